@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every bound of the library, in one place, each with its reason. */
+#ifndef EID_BASE_LIMITS_H
+#define EID_BASE_LIMITS_H
+
+/* Formats */
+#define EID_LIMIT_CBOR_DEPTH 256        /* what the Rust reader accepts; ours walks with an explicit stack */
+#define EID_LIMIT_JSON_DEPTH 127        /* serde_json's limit: deeper documents are unreadable for Rust peers */
+#define EID_LIMIT_CID_DIGEST 64         /* largest multihash digest an ID can carry */
+#define EID_LIMIT_DOC_PATH 42           /* deepest path a Rust peer can read back (3 containers a level) */
+#define EID_LIMIT_ERROR_TEXT 1024       /* bytes of the last-error slot */
+
+/* Entries */
+#define EID_LIMIT_ENTRY_BYTES (1u << 20)   /* 1 MiB of DAG-CBOR: its JSON form must still fit a 4 MiB answer */
+#define EID_LIMIT_ENTRY_PARENTS 4096       /* a merge of more tips than this is an attack or a broken writer */
+#define EID_LIMIT_ENTRY_SUBTREES 1024
+#define EID_LIMIT_STORE_NAME 1024          /* bytes */
+#define EID_LIMIT_DELEGATION_STEPS 10      /* auth.md section 5 */
+#define EID_LIMIT_DELEGATION_TIPS 64
+#define EID_LIMIT_SETTINGS_PIN 1024        /* tips in a pin */
+
+/* Storage */
+#define EID_LIMIT_QUARANTINE_ENTRIES 10000          /* per database: entries whose parents are not here yet */
+#define EID_LIMIT_QUARANTINE_BYTES (64u << 20)      /* per database */
+#define EID_LIMIT_REFUSED_IDS 100000                /* remembered refusals per instance; the oldest go first */
+
+/* HTTP and sync */
+#define EID_LIMIT_HTTP_REQUEST_BYTES (2u << 20)     /* the Rust server's limit; ours answers 413 above it too */
+#define EID_LIMIT_HTTP_RESPONSE_BYTES (1u << 30)    /* a bootstrap answer may be large; never without an end */
+#define EID_LIMIT_PUSH_BYTES (1000u << 10)          /* JSON of one SendEntries: below 1 MiB (Iroh) and 2 MiB (HTTP) */
+#define EID_LIMIT_HTTP_CONNECTIONS 256              /* simultaneous, all peers */
+#define EID_LIMIT_HTTP_CONNECTIONS_PER_IP 64
+#define EID_LIMIT_HTTP_CONNECT_MS 10000
+#define EID_LIMIT_HTTP_IDLE_S 30                    /* a silent connection is closed */
+#define EID_LIMIT_HTTP_TOTAL_MS 120000              /* one request and its answer */
+#define EID_LIMIT_ADDRESS_TEXT 4096
+#define EID_LIMIT_CHALLENGE_BYTES 32                /* exactly: see sync-protocol.md section 6.1 */
+#define EID_LIMIT_NONCES 65536                      /* remembered request nonces */
+#define EID_LIMIT_NONCE_BYTES 64
+#define EID_LIMIT_PENDING_REQUESTS_PER_TREE 256
+#define EID_LIMIT_REQUEST_METADATA_BYTES 16384
+#define EID_LIMIT_KEY_NAME 256                      /* bytes of a requesting key's label */
+#define EID_LIMIT_PEERS 10000
+#define EID_LIMIT_PEER_ADDRESSES 16
+#define EID_LIMIT_SYNC_TIPS 65536                   /* IDs in a request's our_tips */
+
+#endif
