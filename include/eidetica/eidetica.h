@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything, in one include. */
+#ifndef EIDETICA_EIDETICA_H
+#define EIDETICA_EIDETICA_H
+
+#include <eidetica/address.h>
+#include <eidetica/database.h>
+#include <eidetica/doc.h>
+#include <eidetica/entry.h>
+#include <eidetica/id.h>
+#include <eidetica/instance.h>
+#include <eidetica/key.h>
+#include <eidetica/log.h>
+#include <eidetica/memory.h>
+#include <eidetica/status.h>
+#include <eidetica/store.h>
+#include <eidetica/sync.h>
+#include <eidetica/user.h>
+#include <eidetica/version.h>
+
+#endif

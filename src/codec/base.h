@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text forms of bytes: strict base64, base32, hex, and the multibase set CIDs may arrive in. */
+#ifndef EID_CODEC_BASE_H
+#define EID_CODEC_BASE_H
+
+#include "base/buf.h"
+
+/* RFC 4648 section 4 with padding. Writes 4*ceil(len/3) characters and a zero. */
+#define EID_BASE64_SIZE(len) ((((len) + 2) / 3) * 4 + 1)
+void eid_base64_encode(const uint8_t *data, size_t len, char *out);
+/* RFC 4648 without padding; same size bound. */
+void eid_base64_encode_unpadded(const uint8_t *data, size_t len, char *out);
+
+/* Strict: alphabet, padding as asked, zero trailing bits, no spaces. Writes at most `capacity` bytes.
+ * EID_ERR_SYNTAX; EID_ERR_LIMIT when the result is longer than capacity. */
+eid_status eid_base64_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
+eid_status eid_base64_decode_unpadded(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
+
+/* RFC 4648 section 6 alphabet in lower case, no padding, zero trailing bits required. */
+#define EID_BASE32_SIZE(len) (((len) * 8 + 4) / 5 + 1)
+void eid_base32_encode(const uint8_t *data, size_t len, char *out);
+eid_status eid_base32_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len); /* case-insensitive */
+
+void eid_hex_encode(const uint8_t *data, size_t len, char *out); /* 2*len characters and a zero, lower case */
+eid_status eid_hex_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len); /* either case */
+
+/* Reads a multibase text (prefix character and payload) of any registered base the CID rules need; see the
+ * recorded cases in vectors ids.json for the exact set. */
+eid_status eid_multibase_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
+void eid_base58_encode(const uint8_t *data, size_t len, char *out, size_t out_size); /* bitcoin alphabet */
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys inside the library; the public half is eidetica/key.h. */
+#ifndef EID_CRYPTO_KEY_H
+#define EID_CRYPTO_KEY_H
+
+#include <eidetica/key.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+
+/* Readies libsodium; called by every entry point that needs it, cheap when done. Thread safe. */
+eid_status eid_crypto_init(void);
+
+eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out);
+eid_status eid_keypair_parse_slice(eid_slice text, eid_keypair **out);
+eid_status eid_keypair_copy(const eid_keypair *key, eid_keypair **out);
+
+/* Signature text of an entry: 88 characters of padded standard base64. EID_ERR_BAD_SIGNATURE when malformed. */
+#define EID_SIGNATURE_TEXT_SIZE 89
+eid_status eid_signature_parse(eid_slice text, uint8_t out[64]);
+void eid_signature_format(const uint8_t signature[64], char out[EID_SIGNATURE_TEXT_SIZE]);
+
+#endif
