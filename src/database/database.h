@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Databases inside the library.
+ *
+ * eid_core is what all databases of one instance share: the storage, the clock, the write callbacks, the caches of
+ * resolved settings. The instance owns it; database handles borrow it.
+ */
+#ifndef EID_DATABASE_DATABASE_H
+#define EID_DATABASE_DATABASE_H
+
+#include <eidetica/database.h>
+#include <eidetica/instance.h>
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "state/state.h"
+#include "storage/storage.h"
+
+typedef struct eid_core eid_core;
+
+typedef struct eid_core_options {
+    const char *path;             /* of the data file, or ":memory:" */
+    eid_durability durability;
+    bool must_exist;
+    eid_clock clock;
+    eid_instance *instance;       /* opaque here: what eid_database_instance answers */
+} eid_core_options;
+
+eid_status eid_core_open(const eid_core_options *options, eid_core **out);
+void eid_core_close(eid_core *core);
+eid_storage *eid_core_storage(eid_core *core);
+const eid_clock *eid_core_clock(const eid_core *core);
+
+/* ---- Handles ---- */
+
+/* Makes a new database: settings (no "auth" inside: EID_ERR_CORRUPTED_AUTH) plus the creator's key as Admin(0); see
+ * stores.md section 9. The handle signs with a copy of the key. */
+eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out);
+/* `key` may be NULL (reading only). `identity` NULL: Direct with the public key. Both are copied. */
+eid_status eid_database_open_as(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
+                                eid_database **out);
+eid_core *eid_database_core(const eid_database *database);
+const eid_keypair *eid_database_key(const eid_database *database); /* NULL when reading only */
+
+/* The auth settings at the current frontier; unref after use. */
+eid_status eid_database_auth(eid_database *database, eid_auth_settings **out);
+/* The same by ID, without a handle. EID_ERR_DATABASE_NOT_FOUND. */
+eid_status eid_core_auth(eid_core *core, const eid_id *database, eid_auth_settings **out);
+
+/* ---- Receiving entries ---- */
+
+typedef enum eid_verdict {
+    EID_VERDICT_ADMITTED,   /* verified and stored now */
+    EID_VERDICT_HELD,       /* was here already */
+    EID_VERDICT_WAITING,    /* parents or pinned settings are missing: quarantined */
+    EID_VERDICT_REFUSED     /* failed; `status` says how */
+} eid_verdict;
+
+typedef struct eid_receipt {
+    uint64_t admitted;      /* released quarantine entries are counted too */
+    uint64_t held;
+    uint64_t waiting;
+    uint64_t refused;
+    eid_status first_refusal; /* why the first refused entry was refused; its sentence in `text` */
+    char text[256];
+} eid_receipt;
+
+/* Takes entries from outside for one database: structure, own tree, parents, pin, signature, permission (design.md
+ * section 7). The entries may come in any order. Signatures are checked on worker threads; storing happens in batches, each
+ * one transaction. Write callbacks fire afterwards. When the database is not held, the root entry must be among them.
+ * Returns an error only for storage and memory failures and for EID_ERR_DATABASE_NOT_FOUND; verdicts are in the receipt.
+ * `verdicts` (may be NULL) has one place per entry. */
+eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count,
+                            eid_receipt *receipt, eid_verdict *verdicts);
+
+/* ---- Differences, for sync ---- */
+
+/* Tips of a database: sorted IDs, eid_free. Count 0 when the database is not held. */
+eid_status eid_core_tips(eid_core *core, const eid_id *database, eid_id **out, size_t *count);
+bool eid_core_holds(eid_core *core, const eid_id *database);
+eid_status eid_core_entry_count(eid_core *core, const eid_id *database, uint64_t *out);
+
+/* Walks every entry of the database that is not one of `have` nor an ancestor of one of them (IDs of `have` that are not held
+ * are ignored), parents before children. The callback gets the entry, lent; false stops. Storage is not locked while it
+ * runs: entries are loaded in slices. `have_count` 0: everything. */
+eid_status eid_core_difference(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
+                               eid_entry_callback callback, void *ctx);
+
+/* One hook for all local and remote writes of the core; for sync on commit. NULL removes it. */
+typedef void (*eid_core_hook)(const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source,
+                              void *ctx);
+void eid_core_set_hook(eid_core *core, eid_core_hook hook, void *ctx);
+
+#endif
