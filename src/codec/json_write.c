@@ -64,18 +64,21 @@ void eid_json_write_i64(eid_buf *buf, int64_t value)
     eid_json_write_u64(buf, magnitude);
 }
 
-/* The four characters "ddd," of a byte, the last of them filler for one and two digits, and how many count. */
+/* The four characters "ddd," of a byte, the last of them filler for one and two digits, and how many
+ * count. */
 typedef struct byte_text {
     char text[4];
     uint8_t len;
 } byte_text;
 
+/* clang-format off */
 #define DIGIT(n)  ((char)('0' + (n)))
 #define ONE(n)    {{DIGIT(n), ',', 0, 0}, 2}
 #define TWO(n)    {{DIGIT((n) / 10), DIGIT((n) % 10), ',', 0}, 3}
 #define THREE(n)  {{DIGIT((n) / 100), DIGIT((n) / 10 % 10), DIGIT((n) % 10), ','}, 4}
 #define TEN(F, n) F(n), F((n) + 1), F((n) + 2), F((n) + 3), F((n) + 4), F((n) + 5), F((n) + 6), F((n) + 7), \
                   F((n) + 8), F((n) + 9)
+/* clang-format on */
 
 static const byte_text byte_texts[256] = {
     TEN(ONE, 0),     TEN(TWO, 10),    TEN(TWO, 20),    TEN(TWO, 30),    TEN(TWO, 40),    TEN(TWO, 50),
@@ -107,8 +110,8 @@ void eid_json_write_bytes(eid_buf *buf, eid_slice bytes)
     if (out == NULL)
         return;
     *out++ = '[';
-    /* Four characters are stored for each; those that do not count are overwritten by the next number, which is at
-     * least as long as they are. Only the last number must be stored at its true length. */
+    /* Four characters are stored for each; those that do not count are overwritten by the next number, which
+     * is at least as long as they are. Only the last number must be stored at its true length. */
     for (size_t i = 0; i + 1 < bytes.len; i++) {
         const byte_text *number = &byte_texts[bytes.data[i]];
         memcpy(out, number->text, 4);
