@@ -11,8 +11,9 @@ void eid_base64_encode(const uint8_t *data, size_t len, char *out);
 /* RFC 4648 without padding; same size bound. */
 void eid_base64_encode_unpadded(const uint8_t *data, size_t len, char *out);
 
-/* Strict: alphabet, padding as asked, zero trailing bits, no spaces. Writes at most `capacity` bytes.
- * EID_ERR_SYNTAX; EID_ERR_LIMIT when the result is longer than capacity. */
+/* All decoders: EID_ERR_SYNTAX for text that is not of the base, EID_ERR_LIMIT when the result is longer than
+ * capacity; nothing is written then.
+ * Strict: alphabet, padding as asked, zero trailing bits, no spaces. */
 eid_status eid_base64_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
 eid_status eid_base64_decode_unpadded(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
 
@@ -24,9 +25,17 @@ eid_status eid_base32_decode(eid_slice text, uint8_t *out, size_t capacity, size
 void eid_hex_encode(const uint8_t *data, size_t len, char *out); /* 2*len characters and a zero, lower case */
 eid_status eid_hex_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len); /* either case */
 
-/* Reads a multibase text (prefix character and payload) of any registered base the CID rules need; see the
- * recorded cases in vectors ids.json for the exact set. */
+/* The bases that are one large number (10, 36, 58) are for short things: they give at most this many bytes. */
+#define EID_RADIX_MAX 128
+
+/* Base 58 with the bitcoin alphabet; each leading zero byte is a leading '1'. out_size counts the zero; too little
+ * room gives "". */
+void eid_base58_encode(const uint8_t *data, size_t len, char *out, size_t out_size);
+eid_status eid_base58_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
+
+/* Reads a multibase text: one prefix character that names the base, and the payload. Every base of the recorded cases
+ * (vectors ids.json: 2, 8, 10, 16, 32 in its forms, 36, 45, 58 in both alphabets, 64 in its forms, identity); letters
+ * of either case where the alphabet has only one. EID_ERR_SYNTAX, EID_ERR_LIMIT. */
 eid_status eid_multibase_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len);
-void eid_base58_encode(const uint8_t *data, size_t len, char *out, size_t out_size); /* bitcoin alphabet */
 
 #endif

@@ -18,6 +18,8 @@ void eid_id_from_digest(uint64_t codec, const uint8_t digest[32], eid_id *out);
 
 /* From a binary CID that fills `bytes` exactly. Any codec and hash with a digest up to 64 bytes; EID_ERR_INVALID_ID. */
 eid_status eid_id_from_binary(eid_slice bytes, eid_id *out);
+/* One CID from the front of *input, which moves behind it; what follows is the caller's. EID_ERR_INVALID_ID. */
+eid_status eid_id_read(eid_slice *input, eid_id *out);
 eid_slice eid_id_slice(const eid_id *id); /* the binary form, lent */
 
 /* eid_id_parse for text that is not zero-terminated. */
