@@ -46,6 +46,7 @@ EID_API const eid_id *eid_entry_parent(const eid_entry *entry, size_t index);
 EID_API bool eid_entry_metadata(const eid_entry *entry, const void **data, size_t *len); /* false when absent */
 
 EID_API size_t eid_entry_store_count(const eid_entry *entry);
+/* Zero-terminated. A name received from elsewhere may hold a zero byte and then looks shorter here than it is. */
 EID_API const char *eid_entry_store_name(const eid_entry *entry, size_t store);
 EID_API size_t eid_entry_store_parent_count(const eid_entry *entry, size_t store);
 EID_API const eid_id *eid_entry_store_parent(const eid_entry *entry, size_t store, size_t index);

@@ -14,6 +14,7 @@
 #define EID_LIMIT_ENTRY_BYTES (1u << 20)   /* 1 MiB of DAG-CBOR: its JSON form must still fit a 4 MiB answer */
 #define EID_LIMIT_ENTRY_PARENTS 4096       /* a merge of more tips than this is an attack or a broken writer */
 #define EID_LIMIT_ENTRY_SUBTREES 1024
+#define EID_LIMIT_ENTRY_IDS 32768          /* all lists together; real IDs in 1 MiB are fewer, empty ones take a byte */
 #define EID_LIMIT_STORE_NAME 1024          /* bytes */
 #define EID_LIMIT_DELEGATION_STEPS 10      /* auth.md section 5 */
 #define EID_LIMIT_DELEGATION_TIPS 64
@@ -34,6 +35,9 @@
 #define EID_LIMIT_HTTP_IDLE_S 30                    /* a silent connection is closed */
 #define EID_LIMIT_HTTP_TOTAL_MS 120000              /* one request and its answer */
 #define EID_LIMIT_ADDRESS_TEXT 4096
+#define EID_LIMIT_TRANSPORT_NAME 256             /* bytes; "http" and "iroh" today, peers may invent others */
+#define EID_LIMIT_TICKET_BYTES (256u << 10)      /* a ticket is passed by hand or as a QR code: this is generous */
+#define EID_LIMIT_TICKET_ADDRESSES 64
 #define EID_LIMIT_CHALLENGE_BYTES 32                /* exactly: see sync-protocol.md section 6.1 */
 #define EID_LIMIT_NONCES 65536                      /* remembered request nonces */
 #define EID_LIMIT_NONCE_BYTES 64

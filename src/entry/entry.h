@@ -13,7 +13,8 @@ typedef struct eid_key_hint {
     bool has_pubkey;
     bool is_global;
     eid_pubkey pubkey;
-    char *name;          /* NULL when absent */
+    char *name;          /* NULL when absent; zero-terminated, but may hold zero bytes: */
+    size_t name_len;     /* its true length */
 } eid_key_hint;
 
 typedef struct eid_delegation_step {
@@ -33,13 +34,15 @@ void eid_sigkey_free(eid_sigkey *sigkey); /* the members, not the struct; leaves
 eid_status eid_sigkey_copy(const eid_sigkey *sigkey, eid_sigkey *out);
 void eid_sigkey_direct(const eid_pubkey *pubkey, eid_sigkey *out);   /* {"Direct":{"hint":{"pubkey":…}}}, no memory */
 void eid_sigkey_global(const eid_pubkey *pubkey, eid_sigkey *out);   /* with is_global, no memory */
+eid_status eid_sigkey_named(eid_slice name, eid_sigkey *out);        /* Direct, by name; eid_sigkey_free it */
 bool eid_sigkey_equal(const eid_sigkey *a, const eid_sigkey *b);
 /* JSON form, as in user records and the wire. */
 void eid_sigkey_write_json(eid_buf *buf, const eid_sigkey *sigkey);
 eid_status eid_sigkey_read_json(eid_json *reader, eid_sigkey *out);
 
 typedef struct eid_subtree {
-    char *name;          /* zero-terminated UTF-8 without zero bytes inside */
+    char *name;          /* zero-terminated UTF-8; a received name may hold zero bytes, so compare name_len bytes */
+    size_t name_len;
     eid_id *parents;
     size_t parent_count;
     uint8_t *data;
@@ -49,6 +52,8 @@ typedef struct eid_subtree {
     uint64_t height;
 } eid_subtree;
 
+/* One block of memory: arrays, texts and canonical bytes follow the struct; payloads and metadata point into the
+ * canonical bytes. So nothing of it is freed or changed on its own. */
 struct eid_entry {
     _Atomic int references;
     eid_id id;            /* of the canonical bytes */
@@ -64,9 +69,12 @@ struct eid_entry {
     eid_subtree *subtrees;
     size_t subtree_count;
     eid_sigkey sigkey;
-    char *signature;      /* base64 text, NULL while unsigned */
+    char *signature;      /* text of sig.sig as received, NULL while unsigned; zero-terminated */
+    size_t signature_len;
     uint8_t *cbor;        /* canonical bytes */
     size_t cbor_len;
+    size_t key_end;       /* where in cbor the value of sig.key ends: sig.sig stands from here … */
+    size_t sig_end;       /* … to here; equal while unsigned */
 };
 
 /* Why the signature block is malformed, or NULL when it is not (entry.md section 6). Static text. */
@@ -80,7 +88,8 @@ void eid_entry_write_signing_bytes(eid_buf *buf, const eid_entry *entry);
 /* Checks sig.sig over the signing bytes with this key. EID_ERR_BAD_SIGNATURE. */
 eid_status eid_entry_verify_signature(const eid_entry *entry, const eid_pubkey *key);
 
-/* One JSON entry at the reader's place; the hot path of sync. */
+/* One JSON entry at the reader's place; the hot path of sync. On failure the reader stands before the entry again,
+ * so that a caller may step over an entry it can not hold with eid_json_skip. */
 eid_status eid_entry_read_json(eid_json *reader, eid_entry **out);
 void eid_entry_write_json(eid_buf *buf, const eid_entry *entry);
 
@@ -97,6 +106,7 @@ typedef struct eid_entry_pin {
 } eid_entry_pin;
 eid_status eid_entry_read_pin(const eid_entry *entry, eid_entry_pin *out);
 void eid_entry_pin_free(eid_entry_pin *pin);
+/* Appends metadata text; the tips are written in the order given (snapshots are sorted). */
 void eid_metadata_write(eid_buf *buf, const eid_id *tips, size_t tip_count, const uint64_t *entropy_or_null);
 
 /* ---- Builder ---- */
@@ -108,12 +118,16 @@ eid_status eid_entry_builder_new(const eid_id *root, eid_entry_builder **out);
 void eid_entry_builder_free(eid_entry_builder *builder);
 eid_status eid_entry_builder_set_parents(eid_entry_builder *builder, const eid_id *parents, size_t count);
 void eid_entry_builder_set_height(eid_entry_builder *builder, uint64_t height);
+/* A slice whose data is NULL removes the metadata; one of length 0 with data is empty metadata, which is different. */
 eid_status eid_entry_builder_set_metadata(eid_entry_builder *builder, eid_slice metadata);
-/* Adds the subtree, or replaces the one of that name. `data` NULL: no data. `height` NULL: inherited. */
+/* Adds the subtree, or replaces the one of that name. `data` NULL: no data. `height` NULL: inherited. Everything is
+ * copied. EID_ERR_UTF8 for a name that is not text. */
 eid_status eid_entry_builder_set_subtree(eid_entry_builder *builder, const char *name, const eid_id *parents,
                                          size_t parent_count, const eid_slice *data, const uint64_t *height);
 /* Sorts, removes duplicates, validates, signs when `key` is given (sigkey then names it; NULL: Direct with the public
- * key), computes bytes and ID. The builder stays usable. */
+ * key), computes bytes and ID. The builder stays usable. EID_ERR_INVALID_ENTRY and EID_ERR_INVALID_ID as
+ * eid_entry_validate; EID_ERR_LIMIT; EID_ERR_INVALID_ARGUMENT when the entry would be malformed in the sense of
+ * eid_entry_malformed: a sigkey without a key, or a direct sigkey that names nothing. */
 eid_status eid_entry_builder_finish(const eid_entry_builder *builder, const eid_keypair *key, const eid_sigkey *sigkey,
                                     eid_entry **out);
 
