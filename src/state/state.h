@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state of stores: the ordered fold, kept as materialised cells.
+ *
+ * The state of a store is the left fold of its entries' payloads in (store height, ID text) order. The fold works key by
+ * key, so each top-level key has a cell: its merged value and the place of the last entry that touched it. An entry that
+ * sorts behind that place is merged into the cell; an entry that arrives late makes the cell be folded again from the
+ * entries that touched the key (their places are in the touch log). A top-level atomic Doc is a barrier: only what sorts at
+ * or behind the last barrier counts.
+ *
+ * All functions expect the storage lock to be held.
+ */
+#ifndef EID_STATE_STATE_H
+#define EID_STATE_STATE_H
+
+#include "crdt/doc.h"
+#include "storage/storage.h"
+
+/* Collects the keys to be folded again, so that a batch of late entries folds each key once. */
+typedef struct eid_state_batch eid_state_batch;
+eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out);
+void eid_state_batch_free(eid_state_batch *batch);
+/* Applies the payloads of an entry just admitted as n. */
+eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_entry *entry, int64_t n);
+/* Folds what is due. Call before the storage transaction is committed. */
+eid_status eid_state_batch_finish(eid_state_batch *batch);
+
+/* ---- Reading ---- */
+
+/* Which entries count. */
+typedef struct eid_view {
+    int64_t up_to;           /* arrival numbers above this do not count (INT64_MAX: all) */
+    const int64_t *members;  /* when not NULL: only these, ascending */
+    size_t member_count;
+} eid_view;
+#define EID_VIEW_CURRENT {INT64_MAX, NULL, 0}
+
+bool eid_view_contains(const eid_view *view, int64_t n);
+/* True when the view shows everything the store has, so that cells answer. */
+bool eid_view_is_current(const eid_view *view, const eid_tree_store *store);
+
+/* The value of one key; *out NULL when absent, a tombstone is returned as such. The caller frees it. */
+eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out);
+/* The whole document. */
+eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out);
+/* Keys behind `after` (NULL: all) in byte order, tombstones included, at most `limit`, from the cells: only for views that
+ * are current. Values are owned by the caller. */
+typedef struct eid_cell {
+    char *key;
+    size_t key_len;
+    eid_value *value;
+} eid_cell;
+eid_status eid_state_cells(eid_storage *storage, eid_tree_store *store, const eid_slice *after, size_t limit, eid_cell *out,
+                           size_t *count);
+void eid_cells_free(eid_cell *cells, size_t count); /* the members, not the array */
+
+/* Tips of a store within the view, ascending n; eid_free. */
+eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_node **out, size_t *count);
+/* The closure of store tips along store parents, in fold order. */
+eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const int64_t *tips, size_t tip_count,
+                             eid_node **out, size_t *count);
+/* The fold over exactly these entries, which are in fold order. */
+eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid_node *nodes, size_t count, eid_doc **out);
+/* Sorts into fold order: height, then text of the ID. */
+void eid_nodes_sort(eid_node *nodes, size_t count);
+
+/* All ancestors of the given entries, themselves included, along main parents: ascending n; eid_free. */
+eid_status eid_state_ancestors(eid_storage *storage, eid_tree *tree, const int64_t *from, size_t from_count, int64_t **out,
+                               size_t *count);
+
+#endif

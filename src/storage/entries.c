@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries: admission, lookup, and participation in stores. */
+#include "storage/storage_int.h"
+
+#include "base/alloc.h"
+#include "codec/cid.h"
+
+/* Most entries have one or two parents: they fit here and need no memory. */
+#define FEW 16
+
+eid_status eid_storage_find(eid_storage *storage, const eid_id *id, int64_t *n, int64_t *d)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(storage->sql, "SELECT n, d FROM entry WHERE id = ?", &stmt));
+    eid_sql_bind_blob(stmt, 1, eid_id_slice(id));
+    EID_TRY(eid_sql_step(stmt, &row));
+    *n = 0;
+    if (d != NULL)
+        *d = 0;
+    if (row) {
+        *n = eid_sql_i64(stmt, 0);
+        if (d != NULL)
+            *d = eid_sql_i64(stmt, 1);
+        eid_sql_reset(stmt);
+    }
+    return EID_OK;
+}
+
+eid_status eid_storage_load(eid_storage *storage, int64_t n, eid_entry **out)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(storage->sql, "SELECT bytes FROM entry WHERE n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, n);
+    EID_TRY(eid_sql_step(stmt, &row));
+    if (!row)
+        return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
+    eid_slice bytes = eid_sql_bytes(stmt, 0);
+    eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, out);
+    eid_sql_reset(stmt);
+    if (status != EID_OK && status != EID_ERR_NO_MEMORY)
+        return eid_fail_context(EID_ERR_CORRUPT, "Entry number %lld in the data file is damaged", (long long)n);
+    return status;
+}
+
+eid_status eid_storage_id(eid_storage *storage, int64_t n, eid_id *out)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(storage->sql, "SELECT id FROM entry WHERE n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, n);
+    EID_TRY(eid_sql_step(stmt, &row));
+    if (!row)
+        return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
+    eid_status status = eid_id_from_binary(eid_sql_bytes(stmt, 0), out);
+    eid_sql_reset(stmt);
+    return status;
+}
+
+eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
+                             size_t *count)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql,
+                            "SELECT part.height, part.n, entry.bytes FROM part JOIN entry ON entry.n = part.n"
+                            " WHERE part.s = ? AND (part.height, part.n) > (?, ?) ORDER BY part.height, part.n LIMIT ?",
+                            &stmt));
+    eid_sql_bind_i64(stmt, 1, tree->main->s);
+    eid_sql_bind_i64(stmt, 2, place->rank);
+    eid_sql_bind_i64(stmt, 3, place->n);
+    eid_sql_bind_i64(stmt, 4, (int64_t)limit);
+    eid_place last = *place;
+    size_t found = 0;
+    eid_status status;
+    for (;;) {
+        bool row;
+        status = eid_sql_step(stmt, &row);
+        if (status != EID_OK || !row)
+            break;
+        eid_slice bytes = eid_sql_bytes(stmt, 2);
+        last.rank = eid_sql_i64(stmt, 0);
+        last.n = eid_sql_i64(stmt, 1);
+        status = eid_entry_from_cbor(bytes.data, bytes.len, &out[found]);
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            break;
+        }
+        found++;
+    }
+    if (status != EID_OK) {
+        while (found > 0)
+            eid_entry_unref(out[--found]);
+        return status;
+    }
+    *place = last;
+    *count = found;
+    return EID_OK;
+}
+
+/* ---- Participation ---- */
+
+static eid_status insert_part(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t height,
+                              const int64_t *parents, size_t parent_count, bool has_data)
+{
+    uint8_t few[FEW * sizeof(int64_t)];
+    uint8_t *packed = few;
+    if (parent_count > FEW) {
+        packed = eid_realloc_array(NULL, parent_count, sizeof(int64_t));
+        if (packed == NULL)
+            return eid_fail_memory();
+    }
+    eid_numbers_encode(parents, parent_count, packed);
+    eid_sql_stmt *stmt;
+    eid_status status =
+        eid_sql_prepare(storage->sql, "INSERT INTO part (s, n, height, parents, has_data) VALUES (?, ?, ?, ?, ?)", &stmt);
+    if (status == EID_OK) {
+        eid_sql_bind_i64(stmt, 1, store->s);
+        eid_sql_bind_i64(stmt, 2, n);
+        eid_sql_bind_i64(stmt, 3, eid_height_to_sql(height));
+        eid_sql_bind_blob(stmt, 4, eid_slice_of(packed, parent_count * sizeof(int64_t)));
+        eid_sql_bind_i64(stmt, 5, has_data);
+        status = eid_sql_run(stmt);
+    }
+    if (packed != few)
+        eid_free(packed);
+    return status;
+}
+
+/* True when an earlier participant named this entry as its parent before it was held. */
+static eid_status take_dangling(eid_storage *storage, const eid_tree_store *store, const eid_id *id, bool *was)
+{
+    *was = false;
+    if (!store->has_dangling)
+        return EID_OK;
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql, "DELETE FROM dangling WHERE s = ? AND id = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
+    EID_TRY(eid_sql_run(stmt));
+    *was = eid_sql_changes(storage->sql) > 0;
+    return EID_OK;
+}
+
+static eid_status add_dangling(eid_storage *storage, eid_tree_store *store, const eid_id *id)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO dangling (s, id) VALUES (?, ?) ON CONFLICT DO NOTHING", &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
+    EID_TRY(eid_sql_run(stmt));
+    store->has_dangling = true;
+    return EID_OK;
+}
+
+/* Adds the entry to a DAG whose other members are known: part row, tips, counts. */
+static eid_status join(eid_storage *storage, eid_tree_store *store, const eid_node *node, const int64_t *parents,
+                       size_t parent_count, bool has_data)
+{
+    EID_TRY(insert_part(storage, store, node->n, node->height, parents, parent_count, has_data));
+    bool has_child = false;
+    EID_TRY(take_dangling(storage, store, &node->id, &has_child));
+    for (size_t i = 0; i < parent_count; i++)
+        eid_tips_remove(store, parents[i]);
+    if (!has_child)
+        EID_TRY(eid_tips_add(store, node));
+    store->newest = node->n;
+    store->count++;
+    return eid_storage_mark_dirty(storage, store);
+}
+
+/* The number of a store parent, 0 when it is not a held participant of the store. */
+static eid_status store_parent(eid_storage *storage, const eid_tree_store *store, const eid_id *id, int64_t *n)
+{
+    for (size_t i = store->tip_count; i-- > 0;)
+        if (eid_id_equal(&store->tips[i].id, id)) {
+            *n = store->tips[i].n;
+            return EID_OK;
+        }
+    EID_TRY(eid_storage_find(storage, id, n, NULL));
+    if (*n == 0)
+        return EID_OK;
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(storage->sql, "SELECT 1 FROM part WHERE s = ? AND n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_i64(stmt, 2, *n);
+    EID_TRY(eid_sql_step(stmt, &row));
+    if (row)
+        eid_sql_reset(stmt);
+    else
+        *n = 0;
+    return EID_OK;
+}
+
+static eid_status join_store(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const eid_subtree *subtree, int64_t n)
+{
+    eid_tree_store *store;
+    EID_TRY(eid_storage_store_make(storage, tree, eid_slice_text(subtree->name), &store));
+    int64_t few[FEW];
+    int64_t *parents = few;
+    if (subtree->parent_count > FEW) {
+        parents = eid_realloc_array(NULL, subtree->parent_count, sizeof *parents);
+        if (parents == NULL)
+            return eid_fail_memory();
+    }
+    size_t held = 0;
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < subtree->parent_count && status == EID_OK; i++) {
+        int64_t parent = 0;
+        status = store_parent(storage, store, &subtree->parents[i], &parent);
+        if (status == EID_OK && parent != 0)
+            parents[held++] = parent;
+        else if (status == EID_OK)
+            status = add_dangling(storage, store, &subtree->parents[i]);
+    }
+    if (status == EID_OK) {
+        eid_node node = {.n = n, .height = subtree->has_height ? subtree->height : entry->height, .id = entry->id};
+        status = join(storage, store, &node, parents, held, subtree->has_data);
+    }
+    if (parents != few)
+        eid_free(parents);
+    return status;
+}
+
+/* The height by which the main DAG is ordered: the entry's own, or one more than its parents' where that is larger. Honest
+ * entries are not changed by it; forged heights can not put a child before its parent. */
+static eid_status rank_of(eid_storage *storage, const eid_tree *tree, const eid_entry *entry, const int64_t *parents,
+                          size_t parent_count, uint64_t *out)
+{
+    uint64_t rank = entry->height;
+    for (size_t i = 0; i < parent_count; i++) {
+        const eid_node *tip = eid_tips_find(tree->main, parents[i]);
+        uint64_t parent_rank;
+        if (tip != NULL)
+            parent_rank = tip->height;
+        else
+            EID_TRY(eid_storage_participation(storage, tree->main, parents[i], &parent_rank, NULL, NULL));
+        if (parent_rank < INT64_MAX && rank <= parent_rank)
+            rank = parent_rank + 1;
+    }
+    *out = rank > INT64_MAX ? INT64_MAX : rank;
+    return EID_OK;
+}
+
+eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const int64_t *parents,
+                             size_t parent_count, int64_t *n)
+{
+    eid_node node = {.n = storage->next_n, .height = 0, .id = entry->id};
+    EID_TRY(rank_of(storage, tree, entry, parents, parent_count, &node.height));
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO entry (n, id, d, bytes) VALUES (?, ?, ?, ?)", &stmt));
+    eid_sql_bind_i64(stmt, 1, node.n);
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(&entry->id));
+    eid_sql_bind_i64(stmt, 3, tree->d);
+    eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
+    EID_TRY(eid_sql_run(stmt));
+    EID_TRY(join(storage, tree->main, &node, parents, parent_count, true));
+    for (size_t i = 0; i < entry->subtree_count; i++) {
+        const eid_subtree *subtree = &entry->subtrees[i];
+        /* Of several nodes with one name only the first exists for every reader (entry.md section 5). */
+        if (eid_entry_subtree(entry, eid_slice_text(subtree->name)) == subtree)
+            EID_TRY(join_store(storage, tree, entry, subtree, node.n));
+    }
+    storage->next_n++;
+    *n = node.n;
+    return EID_OK;
+}
+
+eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to,
+                                          eid_participation_callback callback, void *ctx)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql,
+                            "SELECT n, height, parents, has_data FROM part WHERE s = ? AND n > ? AND n <= ? ORDER BY n",
+                            &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_i64(stmt, 2, after);
+    eid_sql_bind_i64(stmt, 3, up_to);
+    int64_t *parents = NULL;
+    size_t capacity = 0;
+    eid_status status = EID_OK;
+    for (;;) {
+        bool row;
+        status = eid_sql_step(stmt, &row);
+        if (status != EID_OK || !row)
+            break;
+        eid_slice packed = eid_sql_bytes(stmt, 2);
+        size_t count = packed.len / sizeof(int64_t);
+        if (count > capacity) {
+            int64_t *grown = eid_realloc_array(parents, count, sizeof *grown);
+            if (grown == NULL) {
+                eid_sql_reset(stmt);
+                status = eid_fail_memory();
+                break;
+            }
+            parents = grown;
+            capacity = count;
+        }
+        eid_numbers_decode(packed, parents);
+        eid_participation part = {.n = eid_sql_i64(stmt, 0),
+                                  .height = (uint64_t)eid_sql_i64(stmt, 1),
+                                  .parents = parents,
+                                  .parent_count = count,
+                                  .has_data = eid_sql_i64(stmt, 3) != 0};
+        if (!callback(&part, ctx)) {
+            eid_sql_reset(stmt);
+            break;
+        }
+    }
+    eid_free(parents);
+    return status;
+}
+
+eid_status eid_storage_participation(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height,
+                                     int64_t **parents, size_t *parent_count)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(storage->sql, "SELECT height, parents FROM part WHERE s = ? AND n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_i64(stmt, 2, n);
+    EID_TRY(eid_sql_step(stmt, &row));
+    if (!row)
+        return eid_fail(EID_ERR_NOT_FOUND, "Entry number %lld does not take part in the store", (long long)n);
+    eid_status status = EID_OK;
+    if (parents != NULL) {
+        eid_slice packed = eid_sql_bytes(stmt, 1);
+        int64_t *copy = eid_memdup(packed.data, packed.len);
+        if (copy == NULL) {
+            status = eid_fail_memory();
+        } else {
+            eid_numbers_decode(packed, copy);
+            *parents = copy;
+            *parent_count = packed.len / sizeof(int64_t);
+        }
+    }
+    if (status == EID_OK && height != NULL)
+        *height = (uint64_t)eid_sql_i64(stmt, 0);
+    eid_sql_reset(stmt);
+    return status;
+}

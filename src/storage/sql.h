@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The driver seam: the few things the storage needs from an SQL engine.
+ *
+ * One connection, one thread at a time (the storage's lock sees to it). Statement texts are static and use `?` for
+ * parameters; a statement is prepared once and lives as long as the connection. Only SQLite is behind the seam today; the
+ * dialect used is kept to what PostgreSQL has too.
+ */
+#ifndef EID_STORAGE_SQL_H
+#define EID_STORAGE_SQL_H
+
+#include "base/slice.h"
+#include "base/status.h"
+
+typedef struct eid_sql eid_sql;
+typedef struct eid_sql_stmt eid_sql_stmt;
+
+typedef struct eid_sql_options {
+    bool must_exist;  /* EID_ERR_NOT_INITIALIZED when there is no file yet */
+    bool full_sync;   /* every commit reaches the disk before it returns */
+} eid_sql_options;
+
+/* `path` is a file name or ":memory:". EID_ERR_BUSY when another process holds the file, EID_ERR_READ_ONLY, EID_ERR_CORRUPT
+ * when it is not a data file. A new file gets mode 0600. */
+eid_status eid_sql_open(const char *path, const eid_sql_options *options, eid_sql **out);
+void eid_sql_close(eid_sql *sql); /* NULL is allowed; every statement goes with it */
+
+eid_status eid_sql_exec(eid_sql *sql, const char *text); /* one or more statements without parameters */
+eid_status eid_sql_begin(eid_sql *sql);
+eid_status eid_sql_commit(eid_sql *sql); /* on failure the transaction is rolled back */
+void eid_sql_rollback(eid_sql *sql);
+eid_status eid_sql_checkpoint(eid_sql *sql); /* everything committed is on the disk when it returns */
+
+/* Finds the statement of this text (by address) or prepares it. Lent. */
+eid_status eid_sql_prepare(eid_sql *sql, const char *text, eid_sql_stmt **out);
+
+/* Parameters count from 1. Bound bytes must live until the statement is reset. Failures show at the next step. */
+void eid_sql_bind_i64(eid_sql_stmt *stmt, int index, int64_t value);
+void eid_sql_bind_blob(eid_sql_stmt *stmt, int index, eid_slice value);
+void eid_sql_bind_text(eid_sql_stmt *stmt, int index, eid_slice value);
+void eid_sql_bind_null(eid_sql_stmt *stmt, int index);
+
+/* Runs to the next row. *row false: done, and the statement is reset. */
+eid_status eid_sql_step(eid_sql_stmt *stmt, bool *row);
+/* Runs a statement that gives no rows, and resets it. */
+eid_status eid_sql_run(eid_sql_stmt *stmt);
+void eid_sql_reset(eid_sql_stmt *stmt);
+int64_t eid_sql_changes(eid_sql *sql); /* rows changed by the last statement run */
+
+int64_t eid_sql_i64(eid_sql_stmt *stmt, int column); /* columns count from 0 */
+eid_slice eid_sql_bytes(eid_sql_stmt *stmt, int column); /* blob or text, lent until the next step or reset */
+bool eid_sql_is_null(eid_sql_stmt *stmt, int column);
+
+/* For fault tests: the n-th call from now on that touches the engine fails with EID_ERR_STORAGE; 0 switches it off. */
+void eid_sql_fail_after(eid_sql *sql, uint64_t calls);
+
+#endif

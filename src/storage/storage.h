@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The storage: entries in arrival order, tips, participation of entries in stores, quarantine, refusals, instance metadata.
+ *
+ * Admitted entries get the next integer n. Parents are always admitted before their children, so n is a topological order,
+ * and edges are lists of n. A database (here: tree) and each of its stores have a small integer and a cached object that
+ * holds the tips; the main DAG of a tree is its store with the empty name, so that both are kept by the same code.
+ *
+ * Locking: one mutex. Everything but open, close and lock expects it to be held by the caller. Cached objects (eid_tree,
+ * eid_tree_store) live until the storage is closed; their fields may only be read under the lock. After a rollback they are
+ * read again from the file.
+ */
+#ifndef EID_STORAGE_STORAGE_H
+#define EID_STORAGE_STORAGE_H
+
+#include "base/map.h"
+#include "entry/entry.h"
+#include "storage/sql.h"
+
+typedef struct eid_storage eid_storage;
+
+typedef struct eid_storage_options {
+    const char *path;
+    bool must_exist;
+    bool full_sync;
+} eid_storage_options;
+
+eid_status eid_storage_open(const eid_storage_options *options, eid_storage **out);
+void eid_storage_close(eid_storage *storage);
+eid_sql *eid_storage_sql(eid_storage *storage);
+
+void eid_storage_lock(eid_storage *storage);
+void eid_storage_unlock(eid_storage *storage);
+eid_status eid_storage_begin(eid_storage *storage);
+eid_status eid_storage_commit(eid_storage *storage); /* on failure everything since begin is undone */
+void eid_storage_rollback(eid_storage *storage);
+
+/* ---- Trees and their stores ---- */
+
+/* An admitted entry as a member of a DAG. */
+typedef struct eid_node {
+    int64_t n;
+    uint64_t height;
+    eid_id id;
+} eid_node;
+
+typedef struct eid_tree_store {
+    int64_t s;             /* number of the store */
+    char *name;            /* "" for the main DAG */
+    eid_node *tips;        /* ascending n */
+    size_t tip_count;
+    int64_t newest;        /* largest n of a participant; 0 when there is none */
+    uint64_t count;        /* participants */
+    bool has_barrier;      /* a top-level atomic Doc was folded: nothing below it counts */
+    eid_node barrier;
+    bool has_dangling;     /* some participant names a parent in this store that was not held when it arrived */
+    uint64_t unreadable;   /* participants whose payload is not a document */
+} eid_tree_store;
+
+typedef struct eid_tree {
+    int64_t d;
+    eid_id root;
+    eid_map *stores;       /* name -> eid_tree_store */
+    eid_tree_store *main;  /* the store named "" */
+    uint64_t waiting;      /* entries in its quarantine, and their bytes */
+    uint64_t waiting_bytes;
+    bool stale;            /* after a rollback: read again before use */
+    void *cache;           /* of the database layer: resolved settings */
+} eid_tree;
+
+/* EID_ERR_DATABASE_NOT_FOUND when its root is not held. */
+eid_status eid_storage_tree(eid_storage *storage, const eid_id *root, eid_tree **out);
+eid_status eid_storage_tree_create(eid_storage *storage, const eid_id *root, eid_tree **out);
+/* IDs of all trees in order of their numbers; free with eid_free. */
+eid_status eid_storage_trees(eid_storage *storage, eid_id **out, size_t *count);
+/* *out NULL when the tree has no such store. */
+eid_status eid_storage_store(eid_storage *storage, eid_tree *tree, eid_slice name, eid_tree_store **out);
+eid_status eid_storage_store_make(eid_storage *storage, eid_tree *tree, eid_slice name, eid_tree_store **out);
+eid_status eid_storage_store_save(eid_storage *storage, eid_tree_store *store); /* barrier, counts */
+
+/* How the database layer frees what it hangs on eid_tree.cache. */
+void eid_storage_set_cache_free(eid_storage *storage, void (*free_cache)(void *cache));
+
+/* ---- Entries ---- */
+
+/* *n 0 when not held. */
+eid_status eid_storage_find(eid_storage *storage, const eid_id *id, int64_t *n, int64_t *d);
+eid_status eid_storage_load(eid_storage *storage, int64_t n, eid_entry **out); /* unref */
+eid_status eid_storage_id(eid_storage *storage, int64_t n, eid_id *out);
+/* Entry rows of a tree with rank order (rank, n) strictly behind the given place, at most `limit`; each is loaded. */
+typedef struct eid_place {
+    int64_t rank;
+    int64_t n;
+} eid_place;
+eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
+                             size_t *count);
+
+/* Inserts the entry: row, main participation, participation in each of its stores, tips. `parents` holds the n of each main
+ * parent; they must be admitted entries of the tree. Store parents that are not held are skipped. */
+eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const int64_t *parents,
+                             size_t parent_count, int64_t *n);
+
+/* ---- Participation: the DAG of one store ---- */
+
+typedef struct eid_participation {
+    int64_t n;
+    uint64_t height;       /* effective height in the store */
+    const int64_t *parents;
+    size_t parent_count;
+    bool has_data;
+} eid_participation;
+
+/* Calls back for participants with after < n <= up_to, in order of n; false stops. What is lent lives for the call. */
+typedef bool (*eid_participation_callback)(const eid_participation *part, void *ctx);
+eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to,
+                                          eid_participation_callback callback, void *ctx);
+/* One participant; parents are copied (eid_free). EID_ERR_NOT_FOUND. */
+eid_status eid_storage_participation(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height,
+                                     int64_t **parents, size_t *parent_count);
+
+/* ---- Quarantine and refusals ---- */
+
+/* Keeps an entry (nothing happens when it waits already) until `missing` (an ID it needs) arrives. EID_ERR_LIMIT when the tree's quarantine is full. */
+eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const eid_id *missing);
+/* Takes out every entry that waits for this ID. Unref each, eid_free the array (NULL when there is none). */
+eid_status eid_storage_quarantine_take(eid_storage *storage, eid_tree *tree, const eid_id *arrived, eid_entry ***out,
+                                       size_t *count);
+eid_status eid_storage_is_quarantined(eid_storage *storage, const eid_id *id, bool *out);
+eid_status eid_storage_refuse(eid_storage *storage, const eid_id *id, eid_status reason);
+eid_status eid_storage_was_refused(eid_storage *storage, const eid_id *id, eid_status *reason); /* EID_OK: it was not */
+
+/* ---- Instance metadata ---- */
+
+eid_status eid_storage_meta_get(eid_storage *storage, const char *key, eid_buf *out); /* appended; EID_ERR_NOT_FOUND */
+eid_status eid_storage_meta_set(eid_storage *storage, const char *key, eid_slice value);
+
+#endif

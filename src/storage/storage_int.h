@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The storage's own insides. */
+#ifndef EID_STORAGE_STORAGE_INT_H
+#define EID_STORAGE_STORAGE_INT_H
+
+#include <endian.h>
+#include <pthread.h>
+
+#include "storage/storage.h"
+
+struct eid_storage {
+    eid_sql *sql;
+    pthread_mutex_t mutex;
+    eid_map *trees;             /* binary root ID -> eid_tree */
+    eid_tree_store **dirty;     /* stores changed in the open transaction and not yet written */
+    size_t dirty_count;
+    size_t dirty_capacity;
+    int64_t next_n;
+    int64_t next_d;
+    int64_t next_s;
+    int64_t next_refusal;
+    bool in_transaction;
+    void (*free_cache)(void *cache);
+};
+
+/* Heights are unsigned 64-bit in entries and signed in SQL: those beyond are equal for ordering. */
+static inline int64_t eid_height_to_sql(uint64_t height)
+{
+    return height > INT64_MAX ? INT64_MAX : (int64_t)height;
+}
+
+/* Lists of numbers in blobs: 8 bytes each, little endian, so that a data file can move between machines. */
+static inline void eid_numbers_encode(const int64_t *numbers, size_t count, uint8_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t le = htole64((uint64_t)numbers[i]);
+        memcpy(out + i * sizeof le, &le, sizeof le);
+    }
+}
+
+static inline void eid_numbers_decode(eid_slice packed, int64_t *out)
+{
+    for (size_t i = 0; i < packed.len / sizeof(uint64_t); i++) {
+        uint64_t le;
+        memcpy(&le, packed.data + i * sizeof le, sizeof le);
+        out[i] = (int64_t)le64toh(le);
+    }
+}
+
+/* Remembers that the store's row has to be written before the commit. */
+eid_status eid_storage_mark_dirty(eid_storage *storage, eid_tree_store *store);
+/* Writes the rows of all changed stores. */
+eid_status eid_storage_write_dirty(eid_storage *storage);
+/* After a rollback: cached trees are read again before their next use. */
+void eid_storage_forget(eid_storage *storage);
+eid_status eid_storage_read_counters(eid_storage *storage);
+void eid_tree_free(eid_storage *storage, eid_tree *tree);
+
+/* Tips: kept in ascending n. */
+eid_status eid_tips_add(eid_tree_store *store, const eid_node *node);
+void eid_tips_remove(eid_tree_store *store, int64_t n);
+const eid_node *eid_tips_find(const eid_tree_store *store, int64_t n);
+
+#endif
