@@ -163,8 +163,8 @@ static eid_status read_content(eid_slice *input, uint64_t len, eid_slice *out)
 /* What follows the tag of an ID: a byte string of a zero and the binary CID. */
 static eid_status read_id(eid_slice *input, bool strict, eid_id *out)
 {
-    head content;
-    eid_slice bytes;
+    head content = {SIMPLE, 0};
+    eid_slice bytes = {NULL, 0};
     EID_TRY(read_head(input, strict, &content));
     if (content.major != BYTES)
         return eid_fail(EID_ERR_WRONG_TYPE, "CBOR: the tag of an identifier must stand before a byte string");
@@ -183,7 +183,7 @@ static eid_status check_count(uint64_t count, size_t item_size, size_t left)
 
 static eid_status read_item(eid_slice *input, bool strict, eid_cbor_item *item)
 {
-    head found;
+    head found = {SIMPLE, 0};
     EID_TRY(read_head(input, strict, &found));
     item->number = found.number;
     switch (found.major) {

@@ -171,7 +171,7 @@ static eid_status read_byte_item(eid_json *reader, const char *what, uint8_t *ou
     EID_TRY(eid_json_next_item(reader, more));
     if (!*more)
         return EID_OK;
-    uint64_t value;
+    uint64_t value = 0;
     EID_TRY(eid_json_read_u64(reader, what, &value));
     if (value > 255)
         return eid_fail(EID_ERR_RANGE, "JSON: %s has an element above 255 (before byte %zu)", what,
