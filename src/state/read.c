@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading state: from cells where the view is current, else by folding what the view contains. */
+#include "state/state_int.h"
+
+#include "base/alloc.h"
+#include "codec/cid.h"
+
+eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, int64_t n, eid_doc **out)
+{
+    eid_entry *entry;
+    EID_TRY(eid_storage_load(storage, n, &entry));
+    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(store->name));
+    eid_status status = EID_OK;
+    *out = NULL;
+    if (subtree != NULL && subtree->has_data && subtree->data_len > 0) {
+        status = eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), out);
+        if (status != EID_OK && status != EID_ERR_NO_MEMORY) {
+            *out = NULL;
+            status = EID_OK;
+        }
+    }
+    eid_entry_unref(entry);
+    return status;
+}
+
+/* ---- One key ---- */
+
+static eid_status read_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_nodes *out)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
+                            "SELECT places.height, places.n, entry.id FROM"
+                            " (SELECT height, n FROM touch WHERE s = ?1 AND key = ?2"
+                            "  UNION ALL SELECT height, n FROM cell WHERE s = ?1 AND key = ?2) AS places"
+                            " JOIN entry ON entry.n = places.n",
+                            &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_blob(stmt, 2, key);
+    for (;;) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return EID_OK;
+        eid_node node = {.n = eid_sql_i64(stmt, 1), .height = (uint64_t)eid_sql_i64(stmt, 0)};
+        eid_status status = EID_OK;
+        if (node.n <= up_to) {
+            status = eid_id_from_binary(eid_sql_bytes(stmt, 2), &node.id);
+            if (status == EID_OK && !(store->has_barrier && eid_node_compare(&node, &store->barrier) < 0))
+                status = eid_nodes_add(out, &node);
+        }
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            return status;
+        }
+    }
+}
+
+eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_nodes *out)
+{
+    EID_TRY(read_touches(storage, store, key, up_to, out));
+    eid_nodes_sort(out->items, out->count);
+    /* While a key is folded again its cell's place stands in the log too. */
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++)
+        if (kept == 0 || out->items[kept - 1].n != out->items[i].n)
+            out->items[kept++] = out->items[i];
+    out->count = kept;
+    return EID_OK;
+}
+
+eid_status eid_state_fold_key(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_nodes *nodes,
+                              eid_value **out)
+{
+    eid_value *value = NULL;
+    for (size_t i = 0; i < nodes->count; i++) {
+        eid_doc *doc = NULL;
+        eid_status status = eid_state_payload(storage, store, nodes->items[i].n, &doc);
+        if (status == EID_OK && doc != NULL) {
+            const eid_value *child = eid_doc_child(doc, key);
+            if (child != NULL)
+                status = eid_value_merge(&value, child);
+        }
+        eid_doc_free(doc);
+        if (status != EID_OK) {
+            eid_value_free(value);
+            return status;
+        }
+    }
+    *out = value;
+    return EID_OK;
+}
+
+/* The cell's value when it is what the view shows; *usable false when the key has to be folded. */
+static eid_status child_from_cell(eid_storage *storage, const eid_tree_store *store, const eid_view *view, eid_slice key,
+                                  bool *usable, eid_value **out)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage), "SELECT newest, value FROM cell WHERE s = ? AND key = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_blob(stmt, 2, key);
+    EID_TRY(eid_sql_step(stmt, &row));
+    *out = NULL;
+    *usable = true;
+    if (!row)
+        return EID_OK;
+    eid_status status = EID_OK;
+    if (eid_sql_i64(stmt, 0) <= view->up_to)
+        status = eid_value_parse(eid_sql_bytes(stmt, 1), out);
+    else
+        *usable = false;
+    eid_sql_reset(stmt);
+    return status;
+}
+
+static eid_status child_from_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out)
+{
+    eid_doc *doc;
+    EID_TRY(eid_state_doc(storage, store, view, &doc));
+    *out = eid_doc_take_child(doc, key);
+    eid_doc_free(doc);
+    return EID_OK;
+}
+
+eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out)
+{
+    /* A barrier that came later has wiped cells the view still shows. */
+    bool barrier_later = store->has_barrier && store->barrier.n > view->up_to;
+    if (view->members != NULL || barrier_later)
+        return child_from_doc(storage, store, view, key, out);
+    bool usable;
+    EID_TRY(child_from_cell(storage, store, view, key, &usable, out));
+    if (usable)
+        return EID_OK;
+    eid_nodes nodes = {NULL, 0, 0};
+    eid_status status = eid_state_touches(storage, store, key, view->up_to, &nodes);
+    if (status == EID_OK)
+        status = eid_state_fold_key(storage, store, key, &nodes, out);
+    eid_free(nodes.items);
+    return status;
+}
+
+/* ---- Whole documents ---- */
+
+eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid_node *nodes, size_t count, eid_doc **out)
+{
+    eid_doc *state;
+    EID_TRY(eid_doc_new(&state));
+    for (size_t i = 0; i < count; i++) {
+        eid_doc *doc = NULL;
+        eid_status status = eid_state_payload(storage, store, nodes[i].n, &doc);
+        if (status == EID_OK && doc != NULL)
+            status = eid_doc_merge(state, doc);
+        eid_doc_free(doc);
+        if (status != EID_OK) {
+            eid_doc_free(state);
+            return status;
+        }
+    }
+    *out = state;
+    return EID_OK;
+}
+
+static eid_status fold_view(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
+{
+    eid_node *tips = NULL, *nodes = NULL;
+    int64_t *numbers = NULL;
+    size_t tip_count = 0, count = 0;
+    eid_status status = eid_state_tips(storage, store, view, &tips, &tip_count);
+    if (status == EID_OK) {
+        numbers = eid_realloc_array(NULL, tip_count + 1, sizeof *numbers);
+        status = numbers == NULL ? eid_fail_memory() : EID_OK;
+    }
+    if (status == EID_OK) {
+        for (size_t i = 0; i < tip_count; i++)
+            numbers[i] = tips[i].n;
+        status = eid_state_closure(storage, store, numbers, tip_count, &nodes, &count);
+    }
+    if (status == EID_OK)
+        status = eid_state_fold(storage, store, nodes, count, out);
+    eid_free(nodes);
+    eid_free(numbers);
+    eid_free(tips);
+    return status;
+}
+
+/* Cells a slice: enough to make the statement's start cheap, little enough to stay small. */
+#define SLICE 256
+
+eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
+{
+    if (!eid_view_is_current(view, store))
+        return fold_view(storage, store, view, out);
+    eid_doc *doc;
+    EID_TRY(eid_doc_new(&doc));
+    eid_doc_set_atomic(doc, store->has_barrier);
+    eid_cell cells[SLICE];
+    size_t count = 0;
+    eid_buf last;
+    eid_buf_init(&last, SIZE_MAX / 2);
+    eid_status status = EID_OK;
+    do {
+        eid_slice after = eid_buf_slice(&last);
+        status = eid_state_cells(storage, store, last.data == NULL ? NULL : &after, SLICE, cells, &count);
+        if (status != EID_OK)
+            break;
+        for (size_t i = 0; i < count && status == EID_OK; i++) {
+            status = eid_doc_put_child(doc, eid_slice_of(cells[i].key, cells[i].key_len), cells[i].value);
+            if (status == EID_OK)
+                cells[i].value = NULL;
+        }
+        if (status == EID_OK && count == SLICE) {
+            eid_buf_reset(&last);
+            eid_buf_append(&last, cells[count - 1].key, cells[count - 1].key_len);
+            status = eid_buf_status(&last);
+        }
+        eid_cells_free(cells, count);
+    } while (status == EID_OK && count == SLICE);
+    eid_buf_free(&last);
+    if (status != EID_OK) {
+        eid_doc_free(doc);
+        return status;
+    }
+    *out = doc;
+    return EID_OK;
+}
+
+static eid_status read_cells(eid_sql_stmt *stmt, eid_cell *out, size_t *count)
+{
+    *count = 0;
+    for (;;) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return EID_OK;
+        eid_slice key = eid_sql_bytes(stmt, 0);
+        eid_cell cell = {.key = eid_memdup(key.data, key.len), .key_len = key.len};
+        eid_status status = cell.key == NULL ? eid_fail_memory() : eid_value_parse(eid_sql_bytes(stmt, 1), &cell.value);
+        if (status != EID_OK) {
+            eid_free(cell.key);
+            eid_sql_reset(stmt);
+            return status;
+        }
+        out[(*count)++] = cell;
+    }
+}
+
+eid_status eid_state_cells(eid_storage *storage, eid_tree_store *store, const eid_slice *after, size_t limit, eid_cell *out,
+                           size_t *count)
+{
+    eid_sql_stmt *stmt;
+    eid_sql *sql = eid_storage_sql(storage);
+    if (after != NULL) {
+        EID_TRY(eid_sql_prepare(sql, "SELECT key, value FROM cell WHERE s = ? AND key > ? ORDER BY key LIMIT ?", &stmt));
+        eid_sql_bind_blob(stmt, 2, *after);
+        eid_sql_bind_i64(stmt, 3, (int64_t)limit);
+    } else {
+        EID_TRY(eid_sql_prepare(sql, "SELECT key, value FROM cell WHERE s = ? ORDER BY key LIMIT ?", &stmt));
+        eid_sql_bind_i64(stmt, 2, (int64_t)limit);
+    }
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_status status = read_cells(stmt, out, count);
+    if (status != EID_OK) {
+        eid_cells_free(out, *count);
+        *count = 0;
+    }
+    return status;
+}
+
+void eid_cells_free(eid_cell *cells, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        eid_free(cells[i].key);
+        eid_value_free(cells[i].value);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state layer's own insides. */
+#ifndef EID_STATE_STATE_INT_H
+#define EID_STATE_STATE_INT_H
+
+#include "state/state.h"
+
+/* Fold order: height, then text of the ID. Heights beyond the signed range are equal (as in the storage). */
+int eid_node_compare(const eid_node *a, const eid_node *b);
+
+/* A growing array of nodes. */
+typedef struct eid_nodes {
+    eid_node *items;
+    size_t count;
+    size_t capacity;
+} eid_nodes;
+eid_status eid_nodes_add(eid_nodes *nodes, const eid_node *node);
+
+/* The payload of an admitted entry in a store as a document; *out NULL when it has none, or none that is a document. */
+eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, int64_t n, eid_doc **out);
+
+/* All places that touched a key and count (at or behind the barrier, n <= up_to), in fold order. */
+eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_nodes *out);
+/* The fold of one key over these places; *out NULL when nothing is left. */
+eid_status eid_state_fold_key(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_nodes *nodes,
+                              eid_value **out);
+
+#endif
