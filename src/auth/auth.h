@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Access rules: the auth part of a database's settings, and judging entries by it (spec auth.md).
  *
- * Pure functions over documents and entries: no storage, no clock. Who finds the settings an entry is to be judged by is
- * the database layer.
+ * Pure functions over documents and entries: no storage, no clock. Who finds the settings an entry is to be
+ * judged by is the database layer.
  */
 #ifndef EID_AUTH_AUTH_H
 #define EID_AUTH_AUTH_H
@@ -23,17 +23,19 @@ void eid_permission_write_json(eid_buf *buf, eid_permission permission);
 eid_status eid_permission_read_json(eid_json *reader, eid_permission *out);
 
 typedef struct eid_auth_key {
-    char *name;              /* NULL when none; lent by the settings */
+    char *name; /* NULL when none; lent by the settings; zero-terminated, but may hold zero bytes */
+    size_t name_len;
     eid_permission permission;
     eid_key_status status;
 } eid_auth_key;
 
 /* A key record as an atomic Doc, ready to be staged. */
-eid_status eid_auth_key_to_doc(const char *name, eid_permission permission, eid_key_status status, eid_doc **out);
+eid_status eid_auth_key_to_doc(const char *name, eid_permission permission, eid_key_status status,
+                               eid_doc **out);
 
-/* The auth part, parsed once: immutable afterwards, shared between threads, reference counted. Lookups by public key
- * are O(log n) or better (a database may have 10 000 keys). Unusable records are left out of the keys, but remembered as
- * unusable so that a direct lookup says so. */
+/* The auth part, parsed once: immutable afterwards, shared between threads, reference counted. Lookups by
+ * public key are O(log n) or better (a database may have 10 000 keys). Unusable records are left out of the
+ * keys, but remembered as unusable so that a direct lookup says so. */
 typedef struct eid_auth_settings eid_auth_settings;
 
 /* From the document of `_settings` (its child "auth"; absent or not a Doc: empty). */
@@ -41,16 +43,21 @@ eid_status eid_auth_settings_parse(const eid_doc *settings, eid_auth_settings **
 eid_auth_settings *eid_auth_settings_ref(eid_auth_settings *settings);
 void eid_auth_settings_unref(eid_auth_settings *settings);
 
-bool eid_auth_settings_configured(const eid_auth_settings *settings); /* auth.md section 6, rule 2 */
+/* Whether entries must be signed (auth.md section 6, rule 2), with one deliberate difference: anything that
+ * stands or stood under keys, global or delegations counts, also revoked, removed and unreadable records, so
+ * that no change but taking away the whole auth document opens a database to unsigned entries. */
+bool eid_auth_settings_configured(const eid_auth_settings *settings);
 size_t eid_auth_settings_key_count(const eid_auth_settings *settings);
 /* NULL when the key is not listed or its record is unusable. */
 const eid_auth_key *eid_auth_settings_find(const eid_auth_settings *settings, const eid_pubkey *key);
 const eid_auth_key *eid_auth_settings_global(const eid_auth_settings *settings); /* NULL when none usable */
 bool eid_auth_settings_has_active_global(const eid_auth_settings *settings);
-/* True when the auth document is not empty and no global permission is active (sync-behaviour.md section 4.1). */
+/* True when the auth document is not empty and no global permission is active (sync-behaviour.md
+ * section 4.1). */
 bool eid_auth_settings_protected(const eid_auth_settings *settings);
 /* The keys in order of their text; for tests and listings. */
-void eid_auth_settings_key_at(const eid_auth_settings *settings, size_t index, eid_pubkey *key, const eid_auth_key **record);
+void eid_auth_settings_key_at(const eid_auth_settings *settings, size_t index, eid_pubkey *key,
+                              const eid_auth_key **record);
 
 /* What the hint of a Direct signature selects (auth.md section 4). At most `capacity` candidates are written.
  * EID_ERR_KEY_NOT_FOUND, EID_ERR_INVALID_KEY, EID_ERR_CORRUPTED_AUTH (bad or missing global). */
@@ -59,20 +66,29 @@ typedef struct eid_auth_candidate {
     eid_permission permission;
     eid_key_status status;
 } eid_auth_candidate;
-eid_status eid_auth_candidates(const eid_auth_settings *settings, const eid_key_hint *hint, eid_auth_candidate *out,
-                               size_t capacity, size_t *count);
+eid_status eid_auth_candidates(const eid_auth_settings *settings, const eid_key_hint *hint,
+                               eid_auth_candidate *out, size_t capacity, size_t *count);
 
-/* Judges an entry by these settings (auth.md section 6). EID_OK: valid. EID_ERR_BAD_SIGNATURE, EID_ERR_PERMISSION_DENIED or
- * EID_ERR_AUTH_REQUIRED with the reason: not valid. EID_ERR_UNSUPPORTED: signed by delegation, which needs the delegated
- * tree and can not be judged here. `verified_key` names a key whose signature over the entry was already checked and holds
- * (NULL: none): the workers check signatures before the lock is taken, so it is not done twice. */
-eid_status eid_auth_judge(const eid_auth_settings *settings, const eid_entry *entry, const eid_pubkey *verified_key);
+/* Judges an entry by these settings (auth.md section 6). EID_OK: valid. EID_ERR_BAD_SIGNATURE,
+ * EID_ERR_PERMISSION_DENIED or EID_ERR_AUTH_REQUIRED with the reason: not valid. EID_ERR_UNSUPPORTED: signed
+ * by delegation, which needs the delegated tree and can not be judged here. `verified_key` names a key whose
+ * signature over the entry was already checked and holds (NULL: none): the workers check signatures before
+ * the lock is taken, so it is not done twice. */
+eid_status eid_auth_judge(const eid_auth_settings *settings, const eid_entry *entry,
+                          const eid_pubkey *verified_key);
 
-/* The permission a proven key has by Direct or global authority, as sessions and bootstrap see it (auth.md section 9):
- * its own Active record, else an Active global one. EID_ERR_PERMISSION_DENIED when it has none. */
-eid_status eid_auth_permission_of(const eid_auth_settings *settings, const eid_pubkey *key, eid_permission *out);
-/* The identity to sign with: Direct with the public key when it is listed Active, else global when that is Active.
- * The stronger of the two. EID_ERR_PERMISSION_DENIED when neither. No memory is allocated in *out. */
+/* The permission a proven key has by Direct or global authority, as sessions and bootstrap see it (auth.md
+ * section 9): its own Active record, else an Active global one. EID_ERR_PERMISSION_DENIED when it has none.
+ */
+eid_status eid_auth_permission_of(const eid_auth_settings *settings, const eid_pubkey *key,
+                                  eid_permission *out);
+/* The permission a proven key has when it claims this Direct identity (auth.md section 9).
+ * EID_ERR_AUTH_FAILED when the hint names another key, EID_ERR_CORRUPTED_AUTH for an empty hint or a claim on
+ * a global permission that is not active, EID_ERR_PERMISSION_DENIED when the key has none. */
+eid_status eid_auth_identity_permission(const eid_auth_settings *settings, const eid_pubkey *proven,
+                                        const eid_key_hint *hint, eid_permission *out);
+/* The identity to sign with: Direct with the public key when it is listed Active, else global when that is
+ * Active. The stronger of the two. EID_ERR_PERMISSION_DENIED when neither. No memory is allocated in *out. */
 eid_status eid_auth_best_identity(const eid_auth_settings *settings, const eid_pubkey *key, eid_sigkey *out,
                                   eid_permission *permission);
 
