@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The version of the headers, and of the library that is linked. */
 #ifndef EIDETICA_VERSION_H
 #define EIDETICA_VERSION_H
 
