@@ -56,25 +56,22 @@ static int digit_value(uint8_t character)
     return -1;
 }
 
-/* Takes off what may stand around the plain forms; those then must be hyphenated. */
-static eid_slice strip_wrapping(eid_slice text, bool *wrapped)
+/* Takes off what may stand around the hyphenated form. */
+static eid_slice strip_wrapping(eid_slice text)
 {
     static const char urn[] = "urn:uuid:";
-    *wrapped = true;
     if (text.len == 38 && text.data[0] == '{' && text.data[37] == '}')
         return eid_slice_of(text.data + 1, 36);
     if (text.len == 45 && memcmp(text.data, urn, sizeof urn - 1) == 0)
         return eid_slice_of(text.data + 9, 36);
-    *wrapped = false;
     return text;
 }
 
 bool eid_uuid_parse(eid_slice text, eid_uuid *out)
 {
-    bool wrapped;
-    eid_slice plain = strip_wrapping(text, &wrapped);
+    eid_slice plain = strip_wrapping(text);
     bool hyphenated = plain.len == 36;
-    if (!hyphenated && (wrapped || plain.len != 32))
+    if (!hyphenated && plain.len != 32)
         return false;
 
     eid_uuid uuid;

@@ -2,6 +2,7 @@
 /* The allocator seam, and the failing allocator of the tests itself. */
 #include "support/testutil.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -84,6 +85,50 @@ static void an_incomplete_allocator_is_refused(void **state)
     eid_free(memory);
 }
 
+/* malloc(0) and realloc(p, 0) may answer NULL on some systems; an allocator is never asked for nothing. */
+static void *never_nothing(size_t size, void *ctx)
+{
+    (void)ctx;
+    return size == 0 ? NULL : malloc(size);
+}
+
+static void *never_again_nothing(void *memory, size_t size, void *ctx)
+{
+    (void)ctx;
+    return size == 0 ? NULL : realloc(memory, size);
+}
+
+static void release(void *memory, void *ctx)
+{
+    size_t *released = ctx;
+    *released += 1;
+    free(memory);
+}
+
+static void an_allocator_is_never_asked_for_nothing(void **state)
+{
+    (void)state;
+    size_t released = 0;
+    const eid_allocator strict = {never_nothing, never_again_nothing, release, &released};
+    tu_assert_ok(eid_set_allocator(&strict));
+    void *plain = eid_alloc(0);
+    void *zeroed = eid_alloc_zero(5, 0);
+    void *array = eid_realloc_array(NULL, 0, 4);
+    assert_non_null(plain);
+    assert_non_null(zeroed);
+    assert_non_null(array);
+    array = eid_realloc_array(array, 3, 4);
+    assert_non_null(array);
+    array = eid_realloc_array(array, 0, 4);
+    assert_non_null(array);
+    eid_free(plain);
+    eid_free(zeroed);
+    eid_free(array);
+    eid_free(NULL);
+    assert_int_equal(released, 3);
+    tu_assert_ok(eid_set_allocator(NULL));
+}
+
 static void the_nth_allocation_fails_once(void **state)
 {
     (void)state;
@@ -153,6 +198,7 @@ int main(void)
         cmocka_unit_test(realloc_keeps_the_content),
         cmocka_unit_test(copies_end_with_a_zero),
         cmocka_unit_test(an_incomplete_allocator_is_refused),
+        cmocka_unit_test(an_allocator_is_never_asked_for_nothing),
         cmocka_unit_test(the_nth_allocation_fails_once),
         cmocka_unit_test(from_the_nth_on_all_fail),
         cmocka_unit_test(the_fault_loop_visits_every_point),
