@@ -31,15 +31,14 @@ void eid_rfc3339(uint64_t ms, char out[EID_RFC3339_SIZE])
 {
     if (ms > LAST_MS)
         ms = LAST_MS;
-    /* Civil date of a day number, counted in eras of 400 years that begin on 1 March of year 0: there the leap
-     * day is the last of its year, so no table of month lengths is needed. Done here because gmtime_r depends
-     * on the width of time_t. */
+    /* Civil date of a day number, counted in eras of 400 years that begin on 1 March of year 0: there the
+     * leap day is the last of its year, so no table of month lengths is needed. Done here because gmtime_r
+     * depends on the width of time_t. */
     uint64_t seconds = ms / 1000;
     uint64_t day = seconds / 86400 + 719468; /* days from 0000-03-01 to 1970-01-01 */
     uint64_t era = day / 146097;
     uint64_t day_of_era = day % 146097;
-    uint64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    uint64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     uint64_t month_from_march = (5 * day_of_year + 2) / 153;
     unsigned date = (unsigned)(day_of_year - (153 * month_from_march + 2) / 5 + 1);

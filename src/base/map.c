@@ -259,6 +259,7 @@ eid_map_entry *eid_map_seek(const eid_map *map, eid_slice key)
         return &at->entry;
     if (parent == NULL)
         return NULL;
-    /* The missing key hangs beside `parent`: before it on the left, between it and its successor on the right. */
+    /* The missing key hangs beside `parent`: before it on the left, between it and its successor on the
+     * right. */
     return side == LEFT ? &parent->entry : eid_map_next(map, &parent->entry);
 }

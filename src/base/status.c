@@ -60,8 +60,8 @@ const char *eid_last_error(void)
     return error_text;
 }
 
-#define NAME_CASE(code) \
-    case code:          \
+#define NAME_CASE(code)                                                                                      \
+    case code:                                                                                               \
         return #code
 
 const char *eid_status_name(eid_status status)

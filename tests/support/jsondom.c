@@ -10,11 +10,11 @@
 
 struct jd_node {
     jd_kind kind;
-    bool truth;       /* JD_BOOL */
-    char *key;        /* the member name; NULL outside objects */
-    char *text;       /* JD_STRING decoded, JD_NUMBER as written; zero-terminated */
+    bool truth; /* JD_BOOL */
+    char *key;  /* the member name; NULL outside objects */
+    char *text; /* JD_STRING decoded, JD_NUMBER as written; zero-terminated */
     size_t text_len;
-    jd_node **items;  /* JD_ARRAY, JD_OBJECT */
+    jd_node **items; /* JD_ARRAY, JD_OBJECT */
     size_t len;
     size_t capacity;
     jd_node *parent;
@@ -175,7 +175,8 @@ jd_node *jd_load_lines(const char *name)
     return root;
 }
 
-static const char *const kind_names[] = {"null", "a boolean", "a number", "a string", "an array", "an object"};
+static const char *const kind_names[] = {"null",     "a boolean", "a number",
+                                         "a string", "an array",  "an object"};
 
 static void need_kind(const jd_node *node, jd_kind kind)
 {

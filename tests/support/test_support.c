@@ -12,8 +12,9 @@
 static void a_tree_of_every_kind(void **state)
 {
     (void)state;
-    static const char text[] = " {\"a\": [1, -2, true,false , null, \"x\\n\\u00e9\"], \"b\" :{\"c\":{}}, \"n\":"
-                               "18446744073709551615,\"h\":\"00fF\", \"e\":[]}\n";
+    static const char text[] =
+        " {\"a\": [1, -2, true,false , null, \"x\\n\\u00e9\"], \"b\" :{\"c\":{}}, \"n\":"
+        "18446744073709551615,\"h\":\"00fF\", \"e\":[]}\n";
     jd_node *root = jd_parse(eid_slice_text(text));
     assert_int_equal(jd_kind_of(root), JD_OBJECT);
     assert_int_equal(jd_len(root), 5);
@@ -57,7 +58,8 @@ static void assert_source(const jd_node *node, const char *wanted)
 static void sources_are_the_text_as_written(void **state)
 {
     (void)state;
-    jd_node *root = jd_parse(eid_slice_text("{\"o\" : { \"p\": [1 , 2] } ,\"s\":\"a\\tb\",\"t\": true,\"d\":1.50}"));
+    jd_node *root =
+        jd_parse(eid_slice_text("{\"o\" : { \"p\": [1 , 2] } ,\"s\":\"a\\tb\",\"t\": true,\"d\":1.50}"));
     assert_source(jd_need(root, "o"), "{ \"p\": [1 , 2] }");
     assert_source(jd_need(jd_need(root, "o"), "p"), "[1 , 2]");
     assert_source(jd_at(jd_need(jd_need(root, "o"), "p"), 1), "2");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every test needs: recorded data, hexadecimal, failing memory, scratch directories, seeded randomness.
  *
- * The helpers use plain malloc, never the library's allocator, so that a test which makes the library's memory
- * fail does not make its own helpers fail. A helper that can not do its work fails the running test.
+ * The helpers use plain malloc, never the library's allocator, so that a test which makes the library's
+ * memory fail does not make its own helpers fail. A helper that can not do its work fails the running test.
  */
 #ifndef EID_TESTS_TESTUTIL_H
 #define EID_TESTS_TESTUTIL_H
@@ -83,8 +83,9 @@ size_t tu_alloc_live(void);  /* blocks not freed yet */
 bool tu_alloc_fired(void);   /* an allocation was refused since the counting started */
 
 /* Runs `step` with the first allocation failing, then with the second, and so on until a run needs no more:
- * each refused run must answer EID_ERR_NO_MEMORY, leak nothing and leave what `step` itself checks; the last must
- * answer EID_OK. Then once more with memory running out for good at each point. Returns the number of points. */
+ * each refused run must answer EID_ERR_NO_MEMORY, leak nothing and leave what `step` itself checks; the last
+ * must answer EID_OK. Then once more with memory running out for good at each point. Returns the number of
+ * points. */
 size_t tu_alloc_fault_loop(eid_status (*step)(void *ctx), void *ctx);
 
 /* --- Randomness that can be repeated --- */
@@ -93,7 +94,8 @@ typedef struct tu_random {
     uint64_t state;
 } tu_random;
 
-/* Seeds from EID_TEST_SEED when it is set (a decimal number), else from the given number, and prints the seed. */
+/* Seeds from EID_TEST_SEED when it is set (a decimal number), else from the given number, and prints the
+ * seed. */
 tu_random tu_random_seeded(uint64_t seed);
 uint64_t tu_random_next(tu_random *random);
 /* Below `bound`, which is at least 1. */

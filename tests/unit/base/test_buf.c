@@ -207,16 +207,11 @@ static void random_appends_match_a_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(appends_add_up),
-        cmocka_unit_test(empty_appends_are_fine),
-        cmocka_unit_test(the_maximum_is_exact),
-        cmocka_unit_test(the_first_failure_stays),
-        cmocka_unit_test(huge_lengths_do_not_wrap),
-        cmocka_unit_test(reserve_and_commit),
-        cmocka_unit_test(take_hands_over),
-        cmocka_unit_test(a_failed_buffer_hands_over_nothing),
-        cmocka_unit_test(every_growth_may_fail),
-        cmocka_unit_test(random_appends_match_a_model),
+        cmocka_unit_test(appends_add_up),           cmocka_unit_test(empty_appends_are_fine),
+        cmocka_unit_test(the_maximum_is_exact),     cmocka_unit_test(the_first_failure_stays),
+        cmocka_unit_test(huge_lengths_do_not_wrap), cmocka_unit_test(reserve_and_commit),
+        cmocka_unit_test(take_hands_over),          cmocka_unit_test(a_failed_buffer_hands_over_nothing),
+        cmocka_unit_test(every_growth_may_fail),    cmocka_unit_test(random_appends_match_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

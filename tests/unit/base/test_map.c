@@ -58,9 +58,9 @@ static void keys_are_any_bytes_in_unsigned_order(void **state)
 {
     (void)state;
     const eid_slice keys[] = {
-        eid_slice_of(NULL, 0),     eid_slice_of("\0", 1),    eid_slice_of("\0\0", 2), eid_slice_of("\0a", 2),
-        eid_slice_of("A", 1),      eid_slice_of("a", 1),     eid_slice_of("a\0", 2),  eid_slice_of("ab", 2),
-        eid_slice_of("\x7f", 1),   eid_slice_of("\x80", 1),  eid_slice_of("\xff", 1),
+        eid_slice_of(NULL, 0),   eid_slice_of("\0", 1),   eid_slice_of("\0\0", 2), eid_slice_of("\0a", 2),
+        eid_slice_of("A", 1),    eid_slice_of("a", 1),    eid_slice_of("a\0", 2),  eid_slice_of("ab", 2),
+        eid_slice_of("\x7f", 1), eid_slice_of("\x80", 1), eid_slice_of("\xff", 1),
     };
     const size_t count = sizeof keys / sizeof keys[0];
     eid_map *map = new_map();

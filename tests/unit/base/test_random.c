@@ -44,12 +44,9 @@ static void four_text_forms(void **state)
     static const uint8_t wanted[16] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
                                        0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10};
     static const char *const forms[] = {
-        "01234567-89ab-cdef-fedc-ba9876543210",
-        "01234567-89AB-CDEF-fedc-BA9876543210",
-        "0123456789abcdeffedcba9876543210",
-        "0123456789ABCDEFFEDCBA9876543210",
-        "{01234567-89ab-cdef-fedc-ba9876543210}",
-        "urn:uuid:01234567-89ab-cdef-fedc-ba9876543210",
+        "01234567-89ab-cdef-fedc-ba9876543210",   "01234567-89AB-CDEF-fedc-BA9876543210",
+        "0123456789abcdeffedcba9876543210",       "0123456789ABCDEFFEDCBA9876543210",
+        "{01234567-89ab-cdef-fedc-ba9876543210}", "urn:uuid:01234567-89ab-cdef-fedc-ba9876543210",
     };
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         eid_uuid uuid = {{0}};
@@ -67,11 +64,11 @@ static void other_texts_are_refused(void **state)
     static const char *const wrong[] = {
         "",
         "0",
-        "01234567-89ab-cdef-fedc-ba987654321",    /* a digit short */
-        "01234567-89ab-cdef-fedc-ba98765432100",  /* a digit long */
+        "01234567-89ab-cdef-fedc-ba987654321",   /* a digit short */
+        "01234567-89ab-cdef-fedc-ba98765432100", /* a digit long */
         "01234567-89ab-cdef-fedc-ba987654321g",
-        "01234567089ab-cdef-fedc-ba9876543210",   /* a digit for a hyphen */
-        "0123456-789ab-cdef-fedc-ba9876543210",   /* a hyphen elsewhere */
+        "01234567089ab-cdef-fedc-ba9876543210", /* a digit for a hyphen */
+        "0123456-789ab-cdef-fedc-ba9876543210", /* a hyphen elsewhere */
         "01234567-89ab-cdef-fedcba-9876543210",
         "0123456789abcdeffedcba987654321",
         "0123456789abcdeffedcba98765432-0",
@@ -90,7 +87,8 @@ static void other_texts_are_refused(void **state)
         assert_memory_equal(uuid.bytes, untouched.bytes, 16);
     }
     assert_false(eid_uuid_parse(eid_slice_of(NULL, 0), &(eid_uuid){{0}}));
-    assert_false(eid_uuid_parse(eid_slice_of("01234567-89ab-cdef-fedc-ba98765432\0000", 36), &(eid_uuid){{0}}));
+    assert_false(
+        eid_uuid_parse(eid_slice_of("01234567-89ab-cdef-fedc-ba98765432\0000", 36), &(eid_uuid){{0}}));
 }
 
 int main(void)

@@ -7,7 +7,7 @@
 static void order_is_unsigned_with_prefixes_first(void **state)
 {
     (void)state;
-    const eid_slice ascending[] = {eid_slice_of(NULL, 0), eid_slice_of("\0", 1), eid_slice_of("a", 1),
+    const eid_slice ascending[] = {eid_slice_of(NULL, 0),  eid_slice_of("\0", 1), eid_slice_of("a", 1),
                                    eid_slice_of("a\0", 2), eid_slice_of("ab", 2), eid_slice_of("\xff", 1)};
     const size_t count = sizeof ascending / sizeof ascending[0];
     for (size_t i = 0; i < count; i++) {

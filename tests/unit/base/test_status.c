@@ -22,7 +22,8 @@ static void fail_may_quote_the_current_sentence(void **state)
 {
     (void)state;
     eid_fail(EID_ERR_IO, "disk on fire");
-    assert_int_equal(eid_fail(EID_ERR_STORAGE, "commit: %s (%s)", eid_last_error(), "again"), EID_ERR_STORAGE);
+    assert_int_equal(eid_fail(EID_ERR_STORAGE, "commit: %s (%s)", eid_last_error(), "again"),
+                     EID_ERR_STORAGE);
     assert_string_equal(eid_last_error(), "commit: disk on fire (again)");
 }
 

@@ -36,7 +36,8 @@ static bool is_scalar(uint32_t point)
     return point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
 }
 
-/* Whether the bytes are exactly one character: decode the bits whatever they are, then they must encode back. */
+/* Whether the bytes are exactly one character: decode the bits whatever they are, then they must encode back.
+ */
 static bool one_character(const uint8_t *bytes, size_t len)
 {
     static const uint8_t lead_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
@@ -98,7 +99,8 @@ static void every_sequence_of_one_two_or_three_bytes(void **state)
 static void four_byte_sequences_at_the_edges(void **state)
 {
     (void)state;
-    static const uint8_t edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xe0, 0xff};
+    static const uint8_t edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f,
+                                    0xa0, 0xbf, 0xc0, 0xc2, 0xe0, 0xff};
     for (unsigned lead = 0xe0; lead < 0x100; lead++) {
         for (unsigned second = 0; second < 0x100; second++) {
             for (size_t i = 0; i < sizeof edges; i++) {
