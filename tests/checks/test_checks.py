@@ -125,6 +125,9 @@ class Files(unittest.TestCase):
 
     def test_long_function(self):
         self.refused("a.c", SPDX + "int f(void)\n{\n" + "    g();\n" * 81 + "}\n", "a function of 81 lines")
+        self.refused("tests/a.c", SPDX + "void f(void)\n{\n" + "    g();\n" * 151 + "}\n", "at most 150")
+        test = {"tests/a.c": SPDX + "void f(void)\n{\n" + "    g();\n" * 81 + "}\n", "tests/README.md": "# t\n"}
+        self.assertEqual(run(files.main, test)[0], 0)
 
     def test_undone(self):
         self.refused("a.c", SPDX + "/* " + "TO" + "DO later */\n", "left undone")
