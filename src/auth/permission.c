@@ -169,7 +169,7 @@ eid_status eid_permission_read_json(eid_json *reader, eid_permission *out)
     eid_permission permission = {EID_PERM_READ, 0};
     eid_json_token token;
     eid_slice text;
-    uint64_t priority;
+    uint64_t priority = 0;
     bool more;
 
     EID_TRY(eid_json_peek(reader, &token));
@@ -182,10 +182,14 @@ eid_status eid_permission_read_json(eid_json *reader, eid_permission *out)
     }
     EID_TRY(eid_json_begin_object(reader, "permission"));
     EID_TRY(eid_json_next_key(reader, &text, &more));
-    if (!more || !kind_of_name(text, &permission.kind) || permission.kind == EID_PERM_READ)
+    if (!more || !kind_of_name(text, &permission.kind))
         return eid_fail(EID_ERR_WRONG_TYPE,
                         "the permission is neither \"Read\" nor {\"Write\":N} nor {\"Admin\":N}");
-    EID_TRY(eid_json_read_u64(reader, "priority", &priority));
+    /* A kind without content may also be written {"Read":null} (sync-protocol.md section 11). */
+    if (permission.kind == EID_PERM_READ)
+        EID_TRY(eid_json_expect(reader, EID_JSON_NULL, "Read"));
+    else
+        EID_TRY(eid_json_read_u64(reader, "priority", &priority));
     if (priority > UINT32_MAX)
         return eid_fail(EID_ERR_RANGE, "the priority %" PRIu64 " does not fit 32 bits", priority);
     EID_TRY(eid_json_next_key(reader, &text, &more));
