@@ -33,7 +33,13 @@
 #define EID_LIMIT_HTTP_CONNECTIONS_PER_IP 64
 #define EID_LIMIT_HTTP_CONNECT_MS 10000
 #define EID_LIMIT_HTTP_IDLE_S 30                    /* a silent connection is closed */
-#define EID_LIMIT_HTTP_TOTAL_MS 120000              /* one request and its answer */
+#define EID_LIMIT_HTTP_UPLOAD_MS 120000             /* a server's patience with one request body: 2 MiB at 18 kB/s */
+#define EID_LIMIT_HTTP_STALL_S 60                   /* a client gives up when less than the rate below came for so long; */
+#define EID_LIMIT_HTTP_RATE 1024                    /* bytes/s. No total limit: a slow 100 MB answer is still progress */
+#define EID_LIMIT_HTTP_DRAIN_BYTES (8u << 20)       /* of a refused body that are read so that the refusal is seen */
+#define EID_LIMIT_HTTP_STOP_MS 5000                 /* how long stopping a server waits for open requests */
+#define EID_LIMIT_HTTP_THREADS 4                    /* of a server: requests judged at the same time */
+#define EID_LIMIT_HTTP_IDLE_HANDLES 8               /* of a client: connections kept for the next request */
 #define EID_LIMIT_ADDRESS_TEXT 4096
 #define EID_LIMIT_TRANSPORT_NAME 256             /* bytes; "http" and "iroh" today, peers may invent others */
 #define EID_LIMIT_TICKET_BYTES (256u << 10)      /* a ticket is passed by hand or as a QR code: this is generous */

@@ -48,5 +48,6 @@ struct eid_transport {
 /* Adds a transport to the sync object, which owns it from then on (also when this fails: it is closed). A transport of the
  * same type is replaced. */
 eid_status eid_sync_add_transport(eid_sync *sync, eid_transport *transport);
+bool eid_sync_has_transport(eid_sync *sync, const char *type);
 
 #endif

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP server: bodies in, bodies out, on a small pool of threads of libmicrohttpd.
+ *
+ * A request that will be refused is still read (up to a bound) before the refusal is sent: a client that is busy sending
+ * would otherwise see a broken connection in place of the status.
+ */
+#include "transport/http_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+#define TEXT_TYPE "text/plain; charset=utf-8"
+#define JSON_TYPE "application/json"
+#define ADDRESS_SIZE (INET6_ADDRSTRLEN + 9) /* brackets, colon, port */
+#define LISTEN_BACKLOG 128
+
+struct eid_http_server {
+    struct MHD_Daemon *daemon;
+    eid_request_handler handler;
+    void *ctx;
+    char address[ADDRESS_SIZE];
+    pthread_mutex_t mutex;
+    pthread_cond_t idle;    /* signalled when the last open request is done */
+    size_t open_requests;
+    bool stopping;
+};
+
+/* One request while it arrives. */
+typedef struct http_exchange {
+    unsigned refusal;       /* HTTP status decided from the head, 0 when the body is wanted */
+    eid_buf body;
+    size_t drained;         /* bytes of a refused body */
+    uint64_t deadline_ns;   /* the whole body must be here by then */
+} http_exchange;
+
+/* ---- Addresses ---- */
+
+typedef union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_storage room;
+} socket_address;
+
+static void format_address(const struct sockaddr *address, char out[ADDRESS_SIZE])
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+    if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof ip);
+        snprintf(out, ADDRESS_SIZE, "[%s]:%u", ip, (unsigned)ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof ip);
+        snprintf(out, ADDRESS_SIZE, "%s:%u", ip, (unsigned)ntohs(v4->sin_port));
+    }
+}
+
+static bool parse_port(const char *text, in_port_t *out)
+{
+    unsigned long port = 0;
+    if (*text == '\0' || strlen(text) > 5)
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        port = port * 10 + (unsigned long)(*text - '0');
+    }
+    if (port > 65535)
+        return false;
+    *out = htons((uint16_t)port);
+    return true;
+}
+
+static bool parse_address(const char *text, socket_address *out, socklen_t *len)
+{
+    char host[INET6_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    bool bracketed = text[0] == '[';
+
+    if (colon == NULL || (bracketed && (colon - text < 3 || colon[-1] != ']')))
+        return false;
+    const char *start = text + bracketed;
+    size_t host_len = (size_t)(colon - start) - bracketed;
+    if (host_len >= sizeof host)
+        return false;
+    memcpy(host, start, host_len);
+    host[host_len] = '\0';
+    memset(out, 0, sizeof *out);
+    if (bracketed) {
+        out->v6.sin6_family = AF_INET6;
+        *len = sizeof out->v6;
+        return inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1 && parse_port(colon + 1, &out->v6.sin6_port);
+    }
+    out->v4.sin_family = AF_INET;
+    *len = sizeof out->v4;
+    return inet_pton(AF_INET, host, &out->v4.sin_addr) == 1 && parse_port(colon + 1, &out->v4.sin_port);
+}
+
+static eid_status fail_bind(const char *address, int error)
+{
+    if (error == EADDRINUSE)
+        return eid_fail(EID_ERR_SERVER_BIND,
+                        "Failed to bind server to %s: another program already listens there; choose another port, or 0",
+                        address);
+    char text[128] = "";
+    return eid_fail(EID_ERR_SERVER_BIND, "Failed to bind server to %s: %s", address, strerror_r(error, text, sizeof text));
+}
+
+static eid_status open_socket(const char *bind_address, int *out, char actual[ADDRESS_SIZE])
+{
+    socket_address address;
+    socklen_t len;
+    if (!parse_address(bind_address, &address, &len))
+        return eid_fail(EID_ERR_SERVER_BIND,
+                        "Failed to bind server to %s: Invalid address: write a numeric address and a port, such as "
+                        "127.0.0.1:8080 or [::1]:0",
+                        bind_address);
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail_bind(bind_address, errno);
+    /* Lets a server restart on its port at once; two listeners on one port remain impossible. */
+    int yes = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, &address.any, len) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+        getsockname(fd, &address.any, &len) != 0) {
+        eid_status status = fail_bind(bind_address, errno);
+        close(fd);
+        return status;
+    }
+    format_address(&address.any, actual);
+    *out = fd;
+    return EID_OK;
+}
+
+/* ---- Answering ---- */
+
+static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, const char *type,
+                             struct MHD_Response *response)
+{
+    if (response == NULL)
+        return MHD_NO;
+    if (type != NULL)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST");
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* Static text, possibly none. */
+static enum MHD_Result queue_text(struct MHD_Connection *connection, unsigned status, const char *text)
+{
+    return queue(connection, status, text[0] == '\0' ? NULL : TEXT_TYPE,
+                 MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT));
+}
+
+/* The bytes of the buffer, which is emptied. */
+static enum MHD_Result queue_buffer(struct MHD_Connection *connection, unsigned status, const char *type, eid_buf *bytes)
+{
+    uint8_t *data;
+    size_t len;
+    if (eid_buf_take(bytes, &data, &len) != EID_OK)
+        return queue_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "the answer could not be made");
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(len, data, eid_free);
+    if (response == NULL)
+        eid_free(data);
+    return queue(connection, status, type, response);
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status)
+{
+    switch (status) {
+    case MHD_HTTP_UNSUPPORTED_MEDIA_TYPE:
+        return queue_text(connection, status, "Expected request with `Content-Type: application/json`");
+    case MHD_HTTP_CONTENT_TOO_LARGE:
+        return queue_text(connection, status, "Failed to buffer the request body: length limit exceeded");
+    default:
+        return queue_text(connection, status, "");
+    }
+}
+
+static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *connection, http_exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char remote[ADDRESS_SIZE] = "";
+    if (info != NULL && info->client_addr != NULL)
+        format_address(info->client_addr, remote);
+    eid_request_origin origin = {"http", remote};
+    eid_buf answer;
+    eid_buf_init(&answer, EID_LIMIT_HTTP_RESPONSE_BYTES);
+
+    enum MHD_Result result;
+    switch (server->handler(eid_buf_slice(&exchange->body), &origin, &answer, server->ctx)) {
+    case EID_HANDLED:
+        result = queue_buffer(connection, MHD_HTTP_OK, JSON_TYPE, &answer);
+        break;
+    case EID_BODY_MALFORMED:
+        result = queue_buffer(connection, MHD_HTTP_BAD_REQUEST, TEXT_TYPE, &answer);
+        break;
+    case EID_BODY_WRONG_SHAPE:
+        result = queue_buffer(connection, MHD_HTTP_UNPROCESSABLE_CONTENT, TEXT_TYPE, &answer);
+        break;
+    default:
+        result = queue_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "the request could not be served");
+        break;
+    }
+    eid_buf_free(&answer);
+    return result;
+}
+
+/* ---- Receiving ---- */
+
+static bool has_suffix(const char *text, size_t len, const char *suffix)
+{
+    size_t suffix_len = strlen(suffix);
+    return len >= suffix_len && strncasecmp(text + len - suffix_len, suffix, suffix_len) == 0;
+}
+
+/* application/json or application/…+json, whatever parameters follow. */
+static bool is_json_type(const char *type)
+{
+    if (type == NULL)
+        return false;
+    type += strspn(type, " \t");
+    size_t len = strcspn(type, ";");
+    while (len != 0 && (type[len - 1] == ' ' || type[len - 1] == '\t'))
+        len--;
+    return strncasecmp(type, "application/", 12) == 0 &&
+           ((len == strlen(JSON_TYPE) && strncasecmp(type, JSON_TYPE, len) == 0) || has_suffix(type, len, "+json"));
+}
+
+static uint64_t declared_length(struct MHD_Connection *connection)
+{
+    const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return text == NULL ? 0 : strtoull(text, NULL, 10);
+}
+
+/* What the head of the request alone decides; 0 when nothing speaks against it. */
+static unsigned judge_head(struct MHD_Connection *connection, const char *url, const char *method)
+{
+    if (strcmp(url, EID_HTTP_PATH) != 0)
+        return MHD_HTTP_NOT_FOUND;
+    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+        return MHD_HTTP_METHOD_NOT_ALLOWED;
+    if (!is_json_type(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE)))
+        return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
+    if (declared_length(connection) > EID_LIMIT_HTTP_REQUEST_BYTES)
+        return MHD_HTTP_CONTENT_TOO_LARGE;
+    return 0;
+}
+
+static bool begin_request(eid_http_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    bool accepted = !server->stopping;
+    server->open_requests += accepted;
+    pthread_mutex_unlock(&server->mutex);
+    return accepted;
+}
+
+static void end_request(eid_http_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    if (--server->open_requests == 0)
+        pthread_cond_broadcast(&server->idle);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connection *connection, const char *url,
+                                      const char *method, void **state)
+{
+    unsigned refusal = judge_head(connection, url, method);
+    if (!begin_request(server))
+        return MHD_NO;
+    http_exchange *exchange = eid_alloc_zero(1, sizeof *exchange);
+    if (exchange == NULL) {
+        end_request(server);
+        return MHD_NO;
+    }
+    exchange->refusal = refusal;
+    exchange->deadline_ns = eid_monotonic_ns() + EID_LIMIT_HTTP_UPLOAD_MS * UINT64_C(1000000);
+    eid_buf_init(&exchange->body, EID_LIMIT_HTTP_REQUEST_BYTES);
+    *state = exchange;
+    if (refusal != 0 && declared_length(connection) > EID_LIMIT_HTTP_DRAIN_BYTES)
+        return refuse(connection, refusal);
+    return MHD_YES;
+}
+
+/* MHD_NO closes the connection: nothing else stops a sender that goes on and on. */
+static enum MHD_Result take_upload(http_exchange *exchange, const char *data, size_t len)
+{
+    if (eid_monotonic_ns() > exchange->deadline_ns)
+        return MHD_NO;
+    if (exchange->refusal == 0) {
+        eid_buf_append(&exchange->body, data, len);
+        if (exchange->body.status == EID_OK)
+            return MHD_YES;
+        exchange->refusal = exchange->body.status == EID_ERR_LIMIT ? MHD_HTTP_CONTENT_TOO_LARGE
+                                                                   : MHD_HTTP_INTERNAL_SERVER_ERROR;
+        eid_buf_free(&exchange->body);
+    }
+    exchange->drained += len;
+    return exchange->drained > EID_LIMIT_HTTP_DRAIN_BYTES ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_len, void **state)
+{
+    eid_http_server *server = ctx;
+    http_exchange *exchange = *state;
+    (void)version;
+
+    if (exchange == NULL)
+        return begin_exchange(server, connection, url, method, state);
+    if (*upload_len != 0) {
+        enum MHD_Result result = take_upload(exchange, upload, *upload_len);
+        *upload_len = 0;
+        return result;
+    }
+    if (exchange->refusal != 0)
+        return refuse(connection, exchange->refusal);
+    return serve(server, connection, exchange);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+{
+    eid_http_server *server = ctx;
+    http_exchange *exchange = *state;
+    (void)connection;
+    (void)why;
+    if (exchange == NULL)
+        return;
+    *state = NULL;
+    eid_buf_free(&exchange->body);
+    eid_free(exchange);
+    end_request(server);
+}
+
+/* ---- Life ---- */
+
+static eid_status init_idle(eid_http_server *server)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return eid_fail(EID_ERR_IO, "the system gives no more condition variables");
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int error = pthread_cond_init(&server->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (error == 0 && (error = pthread_mutex_init(&server->mutex, NULL)) != 0)
+        pthread_cond_destroy(&server->idle);
+    return error == 0 ? EID_OK : eid_fail(EID_ERR_IO, "the system gives no more mutexes");
+}
+
+static void free_server(eid_http_server *server)
+{
+    pthread_mutex_destroy(&server->mutex);
+    pthread_cond_destroy(&server->idle);
+    eid_free(server);
+}
+
+eid_status eid_http_server_start(const char *bind_address, eid_request_handler handler, void *ctx, eid_http_server **out)
+{
+    int fd = -1;
+    eid_http_server *server = eid_alloc_zero(1, sizeof *server);
+    if (server == NULL)
+        return eid_fail_memory();
+    eid_status status = init_idle(server);
+    if (status != EID_OK) {
+        eid_free(server);
+        return status;
+    }
+    status = open_socket(bind_address, &fd, server->address);
+    if (status != EID_OK) {
+        free_server(server);
+        return status;
+    }
+    server->handler = handler;
+    server->ctx = ctx;
+    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, server,
+                                      MHD_OPTION_LISTEN_SOCKET, fd,
+                                      MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EID_LIMIT_HTTP_THREADS,
+                                      MHD_OPTION_CONNECTION_LIMIT, (unsigned)EID_LIMIT_HTTP_CONNECTIONS,
+                                      MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)EID_LIMIT_HTTP_CONNECTIONS_PER_IP,
+                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EID_LIMIT_HTTP_IDLE_S,
+                                      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+                                      MHD_OPTION_END);
+    if (server->daemon == NULL) {
+        close(fd);
+        status = eid_fail(EID_ERR_SERVER_BIND, "Failed to bind server to %s: the server threads could not be started",
+                          bind_address);
+        free_server(server);
+        return status;
+    }
+    *out = server;
+    return EID_OK;
+}
+
+static void wait_for_open_requests(eid_http_server *server)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += EID_LIMIT_HTTP_STOP_MS / 1000;
+
+    pthread_mutex_lock(&server->mutex);
+    server->stopping = true;
+    int error = 0;
+    while (server->open_requests != 0 && error == 0)
+        error = pthread_cond_timedwait(&server->idle, &server->mutex, &deadline);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+void eid_http_server_stop(eid_http_server *server)
+{
+    if (server == NULL)
+        return;
+    MHD_socket listener = MHD_quiesce_daemon(server->daemon);
+    wait_for_open_requests(server);
+    MHD_stop_daemon(server->daemon);
+    if (listener != MHD_INVALID_SOCKET)
+        close(listener);
+    free_server(server);
+}
+
+const char *eid_http_server_address(const eid_http_server *server)
+{
+    return server->address;
+}
