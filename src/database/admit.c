@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Receiving entries: from bytes a stranger sent to members of the database.
+ *
+ * What each entry passes (design.md section 7): structure, own database, parents held, pinned settings held, signature,
+ * permission. What fails is remembered by its ID and stays refused, with everything that builds on it; what misses parents
+ * or pins waits in the quarantine and is judged when they arrive.
+ *
+ * Signatures are the expensive part and need nothing from the storage, so threads run ahead over the whole batch while this
+ * thread stores what is checked already.
+ */
+#include "database/database_int.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "codec/cid.h"
+
+/* Entries stored in one storage transaction: enough to share its cost, short enough not to hold the lock long. */
+#define STORE_BATCH 512
+/* Below this many entries threads cost more than they bring. */
+#define THREADS_FROM 16
+#define MAX_THREADS 8
+
+typedef enum check {
+    CHECK_UNKNOWN,
+    CHECK_HOLDS,      /* the signature by the key the hint names holds */
+    CHECK_FAILS,
+    CHECK_NONE        /* no signature, or no public key named: judged later */
+} check;
+
+typedef struct reception {
+    eid_core *core;
+    const eid_id *database;
+    eid_entry *const *entries;
+    size_t *order;              /* indices, lowest height first */
+    size_t count;
+    _Atomic uint8_t *checks;    /* by place in order */
+    _Atomic size_t next_check;
+    eid_receipt *receipt;
+    eid_verdict *verdicts;      /* by index; may be NULL */
+    eid_entry **admitted;       /* for the callbacks; references are held */
+    size_t admitted_count;
+    size_t admitted_capacity;
+    eid_entry **stack;          /* entries released from the quarantine, still to be judged; references are held */
+    size_t stack_count;
+    size_t stack_capacity;
+} reception;
+
+/* ---- Signatures ahead ---- */
+
+static check check_signature(const eid_entry *entry)
+{
+    eid_pubkey key;
+    if (!eid_entry_is_signed(entry) || !eid_entry_signer(entry, &key))
+        return CHECK_NONE;
+    return eid_entry_verify_signature(entry, &key) == EID_OK ? CHECK_HOLDS : CHECK_FAILS;
+}
+
+/* Claims and checks the next unchecked entry at or before `limit`; false when there is none. */
+static bool check_next(reception *r, size_t limit)
+{
+    size_t place = atomic_load(&r->next_check);
+    do {
+        if (place >= limit)
+            return false;
+    } while (!atomic_compare_exchange_weak(&r->next_check, &place, place + 1));
+    atomic_store(&r->checks[place], (uint8_t)check_signature(r->entries[r->order[place]]));
+    return true;
+}
+
+static void *check_thread(void *argument)
+{
+    reception *r = argument;
+    while (check_next(r, r->count))
+        continue;
+    return NULL;
+}
+
+static size_t start_threads(reception *r, pthread_t *threads)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t wanted = r->count < THREADS_FROM || cores < 2 ? 0 : (size_t)cores - 1;
+    if (wanted > MAX_THREADS)
+        wanted = MAX_THREADS;
+    size_t started = 0;
+    while (started < wanted && pthread_create(&threads[started], NULL, check_thread, r) == 0)
+        started++;
+    return started;
+}
+
+/* Returns when every entry before `limit` is checked; helps meanwhile. */
+static void wait_for_checks(reception *r, size_t from, size_t limit)
+{
+    while (check_next(r, limit))
+        continue;
+    for (size_t i = from; i < limit; i++)
+        while (atomic_load(&r->checks[i]) == CHECK_UNKNOWN)
+            sched_yield();
+}
+
+/* ---- Verdicts ---- */
+
+static void set_verdict(reception *r, size_t index, eid_verdict verdict)
+{
+    if (r->verdicts != NULL && index != SIZE_MAX)
+        r->verdicts[index] = verdict;
+}
+
+static void note_refusal(reception *r, size_t index, eid_status reason)
+{
+    if (r->receipt->refused++ == 0) {
+        r->receipt->first_refusal = reason;
+        snprintf(r->receipt->text, sizeof r->receipt->text, "%s", eid_last_error());
+    }
+    set_verdict(r, index, EID_VERDICT_REFUSED);
+}
+
+/* Refuses for good: the ID covers everything the judgement depends on. */
+static eid_status refuse(reception *r, size_t index, const eid_entry *entry, eid_status reason)
+{
+    note_refusal(r, index, reason);
+    return eid_storage_refuse(r->core->storage, &entry->id, reason);
+}
+
+static eid_status wait_for(reception *r, size_t index, eid_tree *tree, const eid_entry *entry, const eid_id *missing)
+{
+    eid_status reason;
+    EID_TRY(eid_storage_was_refused(r->core->storage, missing, &reason));
+    if (reason != EID_OK)
+        return refuse(r, index, entry, eid_fail(EID_ERR_REFUSED_BEFORE, "The entry builds on one that was refused"));
+    eid_status status = eid_storage_quarantine_add(r->core->storage, tree, entry, missing);
+    if (status == EID_ERR_LIMIT) {
+        note_refusal(r, index, status); /* not remembered: it may come again when there is room */
+        return EID_OK;
+    }
+    EID_TRY(status);
+    r->receipt->waiting++;
+    set_verdict(r, index, EID_VERDICT_WAITING);
+    return EID_OK;
+}
+
+/* ---- Judging one entry ---- */
+
+typedef struct candidate {
+    size_t index;             /* in the caller's array; SIZE_MAX for one from the quarantine */
+    eid_entry *entry;
+    check signature;
+    int64_t *parents;
+    size_t parent_count;
+    eid_id missing;           /* the first ID that is not held; empty when all are */
+} candidate;
+
+/* Finds the numbers of the main parents. A parent of another database is a refusal (returned as status). */
+static eid_status find_parents(reception *r, const eid_tree *tree, candidate *c, eid_status *refusal)
+{
+    const eid_entry *entry = c->entry;
+    c->parents = eid_realloc_array(NULL, entry->parent_count + 1, sizeof *c->parents);
+    if (c->parents == NULL)
+        return eid_fail_memory();
+    for (size_t i = 0; i < entry->parent_count; i++) {
+        int64_t d;
+        EID_TRY(eid_storage_find(r->core->storage, &entry->parents[i], &c->parents[i], &d));
+        if (c->parents[i] == 0) {
+            c->missing = entry->parents[i];
+            return EID_OK;
+        }
+        if (d != tree->d)
+            *refusal = eid_fail(EID_ERR_WRONG_TREE, "A parent of the entry belongs to another database");
+    }
+    c->parent_count = entry->parent_count;
+    return EID_OK;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* The numbers of the pinned entries that take part in `_settings`, ascending. */
+static eid_status find_pins(reception *r, eid_tree *tree, candidate *c, const eid_entry_pin *pin, int64_t *pins, size_t *count)
+{
+    eid_tree_store *settings;
+    EID_TRY(eid_storage_store(r->core->storage, tree, eid_slice_text(EID_SETTINGS), &settings));
+    *count = 0;
+    for (size_t i = 0; i < pin->tip_count; i++) {
+        int64_t n, d;
+        EID_TRY(eid_storage_find(r->core->storage, &pin->tips[i], &n, &d));
+        if (n == 0) {
+            c->missing = pin->tips[i];
+            return EID_OK;
+        }
+        if (d != tree->d || settings == NULL)
+            continue;
+        eid_status status = eid_storage_participation(r->core->storage, settings, n, NULL, NULL, NULL);
+        if (status == EID_OK)
+            pins[(*count)++] = n;
+        else if (status != EID_ERR_NOT_FOUND)
+            return status;
+    }
+    qsort(pins, *count, sizeof *pins, compare_numbers);
+    return EID_OK;
+}
+
+/* Settings of a root entry are its own; of any other entry what it pins. An entry that pins no settings at all is judged by
+ * those of the root, and only an unsigned one in a database without auth can pass (the Rust side accepts such entries
+ * from anyone: vectors README, surprise 4). */
+static eid_status settings_for(reception *r, eid_tree *tree, const eid_entry *entry, const int64_t *pins, size_t count,
+                               eid_auth_settings **out, eid_status *refusal)
+{
+    if (entry->is_root) {
+        const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS));
+        eid_doc *doc = NULL;
+        eid_status status = subtree == NULL || !subtree->has_data
+                                ? eid_doc_new(&doc)
+                                : eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
+        if (status == EID_ERR_NO_MEMORY)
+            return status;
+        if (status != EID_OK) {
+            *refusal = eid_fail_context(status, "The settings of the root entry can not be read");
+            return EID_OK;
+        }
+        status = eid_auth_settings_parse(doc, out);
+        eid_doc_free(doc);
+        return status;
+    }
+    if (count > 0)
+        return eid_settings_resolve(r->core, tree, pins, count, out);
+    int64_t root_n;
+    EID_TRY(eid_storage_find(r->core->storage, &tree->root, &root_n, NULL));
+    eid_tree_store *settings;
+    EID_TRY(eid_storage_store(r->core->storage, tree, eid_slice_text(EID_SETTINGS), &settings));
+    bool root_has_settings = settings != NULL && eid_storage_participation(r->core->storage, settings, root_n, NULL, NULL, NULL) == EID_OK;
+    EID_TRY(eid_settings_resolve(r->core, tree, &root_n, root_has_settings ? 1 : 0, out));
+    if (eid_auth_settings_configured(*out))
+        *refusal = eid_fail(EID_ERR_AUTH_REQUIRED, "The entry names no settings of its database to be judged by");
+    return EID_OK;
+}
+
+/* Judges by signature and permission; the reason of a refusal goes to *refusal. */
+static eid_status judge(reception *r, eid_tree *tree, candidate *c, eid_status *refusal)
+{
+    eid_entry_pin pin;
+    eid_status status = eid_entry_read_pin(c->entry, &pin);
+    if (status == EID_ERR_NO_MEMORY)
+        return status;
+    if (status != EID_OK) {
+        *refusal = eid_fail_context(status, "The metadata of the entry can not be read");
+        return EID_OK;
+    }
+    if (pin.tip_count > EID_LIMIT_SETTINGS_PIN) {
+        eid_entry_pin_free(&pin);
+        *refusal = eid_fail(EID_ERR_LIMIT, "The entry pins too many settings entries");
+        return EID_OK;
+    }
+    int64_t pins[EID_LIMIT_SETTINGS_PIN];
+    size_t count = 0;
+    status = find_pins(r, tree, c, &pin, pins, &count);
+    eid_entry_pin_free(&pin);
+    if (status != EID_OK || !eid_id_is_empty(&c->missing))
+        return status;
+    eid_auth_settings *settings = NULL;
+    status = settings_for(r, tree, c->entry, pins, count, &settings, refusal);
+    if (status == EID_OK && *refusal == EID_OK) {
+        eid_pubkey key;
+        bool checked = c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key);
+        *refusal = eid_auth_judge(settings, c->entry, checked ? &key : NULL);
+    }
+    eid_auth_settings_unref(settings);
+    return status;
+}
+
+static eid_status remember_admitted(reception *r, eid_entry *entry)
+{
+    if (r->admitted_count == r->admitted_capacity) {
+        size_t capacity = r->admitted_capacity == 0 ? 64 : r->admitted_capacity * 2;
+        eid_entry **grown = eid_realloc_array(r->admitted, capacity, sizeof(eid_entry *));
+        if (grown == NULL)
+            return eid_fail_memory();
+        r->admitted = grown;
+        r->admitted_capacity = capacity;
+    }
+    r->admitted[r->admitted_count++] = eid_entry_ref(entry);
+    return EID_OK;
+}
+
+/* Puts what waited for this entry on the stack. */
+static eid_status release_waiting(reception *r, eid_tree *tree, const eid_id *arrived)
+{
+    if (tree->waiting == 0)
+        return EID_OK;
+    eid_entry **released = NULL;
+    size_t count = 0;
+    EID_TRY(eid_storage_quarantine_take(r->core->storage, tree, arrived, &released, &count));
+    eid_status status = EID_OK;
+    if (r->stack_count + count > r->stack_capacity) {
+        size_t capacity = (r->stack_count + count) * 2;
+        eid_entry **grown = eid_realloc_array(r->stack, capacity, sizeof(eid_entry *));
+        if (grown == NULL) {
+            status = eid_fail_memory();
+        } else {
+            r->stack = grown;
+            r->stack_capacity = capacity;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (status == EID_OK)
+            r->stack[r->stack_count++] = released[i];
+        else
+            eid_entry_unref(released[i]);
+    }
+    r->receipt->waiting -= count < r->receipt->waiting ? count : r->receipt->waiting;
+    eid_free(released);
+    return status;
+}
+
+eid_status eid_core_store_entry(eid_core *core, eid_state_batch *batch, eid_tree *tree, const eid_entry *entry,
+                                const int64_t *parents, size_t parent_count)
+{
+    int64_t n;
+    EID_TRY(eid_storage_admit(core->storage, tree, entry, parents, parent_count, &n));
+    return eid_state_apply(batch, tree, entry, n);
+}
+
+/* Anything known of the entry already? *done true when the verdict is given. */
+static eid_status known_before(reception *r, eid_tree *tree, const candidate *c, bool *done)
+{
+    int64_t n;
+    *done = true;
+    EID_TRY(eid_storage_find(r->core->storage, &c->entry->id, &n, NULL));
+    if (n != 0) {
+        r->receipt->held++;
+        set_verdict(r, c->index, EID_VERDICT_HELD);
+        return EID_OK;
+    }
+    eid_status reason;
+    EID_TRY(eid_storage_was_refused(r->core->storage, &c->entry->id, &reason));
+    if (reason != EID_OK) {
+        note_refusal(r, c->index, eid_fail(EID_ERR_REFUSED_BEFORE, "The entry was refused before: %s", eid_status_name(reason)));
+        return EID_OK;
+    }
+    bool waits = false;
+    if (tree->waiting > 0)
+        EID_TRY(eid_storage_is_quarantined(r->core->storage, &c->entry->id, &waits));
+    if (waits) {
+        r->receipt->waiting++;
+        set_verdict(r, c->index, EID_VERDICT_WAITING);
+        return EID_OK;
+    }
+    *done = false;
+    return EID_OK;
+}
+
+static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree, candidate *c)
+{
+    bool done;
+    EID_TRY(known_before(r, tree, c, &done));
+    if (done)
+        return EID_OK;
+    eid_status refusal = c->signature == CHECK_FAILS
+                             ? eid_fail(EID_ERR_BAD_SIGNATURE, "The signature of the entry does not hold")
+                             : EID_OK;
+    if (refusal == EID_OK)
+        EID_TRY(find_parents(r, tree, c, &refusal));
+    if (refusal == EID_OK && eid_id_is_empty(&c->missing))
+        EID_TRY(judge(r, tree, c, &refusal));
+    if (refusal == EID_ERR_NO_MEMORY || refusal == EID_ERR_STORAGE)
+        return refusal;
+    if (refusal == EID_ERR_UNSUPPORTED) {
+        note_refusal(r, c->index, refusal); /* not remembered: a later version can judge it */
+        return EID_OK;
+    }
+    if (refusal != EID_OK)
+        return refuse(r, c->index, c->entry, refusal);
+    if (!eid_id_is_empty(&c->missing))
+        return wait_for(r, c->index, tree, c->entry, &c->missing);
+    EID_TRY(eid_core_store_entry(r->core, batch, tree, c->entry, c->parents, c->parent_count));
+    EID_TRY(remember_admitted(r, c->entry));
+    r->receipt->admitted++;
+    set_verdict(r, c->index, EID_VERDICT_ADMITTED);
+    return release_waiting(r, tree, &c->entry->id);
+}
+
+static eid_status take_and_release(reception *r, eid_state_batch *batch, eid_tree *tree, size_t index, eid_entry *entry, check sig)
+{
+    candidate c = {.index = index, .entry = entry, .signature = sig};
+    eid_status status = take_one(r, batch, tree, &c);
+    eid_free(c.parents);
+    while (status == EID_OK && r->stack_count > 0) {
+        eid_entry *released = r->stack[--r->stack_count];
+        candidate next = {.index = SIZE_MAX, .entry = released, .signature = CHECK_NONE};
+        status = take_one(r, batch, tree, &next);
+        eid_free(next.parents);
+        eid_entry_unref(released);
+    }
+    return status;
+}
+
+/* ---- The batch ---- */
+
+/* Wrong before anything is looked up: structure, size, and whose entry it is. */
+static eid_status outer_check(const reception *r, const eid_entry *entry)
+{
+    EID_TRY(eid_entry_validate(entry));
+    if (!eid_id_equal(eid_entry_database_id(entry), r->database))
+        return eid_fail(EID_ERR_WRONG_TREE, "The entry belongs to another database");
+    return EID_OK;
+}
+
+/* Finds the tree, making it when its root is among the entries. */
+static eid_status open_tree(reception *r, eid_tree **out)
+{
+    eid_status status = eid_storage_tree(r->core->storage, r->database, out);
+    if (status != EID_ERR_DATABASE_NOT_FOUND)
+        return status;
+    for (size_t i = 0; i < r->count; i++) {
+        const eid_entry *entry = r->entries[r->order[i]];
+        if (entry->is_root && eid_id_equal(&entry->id, r->database))
+            return eid_storage_tree_create(r->core->storage, r->database, out);
+    }
+    return eid_storage_tree(r->core->storage, r->database, out);
+}
+
+static eid_status take_range(reception *r, size_t from, size_t to)
+{
+    eid_tree *tree;
+    EID_TRY(open_tree(r, &tree));
+    eid_state_batch *batch;
+    EID_TRY(eid_state_batch_new(r->core->storage, &batch));
+    eid_status status = EID_OK;
+    for (size_t i = from; i < to && status == EID_OK; i++) {
+        size_t index = r->order[i];
+        eid_entry *entry = r->entries[index];
+        eid_status wrong = outer_check(r, entry);
+        if (wrong != EID_OK)
+            note_refusal(r, index, wrong);
+        else
+            status = take_and_release(r, batch, tree, index, entry, (check)atomic_load(&r->checks[i]));
+    }
+    if (status == EID_OK)
+        status = eid_state_batch_finish(batch);
+    eid_state_batch_free(batch);
+    /* A root that did not pass must not leave an empty database behind. */
+    if (status == EID_OK && tree->main->count == 0)
+        status = eid_fail(EID_ERR_DATABASE_NOT_FOUND, "The root entry of the database was refused: %s", r->receipt->text);
+    return status;
+}
+
+static eid_status store_range(reception *r, size_t from, size_t to)
+{
+    eid_receipt before = *r->receipt;
+    size_t admitted_before = r->admitted_count;
+    eid_storage_lock(r->core->storage);
+    eid_status status = eid_storage_begin(r->core->storage);
+    if (status == EID_OK) {
+        status = take_range(r, from, to);
+        if (status == EID_OK)
+            status = eid_storage_commit(r->core->storage);
+        else
+            eid_storage_rollback(r->core->storage);
+    }
+    eid_storage_unlock(r->core->storage);
+    if (status != EID_OK) {
+        *r->receipt = before;
+        while (r->admitted_count > admitted_before)
+            eid_entry_unref(r->admitted[--r->admitted_count]);
+        while (r->stack_count > 0)
+            eid_entry_unref(r->stack[--r->stack_count]);
+    }
+    return status;
+}
+
+typedef struct height_key {
+    uint64_t height;
+    size_t index;
+} height_key;
+
+static int compare_heights(const void *a, const void *b)
+{
+    const height_key *left = a, *right = b;
+    if (left->height != right->height)
+        return left->height < right->height ? -1 : 1;
+    return left->index < right->index ? -1 : left->index > right->index;
+}
+
+/* Lowest height first: parents before children for honest entries, and the root at the front. */
+static eid_status make_order(reception *r)
+{
+    height_key *keys = eid_realloc_array(NULL, r->count + 1, sizeof *keys);
+    r->order = eid_realloc_array(NULL, r->count + 1, sizeof *r->order);
+    r->checks = eid_alloc_zero(r->count + 1, sizeof *r->checks);
+    if (keys == NULL || r->order == NULL || r->checks == NULL) {
+        eid_free(keys);
+        return eid_fail_memory();
+    }
+    for (size_t i = 0; i < r->count; i++)
+        keys[i] = (height_key){r->entries[i]->is_root ? 0 : r->entries[i]->height, i};
+    qsort(keys, r->count, sizeof *keys, compare_heights);
+    /* A root claims no parents, so it goes before everything, whatever the others' heights say. */
+    size_t place = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->entries[keys[i].index]->is_root)
+            r->order[place++] = keys[i].index;
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->entries[keys[i].index]->is_root)
+            r->order[place++] = keys[i].index;
+    eid_free(keys);
+    return EID_OK;
+}
+
+/* Entries that waited when their verdict was written may have been released by a later one. */
+static eid_status settle_verdicts(reception *r)
+{
+    if (r->verdicts == NULL)
+        return EID_OK;
+    eid_storage_lock(r->core->storage);
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < r->count && status == EID_OK; i++) {
+        int64_t n = 0;
+        if (r->verdicts[i] == EID_VERDICT_WAITING)
+            status = eid_storage_find(r->core->storage, &r->entries[i]->id, &n, NULL);
+        if (n != 0)
+            r->verdicts[i] = EID_VERDICT_ADMITTED;
+    }
+    eid_storage_unlock(r->core->storage);
+    return status;
+}
+
+eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count,
+                            eid_receipt *receipt, eid_verdict *verdicts)
+{
+    eid_receipt own;
+    reception r = {.core = core,
+                   .database = database,
+                   .entries = entries,
+                   .count = count,
+                   .receipt = receipt != NULL ? receipt : &own,
+                   .verdicts = verdicts};
+    memset(r.receipt, 0, sizeof *r.receipt);
+    pthread_t threads[MAX_THREADS];
+    size_t thread_count = 0;
+    eid_status status = make_order(&r);
+    if (status == EID_OK)
+        thread_count = start_threads(&r, threads);
+    for (size_t from = 0; from < count && status == EID_OK; from += STORE_BATCH) {
+        size_t to = count - from < STORE_BATCH ? count : from + STORE_BATCH;
+        wait_for_checks(&r, from, to);
+        status = store_range(&r, from, to);
+    }
+    if (status != EID_OK)
+        atomic_store(&r.next_check, count); /* the threads have nothing left to do */
+    for (size_t i = 0; i < thread_count; i++)
+        pthread_join(threads[i], NULL);
+    if (status == EID_OK)
+        status = settle_verdicts(&r);
+    eid_core_announce(core, database, r.admitted, r.admitted_count, EID_WRITE_REMOTE);
+    for (size_t i = 0; i < r.admitted_count; i++)
+        eid_entry_unref(r.admitted[i]);
+    eid_free(r.admitted);
+    eid_free(r.stack);
+    eid_free(r.order);
+    eid_free((void *)r.checks);
+    return status;
+}

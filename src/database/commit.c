@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commit: from staged changes to one signed entry, stored with its effect on the state in one storage transaction.
+ *
+ * Three steps: gather what the entry names (under the lock), build and sign it (without), store it (under the lock).
+ * Whatever is committed in between by others makes a branch, not a conflict. The entry pins exactly the settings it was
+ * authorised by, so no peer judges it by others.
+ */
+#include "database/txn_int.h"
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "codec/cid.h"
+#include "crypto/key.h"
+
+typedef struct store_part {
+    eid_txn_store *store;
+    eid_id *parents;
+    size_t parent_count;
+    uint64_t parent_height;   /* largest of the parents' heights in the store */
+    char *data;
+    size_t data_len;
+} store_part;
+
+typedef struct plan {
+    eid_txn *txn;
+    store_part *parts;
+    size_t part_count;
+    eid_id *pin;
+    size_t pin_count;
+    eid_auth_settings *settings;
+    eid_height_strategy strategy;
+    uint64_t now_ms;
+    eid_entry *entry;
+} plan;
+
+static void plan_free(plan *p)
+{
+    for (size_t i = 0; i < p->part_count; i++) {
+        eid_free(p->parts[i].parents);
+        eid_free(p->parts[i].data);
+    }
+    eid_free(p->parts);
+    eid_free(p->pin);
+    eid_auth_settings_unref(p->settings);
+    eid_entry_unref(p->entry);
+}
+
+static bool is_staged(const eid_txn_store *store)
+{
+    return eid_doc_child_count(store->delta) > 0 || eid_doc_is_atomic(store->delta);
+}
+
+/* ---- Before the lock: the registry, and payloads ---- */
+
+static eid_status make_record(const char *type, eid_value **out)
+{
+    eid_doc *record = NULL, *config = NULL;
+    eid_status status = eid_doc_new(&record);
+    if (status == EID_OK)
+        status = eid_doc_new(&config);
+    if (status == EID_OK)
+        status = eid_doc_set_string(record, "type", type);
+    if (status == EID_OK)
+        status = eid_doc_set_doc(record, "config", config);
+    if (status == EID_OK)
+        status = eid_value_new_doc(record, out);
+    eid_doc_free(config);
+    eid_doc_free(record);
+    return status;
+}
+
+/* Stores used for the first time get their record in `_index`. */
+static eid_status register_stores(eid_txn *txn)
+{
+    for (eid_map_entry *e = eid_map_first(txn->stores); e != NULL; e = eid_map_next(txn->stores, e)) {
+        eid_txn_store *store = e->value;
+        if (store->type == NULL || store->registered || !is_staged(store))
+            continue;
+        eid_txn_store *index;
+        eid_value *record;
+        EID_TRY(eid_txn_open_store(txn, EID_INDEX, NULL, &index));
+        EID_TRY(make_record(store->type, &record));
+        eid_status status = eid_doc_put_child(index->delta, eid_slice_text(store->name), record);
+        if (status != EID_OK) {
+            eid_value_free(record);
+            return status;
+        }
+    }
+    return EID_OK;
+}
+
+static eid_status collect_parts(plan *p)
+{
+    eid_txn *txn = p->txn;
+    p->parts = eid_alloc_zero(eid_map_len(txn->stores) + 1, sizeof *p->parts);
+    if (p->parts == NULL)
+        return eid_fail_memory();
+    for (eid_map_entry *e = eid_map_first(txn->stores); e != NULL; e = eid_map_next(txn->stores, e)) {
+        eid_txn_store *store = e->value;
+        if (!is_staged(store))
+            continue;
+        store_part *next = &p->parts[p->part_count];
+        EID_TRY(eid_doc_to_json(store->delta, &next->data, &next->data_len));
+        next->store = store;
+        p->part_count++;
+    }
+    return EID_OK;
+}
+
+/* ---- Under the lock: parents, settings ---- */
+
+static eid_status gather_parents(plan *p, eid_tree *tree, store_part *part)
+{
+    eid_storage *storage = p->txn->database->core->storage;
+    eid_tree_store *store;
+    EID_TRY(eid_storage_store(storage, tree, eid_slice_text(part->store->name), &store));
+    if (store == NULL)
+        return EID_OK;
+    eid_node *tips;
+    size_t count;
+    EID_TRY(eid_state_tips(storage, store, &p->txn->view, &tips, &count));
+    size_t skipped = count > EID_LIMIT_ENTRY_PARENTS ? count - EID_LIMIT_ENTRY_PARENTS : 0;
+    part->parents = eid_realloc_array(NULL, count + 1, sizeof *part->parents);
+    eid_status status = part->parents == NULL ? eid_fail_memory() : EID_OK;
+    for (size_t i = skipped; status == EID_OK && i < count; i++) {
+        part->parents[part->parent_count++] = tips[i].id;
+        if (tips[i].height > part->parent_height)
+            part->parent_height = tips[i].height;
+    }
+    eid_free(tips);
+    return status;
+}
+
+static eid_status gather_settings(plan *p, eid_tree *tree)
+{
+    eid_core *core = p->txn->database->core;
+    eid_tree_store *store;
+    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
+    if (store == NULL)
+        return eid_settings_resolve(core, tree, NULL, 0, &p->settings);
+    eid_node *tips;
+    size_t count;
+    EID_TRY(eid_state_tips(core->storage, store, &p->txn->view, &tips, &count));
+    int64_t *numbers = eid_realloc_array(NULL, count + 1, sizeof *numbers);
+    p->pin = eid_realloc_array(NULL, count + 1, sizeof *p->pin);
+    eid_status status = numbers == NULL || p->pin == NULL ? eid_fail_memory() : EID_OK;
+    if (status == EID_OK && count > EID_LIMIT_SETTINGS_PIN)
+        status = eid_fail(EID_ERR_LIMIT, "The settings have %zu concurrent versions; commit a settings change to join them", count);
+    for (size_t i = 0; status == EID_OK && i < count; i++) {
+        numbers[i] = tips[i].n;
+        p->pin[p->pin_count++] = tips[i].id;
+    }
+    if (status == EID_OK) {
+        p->pin_count = eid_ids_sort(p->pin, p->pin_count);
+        status = eid_settings_resolve(core, tree, numbers, count, &p->settings);
+    }
+    eid_free(numbers);
+    eid_free(tips);
+    return status;
+}
+
+static const store_part *find_part(const plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->part_count; i++)
+        if (strcmp(p->parts[i].store->name, name) == 0)
+            return &p->parts[i];
+    return NULL;
+}
+
+static eid_status gather_strategy(plan *p, eid_tree *tree)
+{
+    const store_part *settings = find_part(p, EID_SETTINGS);
+    const eid_value *staged = settings == NULL ? NULL : eid_doc_child(settings->store->delta, eid_slice_text("height_strategy"));
+    if (staged != NULL) {
+        p->strategy = eid_height_strategy_of(staged);
+        return EID_OK;
+    }
+    return eid_settings_strategy(p->txn->database->core, tree, &p->txn->view, &p->strategy);
+}
+
+static eid_status gather(plan *p)
+{
+    eid_tree *tree;
+    EID_TRY(eid_database_tree(p->txn->database, &tree));
+    for (size_t i = 0; i < p->part_count; i++)
+        EID_TRY(gather_parents(p, tree, &p->parts[i]));
+    EID_TRY(gather_settings(p, tree));
+    return gather_strategy(p, tree);
+}
+
+/* `auth` must stay a document, or the database would be open to everybody, or to nobody. */
+static eid_status check_auth_stays(plan *p)
+{
+    const store_part *settings = find_part(p, EID_SETTINGS);
+    if (settings == NULL)
+        return EID_OK;
+    eid_value *value;
+    EID_TRY(eid_txn_store_child(settings->store, eid_slice_text("auth"), &value));
+    bool staged = eid_doc_child(settings->store->delta, eid_slice_text("auth")) != NULL;
+    bool lost = staged && (value == NULL || eid_value_get_kind(value) != EID_VALUE_DOC);
+    eid_value_free(value);
+    if (lost)
+        return eid_fail(EID_ERR_CORRUPTED_AUTH, "The settings change would destroy the access rules (\"auth\")");
+    return EID_OK;
+}
+
+/* ---- Building ---- */
+
+static uint64_t height_above(bool has_parents, uint64_t parent_height, eid_height_strategy strategy, uint64_t now_ms)
+{
+    uint64_t floor = !has_parents ? 0 : parent_height >= INT64_MAX ? INT64_MAX : parent_height + 1;
+    return strategy == EID_HEIGHT_TIMESTAMP && now_ms > floor ? now_ms : floor;
+}
+
+static eid_status add_part(plan *p, eid_entry_builder *builder, const store_part *part)
+{
+    eid_slice data = eid_slice_of(part->data, part->data_len);
+    uint64_t height = height_above(part->parent_count > 0, part->parent_height, part->store->strategy, p->now_ms);
+    return eid_entry_builder_set_subtree(builder, part->store->name, part->parents, part->parent_count, &data,
+                                         part->store->has_strategy ? &height : NULL);
+}
+
+static eid_status fill(plan *p, eid_entry_builder *builder, eid_buf *metadata)
+{
+    eid_txn *txn = p->txn;
+    eid_id *ids = eid_realloc_array(NULL, txn->parent_count + 1, sizeof *ids);
+    if (ids == NULL)
+        return eid_fail_memory();
+    uint64_t highest = 0;
+    for (size_t i = 0; i < txn->parent_count; i++) {
+        ids[i] = txn->parents[i].id;
+        highest = txn->parents[i].height > highest ? txn->parents[i].height : highest;
+    }
+    eid_status status = eid_entry_builder_set_parents(builder, ids, txn->parent_count);
+    eid_free(ids);
+    EID_TRY(status);
+    eid_entry_builder_set_height(builder, height_above(txn->parent_count > 0, highest, p->strategy, p->now_ms));
+    eid_metadata_write(metadata, p->pin, p->pin_count, NULL);
+    EID_TRY(eid_buf_status(metadata));
+    EID_TRY(eid_entry_builder_set_metadata(builder, eid_buf_slice(metadata)));
+    for (size_t i = 0; i < p->part_count; i++)
+        EID_TRY(add_part(p, builder, &p->parts[i]));
+    return EID_OK;
+}
+
+static eid_status build(plan *p)
+{
+    eid_database *database = p->txn->database;
+    eid_entry_builder *builder;
+    eid_buf metadata;
+    EID_TRY(eid_entry_builder_new(&database->root, &builder));
+    eid_buf_init(&metadata, EID_LIMIT_ENTRY_BYTES);
+    eid_status status = fill(p, builder, &metadata);
+    if (status == EID_OK)
+        status = eid_entry_builder_finish(builder, database->key, &database->identity, &p->entry);
+    eid_buf_free(&metadata);
+    eid_entry_builder_free(builder);
+    return status;
+}
+
+static eid_status authorise(const plan *p)
+{
+    eid_pubkey key;
+    eid_keypair_public(p->txn->database->key, &key);
+    eid_status status = eid_auth_judge(p->settings, p->entry, &key);
+    return status == EID_OK ? EID_OK : eid_fail_context(status, "The commit is not allowed");
+}
+
+/* ---- Storing ---- */
+
+static eid_status store_in_transaction(eid_core *core, const eid_id *root, const eid_entry *entry, const int64_t *parents,
+                                       size_t parent_count)
+{
+    eid_tree *tree;
+    EID_TRY(parent_count == 0 ? eid_storage_tree_create(core->storage, root, &tree)
+                              : eid_storage_tree(core->storage, root, &tree));
+    eid_state_batch *batch;
+    EID_TRY(eid_state_batch_new(core->storage, &batch));
+    eid_status status = eid_core_store_entry(core, batch, tree, entry, parents, parent_count);
+    if (status == EID_OK)
+        status = eid_state_batch_finish(batch);
+    eid_state_batch_free(batch);
+    return status;
+}
+
+static eid_status store_entry(eid_core *core, const eid_id *root, const eid_entry *entry, const int64_t *parents, size_t parent_count)
+{
+    eid_storage_lock(core->storage);
+    eid_status status = eid_storage_begin(core->storage);
+    if (status == EID_OK) {
+        status = store_in_transaction(core, root, entry, parents, parent_count);
+        if (status == EID_OK)
+            status = eid_storage_commit(core->storage);
+        else
+            eid_storage_rollback(core->storage);
+    }
+    eid_storage_unlock(core->storage);
+    return status;
+}
+
+static eid_status store_planned(plan *p)
+{
+    eid_txn *txn = p->txn;
+    int64_t *parents = eid_realloc_array(NULL, txn->parent_count + 1, sizeof *parents);
+    if (parents == NULL)
+        return eid_fail_memory();
+    for (size_t i = 0; i < txn->parent_count; i++)
+        parents[i] = txn->parents[i].n;
+    eid_status status = store_entry(txn->database->core, &txn->database->root, p->entry, parents, txn->parent_count);
+    eid_free(parents);
+    return status;
+}
+
+static eid_status prepare(plan *p)
+{
+    eid_database *database = p->txn->database;
+    EID_TRY(register_stores(p->txn));
+    EID_TRY(collect_parts(p));
+    if (p->part_count == 0)
+        return EID_OK;
+    if (database->key == NULL)
+        return eid_fail(EID_ERR_AUTH_REQUIRED, "The database was opened for reading; open it as a user to write");
+    EID_TRY(check_auth_stays(p));
+    p->now_ms = eid_clock_now_ms(&database->core->clock);
+    eid_storage_lock(database->core->storage);
+    eid_status status = gather(p);
+    eid_storage_unlock(database->core->storage);
+    EID_TRY(status);
+    EID_TRY(build(p));
+    return authorise(p);
+}
+
+eid_status eid_txn_commit(eid_txn *txn, eid_id *id)
+{
+    EID_TRY(eid_txn_usable(txn));
+    plan p = {.txn = txn};
+    eid_status status = prepare(&p);
+    if (status == EID_OK && p.part_count > 0)
+        status = store_planned(&p);
+    if (status == EID_OK) {
+        txn->committed = true;
+        if (id != NULL)
+            memset(id, 0, sizeof *id);
+        if (p.entry != NULL) {
+            if (id != NULL)
+                *id = p.entry->id;
+            eid_core_announce(txn->database->core, &txn->database->root, &p.entry, 1, EID_WRITE_LOCAL);
+        }
+    }
+    plan_free(&p);
+    return status;
+}
+
+eid_status eid_txn_commit_free(eid_txn *txn, eid_id *id)
+{
+    eid_status status = eid_txn_commit(txn, id);
+    eid_txn_free(txn);
+    return status;
+}
+
+/* ---- New databases ---- */
+
+/* Settings with the creator's key as Admin(0) (stores.md section 9). */
+static eid_status root_settings(const eid_doc *settings, const eid_pubkey *creator, eid_doc **out)
+{
+    if (eid_doc_contains(settings, "auth"))
+        return eid_fail(EID_ERR_CORRUPTED_AUTH, "Settings of a new database may not bring \"auth\": the creator's key becomes its admin");
+    eid_doc *copy = NULL, *record = NULL;
+    char text[EID_PUBKEY_TEXT_SIZE], path[EID_PUBKEY_TEXT_SIZE + 16] = "auth.keys.";
+    eid_pubkey_format(creator, text);
+    strcat(path, text);
+    eid_permission admin = {EID_PERM_ADMIN, 0};
+    eid_status status = eid_doc_copy(settings, &copy);
+    if (status == EID_OK)
+        status = eid_auth_key_to_doc(NULL, admin, EID_KEY_ACTIVE, &record);
+    if (status == EID_OK)
+        status = eid_doc_set_doc(copy, path, record);
+    eid_doc_free(record);
+    if (status != EID_OK) {
+        eid_doc_free(copy);
+        return status;
+    }
+    *out = copy;
+    return EID_OK;
+}
+
+static eid_status fill_root(eid_entry_builder *builder, const eid_doc *settings, uint64_t now_ms)
+{
+    uint64_t entropy = eid_random_u64();
+    eid_buf metadata;
+    eid_buf_init(&metadata, 256);
+    eid_metadata_write(&metadata, NULL, 0, &entropy);
+    eid_status status = eid_buf_status(&metadata);
+    if (status == EID_OK)
+        status = eid_entry_builder_set_metadata(builder, eid_buf_slice(&metadata));
+    eid_buf_free(&metadata);
+    EID_TRY(status);
+    eid_slice marker = eid_slice_text("\"\"");
+    EID_TRY(eid_entry_builder_set_subtree(builder, EID_ROOT_MARKER, NULL, 0, &marker, NULL));
+    eid_height_strategy strategy = eid_height_strategy_of(eid_doc_child(settings, eid_slice_text("height_strategy")));
+    eid_entry_builder_set_height(builder, height_above(false, 0, strategy, now_ms));
+    char *text;
+    size_t len;
+    EID_TRY(eid_doc_to_json(settings, &text, &len));
+    eid_slice data = eid_slice_of(text, len);
+    status = eid_entry_builder_set_subtree(builder, EID_SETTINGS, NULL, 0, &data, NULL);
+    eid_free(text);
+    return status;
+}
+
+static eid_status build_root(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_entry **out)
+{
+    eid_pubkey creator;
+    eid_doc *complete;
+    eid_keypair_public(key, &creator);
+    EID_TRY(root_settings(settings, &creator, &complete));
+    eid_entry_builder *builder = NULL;
+    eid_status status = eid_entry_builder_new(NULL, &builder);
+    if (status == EID_OK)
+        status = fill_root(builder, complete, eid_clock_now_ms(&core->clock));
+    if (status == EID_OK)
+        status = eid_entry_builder_finish(builder, key, NULL, out);
+    eid_entry_builder_free(builder);
+    eid_doc_free(complete);
+    return status;
+}
+
+eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out)
+{
+    eid_entry *root;
+    EID_TRY(build_root(core, settings, key, &root));
+    eid_status status = store_entry(core, &root->id, root, NULL, 0);
+    if (status == EID_OK)
+        status = eid_database_open_as(core, &root->id, key, NULL, out);
+    if (status == EID_OK)
+        eid_core_announce(core, &root->id, &root, 1, EID_WRITE_LOCAL);
+    eid_entry_unref(root);
+    return status;
+}

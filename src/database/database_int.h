@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The database layer's own insides. */
+#ifndef EID_DATABASE_DATABASE_INT_H
+#define EID_DATABASE_DATABASE_INT_H
+
+#include <pthread.h>
+
+#include "database/txn.h"
+
+#define EID_SETTINGS "_settings"
+#define EID_INDEX "_index"
+#define EID_ROOT_MARKER "_root"
+
+struct eid_callback {
+    eid_core *core;
+    eid_database *database;
+    eid_write_callback function;
+    void *ctx;
+    int running;            /* calls in progress; removal waits for 0 */
+    eid_callback *next;
+};
+
+struct eid_core {
+    eid_storage *storage;
+    eid_clock clock;
+    eid_instance *instance;
+    pthread_mutex_t callback_mutex;
+    pthread_cond_t callback_idle;
+    eid_callback *callbacks;
+    eid_core_hook hook;
+    void *hook_ctx;
+};
+
+struct eid_database {
+    eid_core *core;
+    eid_id root;
+    eid_keypair *key;       /* NULL: reading only */
+    eid_sigkey identity;
+};
+
+typedef enum eid_height_strategy {
+    EID_HEIGHT_INCREMENTAL,
+    EID_HEIGHT_TIMESTAMP
+} eid_height_strategy;
+
+/* ---- Resolved settings, cached per tree (lock held) ---- */
+
+/* The auth settings a set of settings entries resolves to: the fold over the closure of these participants of `_settings`.
+ * `tips` are ascending. Unref the result. */
+eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out);
+/* At the current frontier. */
+eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out);
+/* The strategy named by the `height_strategy` setting within the view. */
+eid_status eid_settings_strategy(eid_core *core, eid_tree *tree, const eid_view *view, eid_height_strategy *out);
+/* From a value of that key: text holding JSON text; anything else is incremental. */
+eid_height_strategy eid_height_strategy_of(const eid_value *value);
+void eid_tree_cache_free(void *cache);
+
+/* ---- Writing ---- */
+
+/* Stores entries that were judged, in one storage transaction that is open: row, tips, cells. */
+eid_status eid_core_store_entry(eid_core *core, eid_state_batch *batch, eid_tree *tree, const eid_entry *entry,
+                                const int64_t *parents, size_t parent_count);
+/* Fires the hook and the write callbacks. No lock held. */
+void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source);
+
+/* Ancestors-or-self of these entries of the tree, ascending; lock held. EID_ERR_INVALID_TIP. */
+eid_status eid_tree_members_at(eid_core *core, eid_tree *tree, const eid_id *tips, size_t count, int64_t **out,
+                               size_t *out_count);
+
+/* The tree of the handle; lock held. */
+eid_status eid_database_tree(eid_database *database, eid_tree **out);
+
+#endif

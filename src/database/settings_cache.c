@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings as entries are judged by them: resolved once per set of settings entries and kept.
+ *
+ * Nearly every entry pins the settings that are current, so the cache of a tree is a few slots compared one by one; the
+ * slot used longest ago is replaced.
+ */
+#include "database/database_int.h"
+
+#include "base/alloc.h"
+#include "crypto/key.h"
+
+#define SLOTS 16
+
+typedef struct slot {
+    int64_t *tips;      /* ascending numbers of settings entries; NULL for a free slot */
+    size_t count;
+    uint64_t used;      /* when it was last asked for */
+    eid_auth_settings *settings;
+} slot;
+
+typedef struct tree_cache {
+    slot slots[SLOTS];
+    uint64_t clock;
+} tree_cache;
+
+static void slot_clear(slot *s)
+{
+    eid_free(s->tips);
+    eid_auth_settings_unref(s->settings);
+    memset(s, 0, sizeof *s);
+}
+
+void eid_tree_cache_free(void *value)
+{
+    tree_cache *cache = value;
+    for (size_t i = 0; i < SLOTS; i++)
+        slot_clear(&cache->slots[i]);
+    eid_free(cache);
+}
+
+static eid_status cache_of(eid_tree *tree, tree_cache **out)
+{
+    if (tree->cache == NULL) {
+        tree->cache = eid_alloc_zero(1, sizeof(tree_cache));
+        if (tree->cache == NULL)
+            return eid_fail_memory();
+    }
+    *out = tree->cache;
+    return EID_OK;
+}
+
+static slot *find_slot(tree_cache *cache, const int64_t *tips, size_t count)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        slot *s = &cache->slots[i];
+        if (s->settings != NULL && s->count == count && (count == 0 || memcmp(s->tips, tips, count * sizeof *tips) == 0))
+            return s;
+    }
+    return NULL;
+}
+
+static slot *oldest_slot(tree_cache *cache)
+{
+    slot *oldest = &cache->slots[0];
+    for (size_t i = 1; i < SLOTS; i++)
+        if (cache->slots[i].used < oldest->used)
+            oldest = &cache->slots[i];
+    return oldest;
+}
+
+static bool are_current_tips(const eid_tree_store *store, const int64_t *tips, size_t count)
+{
+    if (store->tip_count != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (store->tips[i].n != tips[i])
+            return false;
+    return true;
+}
+
+static eid_status settings_doc(eid_core *core, eid_tree_store *store, const int64_t *tips, size_t count, eid_doc **out)
+{
+    if (store == NULL)
+        return eid_doc_new(out);
+    if (are_current_tips(store, tips, count)) {
+        eid_view view = EID_VIEW_CURRENT;
+        return eid_state_doc(core->storage, store, &view, out);
+    }
+    eid_node *nodes;
+    size_t node_count;
+    EID_TRY(eid_state_closure(core->storage, store, tips, count, &nodes, &node_count));
+    eid_status status = eid_state_fold(core->storage, store, nodes, node_count, out);
+    eid_free(nodes);
+    return status;
+}
+
+eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out)
+{
+    tree_cache *cache;
+    EID_TRY(cache_of(tree, &cache));
+    slot *found = find_slot(cache, tips, count);
+    if (found == NULL) {
+        eid_tree_store *store;
+        EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
+        eid_doc *doc;
+        EID_TRY(settings_doc(core, store, tips, count, &doc));
+        eid_auth_settings *settings = NULL;
+        eid_status status = eid_auth_settings_parse(doc, &settings);
+        eid_doc_free(doc);
+        EID_TRY(status);
+        int64_t *copy = eid_memdup(tips, count * sizeof *tips);
+        if (copy == NULL) {
+            eid_auth_settings_unref(settings);
+            return eid_fail_memory();
+        }
+        found = oldest_slot(cache);
+        slot_clear(found);
+        *found = (slot){.tips = copy, .count = count, .settings = settings};
+    }
+    found->used = ++cache->clock;
+    *out = eid_auth_settings_ref(found->settings);
+    return EID_OK;
+}
+
+eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out)
+{
+    eid_tree_store *store;
+    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
+    size_t count = store == NULL ? 0 : store->tip_count;
+    int64_t few[16];
+    int64_t *tips = few;
+    if (count > 16) {
+        tips = eid_realloc_array(NULL, count, sizeof *tips);
+        if (tips == NULL)
+            return eid_fail_memory();
+    }
+    for (size_t i = 0; i < count; i++)
+        tips[i] = store->tips[i].n;
+    eid_status status = eid_settings_resolve(core, tree, tips, count, out);
+    if (tips != few)
+        eid_free(tips);
+    return status;
+}
+
+eid_height_strategy eid_height_strategy_of(const eid_value *value)
+{
+    const char *text;
+    if (value == NULL || eid_value_as_text(value, &text, NULL) != EID_OK)
+        return EID_HEIGHT_INCREMENTAL;
+    return strcmp(text, "\"timestamp\"") == 0 ? EID_HEIGHT_TIMESTAMP : EID_HEIGHT_INCREMENTAL;
+}
+
+eid_status eid_settings_strategy(eid_core *core, eid_tree *tree, const eid_view *view, eid_height_strategy *out)
+{
+    eid_tree_store *store;
+    eid_value *value = NULL;
+    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
+    if (store != NULL)
+        EID_TRY(eid_state_child(core->storage, store, view, eid_slice_text("height_strategy"), &value));
+    *out = eid_height_strategy_of(value);
+    eid_value_free(value);
+    return EID_OK;
+}
