@@ -25,6 +25,10 @@
 #define EID_LIMIT_QUARANTINE_BYTES (64u << 20)      /* per database */
 #define EID_LIMIT_REFUSED_IDS 100000                /* remembered refusals per instance; the oldest go first */
 
+/* Instances and users */
+#define EID_LIMIT_USERNAME 256     /* bytes; a name is shown on one line and stands inside a database's name */
+#define EID_LIMIT_KEY_BYTES 1024   /* an encrypted private key at rest; every known form has 68 */
+
 /* HTTP and sync */
 #define EID_LIMIT_HTTP_REQUEST_BYTES (2u << 20)     /* the Rust server's limit; ours answers 413 above it too */
 #define EID_LIMIT_HTTP_RESPONSE_BYTES (1u << 30)    /* a bootstrap answer may be large; never without an end */

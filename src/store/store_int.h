@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store types share: reading and staging at a path. */
+#ifndef EID_STORE_STORE_INT_H
+#define EID_STORE_STORE_INT_H
+
+#include <eidetica/store.h>
+
+#include "crdt/doc.h"
+#include "database/txn.h"
+
+/* The live value at the path, committed and staged combined; the caller frees it. EID_ERR_KEY_NOT_FOUND. */
+eid_status eid_store_read(eid_txn_store *store, eid_slice path, eid_value **out);
+
+/* Stages the value at the path, through Lists too: only the slots on the way are staged, so that concurrent
+ * changes of other elements survive. Takes the value on success. EID_ERR_INVALID_PATH,
+ * EID_ERR_INDEX_OUT_OF_BOUNDS, EID_ERR_DEPTH. */
+eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *value);
+
+/* eid_store_stage of a value just made: frees it when that fails. */
+eid_status eid_store_stage_made(eid_txn_store *store, eid_slice path, eid_value *value);
+
+#endif
