@@ -412,7 +412,7 @@ static eid_status fill_root(eid_entry_builder *builder, const eid_doc *settings,
 static eid_status build_root(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_entry **out)
 {
     eid_pubkey creator;
-    eid_doc *complete;
+    eid_doc *complete = NULL;
     eid_keypair_public(key, &creator);
     EID_TRY(root_settings(settings, &creator, &complete));
     eid_entry_builder *builder = NULL;

@@ -425,7 +425,7 @@ static eid_status hash_store(eid_database *database, eid_tree_store *store, eid_
         size_t len;
         status = eid_doc_to_json(doc, &text, &len);
         if (status == EID_OK) {
-            hash_slice(hasher, eid_slice_text(store->name));
+            hash_slice(hasher, eid_slice_of(store->name, store->name_len));
             hash_slice(hasher, eid_slice_of(text, len));
             eid_free(text);
             if (store->unreadable > 0)
@@ -446,7 +446,7 @@ eid_status eid_database_state_hash(eid_database *database, uint8_t out[32])
     if (status == EID_OK)
         for (eid_map_entry *e = eid_map_first(tree->stores); e != NULL && status == EID_OK; e = eid_map_next(tree->stores, e)) {
             eid_tree_store *store = e->value;
-            if (store->name[0] != '\0' && strcmp(store->name, EID_ROOT_MARKER) != 0)
+            if (store->name_len != 0 && strcmp(store->name, EID_ROOT_MARKER) != 0)
                 status = hash_store(database, store, &hasher);
         }
     eid_storage_unlock(database->core->storage);

@@ -96,7 +96,7 @@ static eid_status settings_doc(eid_core *core, eid_tree_store *store, const int6
 
 eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out)
 {
-    tree_cache *cache;
+    tree_cache *cache = NULL;
     EID_TRY(cache_of(tree, &cache));
     slot *found = find_slot(cache, tips, count);
     if (found == NULL) {

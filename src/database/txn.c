@@ -73,7 +73,7 @@ static eid_status set_parents(eid_txn *txn, const eid_node *nodes, size_t count)
 
 eid_status eid_database_new_transaction(eid_database *database, eid_txn **out)
 {
-    eid_txn *txn;
+    eid_txn *txn = NULL;
     EID_TRY(txn_new(database, &txn));
     eid_tree *tree;
     eid_storage_lock(database->core->storage);
@@ -111,7 +111,7 @@ eid_status eid_database_new_transaction_at(eid_database *database, const eid_id 
 {
     if (count == 0)
         return eid_fail(EID_ERR_INVALID_TIP, "A transaction needs at least one tip to build on");
-    eid_txn *txn;
+    eid_txn *txn = NULL;
     EID_TRY(txn_new(database, &txn));
     eid_storage_lock(database->core->storage);
     eid_status status = open_at(txn, tips, count);

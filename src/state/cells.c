@@ -289,7 +289,7 @@ eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_ent
 {
     for (size_t i = 0; i < entry->subtree_count; i++) {
         const eid_subtree *subtree = &entry->subtrees[i];
-        eid_slice name = eid_slice_text(subtree->name);
+        eid_slice name = eid_slice_of(subtree->name, subtree->name_len);
         if (!subtree->has_data || subtree->data_len == 0 || eid_slice_is(name, "_root") ||
             eid_entry_subtree(entry, name) != subtree)
             continue;

@@ -9,7 +9,7 @@ eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, 
 {
     eid_entry *entry;
     EID_TRY(eid_storage_load(storage, n, &entry));
-    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(store->name));
+    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_of(store->name, store->name_len));
     eid_status status = EID_OK;
     *out = NULL;
     if (subtree != NULL && subtree->has_data && subtree->data_len > 0) {

@@ -196,7 +196,7 @@ static eid_status store_parent(eid_storage *storage, const eid_tree_store *store
 static eid_status join_store(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const eid_subtree *subtree, int64_t n)
 {
     eid_tree_store *store;
-    EID_TRY(eid_storage_store_make(storage, tree, eid_slice_text(subtree->name), &store));
+    EID_TRY(eid_storage_store_make(storage, tree, eid_slice_of(subtree->name, subtree->name_len), &store));
     int64_t few[FEW];
     int64_t *parents = few;
     if (subtree->parent_count > FEW) {
@@ -259,7 +259,7 @@ eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_ent
     for (size_t i = 0; i < entry->subtree_count; i++) {
         const eid_subtree *subtree = &entry->subtrees[i];
         /* Of several nodes with one name only the first exists for every reader (entry.md section 5). */
-        if (eid_entry_subtree(entry, eid_slice_text(subtree->name)) == subtree)
+        if (eid_entry_subtree(entry, eid_slice_of(subtree->name, subtree->name_len)) == subtree)
             EID_TRY(join_store(storage, tree, entry, subtree, node.n));
     }
     storage->next_n++;

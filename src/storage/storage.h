@@ -45,7 +45,8 @@ typedef struct eid_node {
 
 typedef struct eid_tree_store {
     int64_t s;             /* number of the store */
-    char *name;            /* "" for the main DAG */
+    char *name;            /* "" for the main DAG; zero-terminated, a received name may hold zero bytes */
+    size_t name_len;
     eid_node *tips;        /* ascending n */
     size_t tip_count;
     int64_t newest;        /* largest n of a participant; 0 when there is none */

@@ -100,6 +100,7 @@ static eid_status store_new(int64_t s, eid_slice name, eid_tree_store **out)
         eid_free(store);
         return eid_fail_memory();
     }
+    store->name_len = name.len;
     *out = store;
     return EID_OK;
 }
@@ -156,10 +157,10 @@ static eid_status read_stores(eid_storage *storage, eid_tree *tree)
         eid_map_entry *place = NULL;
         eid_status status = store_from_row(stmt, &store, &tips, &tip_count, &barrier);
         if (status == EID_OK)
-            status = eid_map_put(tree->stores, eid_slice_text(store->name), &place, NULL);
+            status = eid_map_put(tree->stores, eid_slice_of(store->name, store->name_len), &place, NULL);
         if (status == EID_OK) {
             place->value = store;
-            if (store->name[0] == '\0')
+            if (store->name_len == 0)
                 tree->main = store;
             status = read_tips(storage, store, tips, tip_count);
         } else {
