@@ -118,7 +118,8 @@ EID_API bool eid_doc_next(const eid_doc *doc, const eid_doc_cursor **cursor, con
 EID_API bool eid_doc_next_raw(const eid_doc *doc, const eid_doc_cursor **cursor, const char **key, size_t *key_len,
                               const eid_value **value);
 
-/* state = state merged with change. On failure (memory) the state is unchanged. */
+/* state = state merged with change, in time proportional to the change (and to what it replaces). The change may be
+ * the state itself, but not a Doc lent by it. On failure (memory) the state is unchanged. */
 EID_API eid_status eid_doc_merge(eid_doc *state, const eid_doc *change);
 
 /* The stored form: compact JSON, keys sorted, so equal documents give equal text. Free with eid_free. */

@@ -22,11 +22,13 @@ static bool next_component(eid_slice *rest, eid_slice *component)
     while (rest->len > 0) {
         const uint8_t *dot = memchr(rest->data, '.', rest->len);
         size_t len = dot == NULL ? rest->len : (size_t)(dot - rest->data);
-        *component = eid_slice_of(rest->data, len);
+        const uint8_t *start = rest->data;
         size_t used = dot == NULL ? len : len + 1;
-        *rest = eid_slice_of(rest->data + used, rest->len - used);
-        if (len > 0)
+        *rest = eid_slice_of(start + used, rest->len - used);
+        if (len > 0) {
+            *component = eid_slice_of(start, len);
             return true;
+        }
     }
     return false;
 }
