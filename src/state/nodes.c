@@ -202,6 +202,7 @@ bool eid_view_is_current(const eid_view *view, const eid_tree_store *store)
 /* Candidates, ascending; those found to be a parent of a member are struck out (set to 0). */
 typedef struct tip_search {
     const eid_view *view;
+    eid_buf *found;       /* while candidates are collected */
     int64_t *candidates;
     size_t count;
 } tip_search;
@@ -234,7 +235,17 @@ static bool strike_parents(const eid_participation *part, void *ctx)
     return true;
 }
 
-/* Collects the members the walk from the current tips meets first. */
+/* A chosen set of members need not be closed under store parents (a writer may name parents that are no ancestors in the
+ * main DAG), so each of its participants may be a tip. */
+static bool collect_member(const eid_participation *part, void *ctx)
+{
+    tip_search *search = ctx;
+    if (eid_view_contains(search->view, part->n))
+        eid_buf_append(search->found, &part->n, sizeof part->n);
+    return true;
+}
+
+/* Arrival numbers are closed under parents: collects the members the walk from the current tips meets first. */
 static eid_status collect_candidates(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_buf *out)
 {
     heap h = {NULL, 0, 0};
@@ -249,7 +260,7 @@ static eid_status collect_candidates(eid_storage *storage, eid_tree_store *store
             status = push_parents(storage, store, n, NULL, &h);
     }
     eid_free(h.items);
-    return status == EID_OK ? eid_buf_status(out) : status;
+    return status;
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -281,8 +292,15 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
     } else {
         eid_buf candidates;
         eid_buf_init(&candidates, SIZE_MAX / 2);
-        status = collect_candidates(storage, store, view, &candidates);
-        tip_search search = {view, (int64_t *)(void *)candidates.data, candidates.len / sizeof(int64_t)};
+        tip_search search = {.view = view, .found = &candidates};
+        if (view->members == NULL)
+            status = collect_candidates(storage, store, view, &candidates);
+        else
+            status = eid_storage_each_participation(storage, store, 0, view->up_to, collect_member, &search);
+        if (status == EID_OK)
+            status = eid_buf_status(&candidates);
+        search.candidates = (int64_t *)(void *)candidates.data;
+        search.count = candidates.len / sizeof(int64_t);
         if (status == EID_OK && search.count > 0) {
             qsort(search.candidates, search.count, sizeof(int64_t), compare_numbers);
             /* Only a member younger than the oldest candidate can have one of them as parent. */
