@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples run and print what they are there to show.
+
+    test_examples.py QUICKSTART TWO_PEERS
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+ID = r"bafyr4i[a-z2-7]{52}"
+
+QUICKSTART = rf"""committed {ID}
+title: Hello
+task 1: {{"text":"write it down"}}
+"""
+
+TWO_PEERS = rf"""ticket: eidetica:\?db={ID}&pr=http:127\.0\.0\.1:\d+
+bob sees {{"alice":"hello from alice"}}
+alice sees {{"alice":"hello from alice","bob":"hello from bob"}}
+"""
+
+QUICKSTART_LINES = 60
+
+
+def check(program, expected):
+    run = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    good = run.returncode == 0 and re.fullmatch(expected, run.stdout) and run.stderr == ""
+    print(f"{'ok' if good else 'FAILED'} {os.path.basename(program)}")
+    if not good:
+        print(f"exit code {run.returncode}\n{run.stdout}{run.stderr}")
+    return bool(good)
+
+
+def short_enough():
+    """A quick start that is not quick is none."""
+    path = os.path.join(os.environ["EID_SOURCE_ROOT"], "examples", "quickstart.c")
+    with open(path, encoding="utf-8") as file:
+        lines = len(file.readlines())
+    print(f"quickstart.c has {lines} lines")
+    return lines < QUICKSTART_LINES
+
+
+if __name__ == "__main__":
+    results = [check(sys.argv[1], QUICKSTART), check(sys.argv[2], TWO_PEERS), short_enough()]
+    sys.exit(0 if all(results) else 1)
