@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses of peers: a transport's name and a text only that transport understands (sync-protocol.md section 9). */
+/* Addresses of peers: a transport's name and a text only that transport understands (sync-protocol.md section
+ * 9). */
 #include <arpa/inet.h>
 
 #include "base/alloc.h"
@@ -8,18 +9,19 @@
 #include "base/utf8.h"
 #include "sync/address_int.h"
 
-#define HTTP_NAME "http"
-#define IROH_NAME "iroh"
-#define ENDPOINT_PREFIX "endpoint"
+#define HTTP_NAME           "http"
+#define IROH_NAME           "iroh"
+#define ENDPOINT_PREFIX     "endpoint"
 #define ENDPOINT_TICKET_MIN 55 /* base32 of 34 bytes: version, endpoint ID, no addresses */
-#define ENDPOINT_ID_HEX 64
+#define ENDPOINT_ID_HEX     64
 
 /* ---- Making and freeing ---- */
 
 static eid_status check_part(eid_slice part, const char *what, size_t limit)
 {
     if (part.len > limit)
-        return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: the %s is longer than %zu bytes", what, limit);
+        return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: the %s is longer than %zu bytes", what,
+                        limit);
     if (part.len != 0 && memchr(part.data, 0, part.len) != NULL)
         return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: the %s holds a zero byte", what);
     if (!eid_utf8_valid(part))
@@ -100,7 +102,8 @@ static bool valid_port(eid_slice port)
     return number >= 1 && number <= 65535;
 }
 
-/* Host names and IPv4 literals: what may stand in a URL without escaping and is no name of a user or a path. */
+/* Host names and IPv4 literals: what may stand in a URL without escaping and is no name of a user or a path.
+ */
 static bool valid_host(eid_slice host)
 {
     if (host.len == 0 || host.len > 253)
@@ -126,9 +129,10 @@ static bool valid_ipv6(eid_slice literal)
 
 static eid_status fail_http(eid_slice text)
 {
-    return eid_fail(EID_ERR_INVALID_ADDRESS,
-                    "Invalid address: '%.*s' is not host:port; write for example 192.168.1.20:8080 or [::1]:8080",
-                    (int)eid_utf8_cut(text, 200), text.len == 0 ? "" : (const char *)text.data);
+    return eid_fail(
+        EID_ERR_INVALID_ADDRESS,
+        "Invalid address: '%.*s' is not host:port; write for example 192.168.1.20:8080 or [::1]:8080",
+        (int)eid_utf8_cut(text, 200), text.len == 0 ? "" : (const char *)text.data);
 }
 
 static eid_status check_http(eid_slice text)
@@ -214,7 +218,8 @@ static bool is_endpoint_id(eid_slice text)
 static bool is_node_address(eid_slice text)
 {
     static const char field[] = "\"node_id\"";
-    return (text.len != 0 && text.data[0] == '{') || memmem(text.data, text.len, field, sizeof field - 1) != NULL;
+    return (text.len != 0 && text.data[0] == '{') ||
+           memmem(text.data, text.len, field, sizeof field - 1) != NULL;
 }
 
 eid_status eid_address_detect(const char *text, eid_address **out)
@@ -223,8 +228,9 @@ eid_status eid_address_detect(const char *text, eid_address **out)
     EID_TRY(check_part(rest, "address text", EID_LIMIT_ADDRESS_TEXT));
 
     if (strip_prefix(&rest, "eidetica:"))
-        return eid_fail(EID_ERR_INVALID_ADDRESS,
-                        "Invalid address: this is a ticket, which names a database too; use eid_ticket_parse");
+        return eid_fail(
+            EID_ERR_INVALID_ADDRESS,
+            "Invalid address: this is a ticket, which names a database too; use eid_ticket_parse");
     if (strip_prefix(&rest, "https://"))
         return eid_fail(EID_ERR_INVALID_ADDRESS,
                         "Invalid address: the HTTP transport has no TLS; write host:port without https://");

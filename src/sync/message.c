@@ -101,9 +101,12 @@ void eid_response_free(eid_sync_response *response)
 const char *eid_response_kind_name(eid_response_kind kind)
 {
     static const char *const names[] = {
-        [EID_RESPONSE_HANDSHAKE] = "Handshake",      [EID_RESPONSE_BOOTSTRAP] = "Bootstrap",
-        [EID_RESPONSE_INCREMENTAL] = "Incremental",  [EID_RESPONSE_PENDING] = "BootstrapPending",
-        [EID_RESPONSE_ACK] = "Ack",                  [EID_RESPONSE_COUNT] = "Count",
+        [EID_RESPONSE_HANDSHAKE] = "Handshake",
+        [EID_RESPONSE_BOOTSTRAP] = "Bootstrap",
+        [EID_RESPONSE_INCREMENTAL] = "Incremental",
+        [EID_RESPONSE_PENDING] = "BootstrapPending",
+        [EID_RESPONSE_ACK] = "Ack",
+        [EID_RESPONSE_COUNT] = "Count",
         [EID_RESPONSE_ERROR] = "Error",
     };
     return names[kind];

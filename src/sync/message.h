@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The messages of the sync protocol as records, and their JSON (sync-protocol.md sections 2 to 5 and 11).
  *
- * Reading streams: no tree of the document is built, entries are made as they pass, and a message may hold as many
- * entries as its bytes justify. Nothing is believed here beyond its shape; who calls judges. Two kinds of failure are
- * kept apart, see eid_message_malformed.
+ * Reading streams: no tree of the document is built, entries are made as they pass, and a message may hold as
+ * many entries as its bytes justify. Nothing is believed here beyond its shape; who calls judges. Two kinds
+ * of failure are kept apart, see eid_message_malformed.
  */
 #ifndef EID_SYNC_MESSAGE_H
 #define EID_SYNC_MESSAGE_H
@@ -17,7 +17,8 @@
 
 #define EID_SYNC_PROTOCOL_VERSION 0
 
-/* True when this failure of eid_request_read or eid_response_read means "not JSON" rather than "JSON of another shape". */
+/* True when this failure of eid_request_read or eid_response_read means "not JSON" rather than "JSON of
+ * another shape". */
 bool eid_message_malformed(eid_status status);
 
 /* Entries of a message; each is a reference of its own. */
@@ -40,10 +41,10 @@ typedef enum eid_request_kind {
 typedef struct eid_handshake_request {
     eid_pubkey device_id;
     eid_pubkey public_key;
-    char *display_name;         /* NULL when null */
+    char *display_name; /* NULL when null */
     uint32_t protocol_version;
     uint8_t *challenge;
-    size_t challenge_len;       /* any length may arrive; only one is answered */
+    size_t challenge_len; /* any length may arrive; only one is answered */
     eid_address **addresses;
     size_t address_count;
 } eid_handshake_request;
@@ -60,16 +61,16 @@ typedef struct eid_request_proof {
 
 typedef struct eid_tree_request {
     eid_id tree;
-    eid_id *tips;               /* sorted, without duplicates, also when they arrived otherwise */
+    eid_id *tips; /* sorted, without duplicates, also when they arrived otherwise */
     size_t tip_count;
     bool has_peer_key;
     eid_pubkey peer_key;
     bool has_requesting_key;
     eid_pubkey requesting_key;
-    char *requesting_key_name;  /* NULL when null */
+    char *requesting_key_name; /* NULL when null */
     bool has_permission;
     eid_permission permission;
-    eid_doc *metadata;          /* NULL when null */
+    eid_doc *metadata; /* NULL when null */
     bool has_proof;
     eid_request_proof proof;
 } eid_tree_request;
@@ -83,13 +84,15 @@ typedef struct eid_sync_request {
     } as;
 } eid_sync_request;
 
-/* The whole body. On failure nothing is left to free. EID_ERR_LIMIT for more than EID_LIMIT_SYNC_TIPS tips. */
+/* The whole body. On failure nothing is left to free. EID_ERR_LIMIT for more than EID_LIMIT_SYNC_TIPS tips.
+ */
 eid_status eid_request_read(eid_slice body, eid_sync_request *out);
 void eid_request_free(eid_sync_request *request); /* the members */
 /* Compact JSON in the field order of the Rust implementation; failures stay in the buffer. */
 void eid_request_write(eid_buf *buf, const eid_sync_request *request);
 
-/* Pieces of a SendEntries request, for a sender that fills it entry by entry. `first` is cleared by the call. */
+/* Pieces of a SendEntries request, for a sender that fills it entry by entry. `first` is cleared by the call.
+ */
 void eid_request_write_entries_begin(eid_buf *buf);
 void eid_request_write_entries_end(eid_buf *buf);
 void eid_message_write_item(eid_buf *buf, const eid_entry *entry, bool *first);
@@ -111,15 +114,15 @@ const char *eid_response_kind_name(eid_response_kind kind);
 
 typedef struct eid_tree_info {
     eid_id tree;
-    char *name;                 /* NULL when null */
+    char *name; /* NULL when null */
     uint64_t entry_count;
-    uint64_t last_modified;     /* seconds; 0 when unknown */
+    uint64_t last_modified; /* seconds; 0 when unknown */
 } eid_tree_info;
 
 typedef struct eid_handshake_response {
     eid_pubkey device_id;
     eid_pubkey public_key;
-    char *display_name;         /* NULL when null */
+    char *display_name; /* NULL when null */
     uint32_t protocol_version;
     uint8_t *challenge_response;
     size_t challenge_response_len;
@@ -132,7 +135,7 @@ typedef struct eid_handshake_response {
 typedef struct eid_bootstrap_response {
     eid_id tree;
     eid_entry *root;
-    eid_entry_list entries;     /* without the root */
+    eid_entry_list entries; /* without the root */
     bool key_approved;
     bool has_permission;
     eid_permission permission;
@@ -140,7 +143,7 @@ typedef struct eid_bootstrap_response {
 
 typedef struct eid_incremental_response {
     eid_id tree;
-    eid_id *tips;               /* in the order received */
+    eid_id *tips; /* in the order received */
     size_t tip_count;
     eid_entry_list entries;
 } eid_incremental_response;
@@ -166,11 +169,12 @@ eid_status eid_response_read(eid_slice body, eid_sync_response *out);
 void eid_response_free(eid_sync_response *response);
 void eid_response_write(eid_buf *buf, const eid_sync_response *response);
 
-/* Pieces of answers, for a responder that writes entries as it finds them: begin, then eid_message_write_item for
- * each entry (the root of a bootstrap goes to begin), then end. */
+/* Pieces of answers, for a responder that writes entries as it finds them: begin, then eid_message_write_item
+ * for each entry (the root of a bootstrap goes to begin), then end. */
 void eid_response_write_bootstrap_begin(eid_buf *buf, const eid_id *tree, const eid_entry *root);
 void eid_response_write_bootstrap_end(eid_buf *buf, bool key_approved, const eid_permission *granted_or_null);
-void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, const eid_id *tips, size_t tip_count);
+void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, const eid_id *tips,
+                                          size_t tip_count);
 void eid_response_write_incremental_end(eid_buf *buf);
 void eid_response_write_error(eid_buf *buf, const char *text);
 void eid_response_write_pending(eid_buf *buf, const char *request_id, const char *message);

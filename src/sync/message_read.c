@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading messages with the pull reader: the rules of sync-protocol.md section 11 for objects, written once.
  *
- * Unknown members are skipped, a known one may stand only once, an optional one may be absent or null. Every record is
- * filled in place and freed by its owner on failure, so that the functions below just return.
+ * Unknown members are skipped, a known one may stand only once, an optional one may be absent or null. Every
+ * record is filled in place and freed by its owner on failure, so that the functions below just return.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -22,11 +22,14 @@ typedef struct object_reader {
     uint32_t seen;
 } object_reader;
 
-#define OBJECT(table, required_bits) {(table), sizeof(table) / sizeof((table)[0]), (required_bits), 0}
+#define OBJECT(table, required_bits)                                                                         \
+    {                                                                                                        \
+        (table), sizeof(table) / sizeof((table)[0]), (required_bits), 0                                      \
+    }
 #define BIT(field) (1u << (field))
 
-/* Goes to the value of the next known member; *field is its index. At the end of the object *more is false and
- * everything required was there. */
+/* Goes to the value of the next known member; *field is its index. At the end of the object *more is false
+ * and everything required was there. */
 static eid_status next_field(eid_json *reader, object_reader *object, size_t *field, bool *more)
 {
     for (;;) {
@@ -184,7 +187,8 @@ static eid_status read_entries(eid_json *reader, const char *what, eid_entry_lis
 /* ---- Variants ---- */
 
 /* Enters {"Name":content} or reads "Name"; *unit tells the second form. The name is looked up in `names`. */
-static eid_status begin_variant(eid_json *reader, const char *const *names, size_t count, size_t *variant, bool *unit)
+static eid_status begin_variant(eid_json *reader, const char *const *names, size_t count, size_t *variant,
+                                bool *unit)
 {
     eid_json_token token;
     eid_slice name = {NULL, 0};
@@ -208,7 +212,8 @@ static eid_status begin_variant(eid_json *reader, const char *const *names, size
             return EID_OK;
         }
     }
-    return eid_fail(EID_ERR_WRONG_TYPE, "unknown variant `%.*s`", (int)eid_utf8_cut(name, 64), (const char *)name.data);
+    return eid_fail(EID_ERR_WRONG_TYPE, "unknown variant `%.*s`", (int)eid_utf8_cut(name, 64),
+                    (const char *)name.data);
 }
 
 static eid_status end_variant(eid_json *reader, bool unit)
@@ -268,9 +273,10 @@ static eid_status read_addresses(eid_json *reader, eid_handshake_request *handsh
 static eid_status read_handshake_request(eid_json *reader, eid_handshake_request *out)
 {
     enum { DEVICE_ID, PUBLIC_KEY, DISPLAY_NAME, VERSION, CHALLENGE, ADDRESSES };
-    static const char *const names[] = {"device_id", "public_key", "display_name", "protocol_version", "challenge",
-                                        "listen_addresses"};
-    object_reader object = OBJECT(names, BIT(DEVICE_ID) | BIT(PUBLIC_KEY) | BIT(VERSION) | BIT(CHALLENGE) | BIT(ADDRESSES));
+    static const char *const names[] = {"device_id",        "public_key", "display_name",
+                                        "protocol_version", "challenge",  "listen_addresses"};
+    object_reader object =
+        OBJECT(names, BIT(DEVICE_ID) | BIT(PUBLIC_KEY) | BIT(VERSION) | BIT(CHALLENGE) | BIT(ADDRESSES));
     size_t field;
     bool more;
 
@@ -359,8 +365,14 @@ static eid_status read_tree_option(eid_json *reader, size_t field, const char *n
 
 static eid_status read_tree_request(eid_json *reader, eid_tree_request *out)
 {
-    static const char *const names[] = {"tree_id",  "our_tips", "peer_pubkey", "requesting_key", "requesting_key_name",
-                                        "requested_permission", "metadata", "auth"};
+    static const char *const names[] = {"tree_id",
+                                        "our_tips",
+                                        "peer_pubkey",
+                                        "requesting_key",
+                                        "requesting_key_name",
+                                        "requested_permission",
+                                        "metadata",
+                                        "auth"};
     object_reader object = OBJECT(names, BIT(TREE_ID) | BIT(OUR_TIPS));
     size_t field;
     bool more;
@@ -479,8 +491,9 @@ static eid_status read_trees(eid_json *reader, eid_handshake_response *handshake
 static eid_status read_handshake_response(eid_json *reader, eid_handshake_response *out)
 {
     enum { DEVICE_ID, PUBLIC_KEY, DISPLAY_NAME, VERSION, RESPONSE, NEW_CHALLENGE, TREES };
-    static const char *const names[] = {"device_id",          "public_key",    "display_name",   "protocol_version",
-                                        "challenge_response", "new_challenge", "available_trees"};
+    static const char *const names[] = {"device_id",        "public_key",         "display_name",
+                                        "protocol_version", "challenge_response", "new_challenge",
+                                        "available_trees"};
     object_reader object = OBJECT(names, BIT(DEVICE_ID) | BIT(PUBLIC_KEY) | BIT(VERSION) | BIT(RESPONSE) |
                                              BIT(NEW_CHALLENGE) | BIT(TREES));
     size_t field;
@@ -531,7 +544,8 @@ static eid_status read_granted(eid_json *reader, eid_bootstrap_response *out)
 static eid_status read_bootstrap(eid_json *reader, eid_bootstrap_response *out)
 {
     enum { ID, ROOT, ENTRIES, APPROVED, GRANTED };
-    static const char *const names[] = {"tree_id", "root_entry", "all_entries", "key_approved", "granted_permission"};
+    static const char *const names[] = {"tree_id", "root_entry", "all_entries", "key_approved",
+                                        "granted_permission"};
     object_reader object = OBJECT(names, BIT(ID) | BIT(ROOT) | BIT(ENTRIES) | BIT(APPROVED));
     size_t field;
     bool more;

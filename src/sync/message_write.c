@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing messages as compact JSON, fields in the order the Rust implementation writes them, nothing left out. */
+/* Writing messages as compact JSON, fields in the order the Rust implementation writes them, nothing left
+ * out. */
 #include "crdt/doc.h"
 #include "sync/message.h"
 
@@ -211,7 +212,8 @@ void eid_response_write_bootstrap_end(eid_buf *buf, bool key_approved, const eid
     eid_buf_append_text(buf, "}}");
 }
 
-void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, const eid_id *tips, size_t tip_count)
+void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, const eid_id *tips,
+                                          size_t tip_count)
 {
     eid_buf_append_text(buf, "{\"Incremental\":{\"tree_id\":");
     write_id(buf, tree);
@@ -269,7 +271,8 @@ void eid_response_write(eid_buf *buf, const eid_sync_response *response)
                                          bootstrap->has_permission ? &bootstrap->permission : NULL);
         break;
     case EID_RESPONSE_INCREMENTAL:
-        eid_response_write_incremental_begin(buf, &incremental->tree, incremental->tips, incremental->tip_count);
+        eid_response_write_incremental_begin(buf, &incremental->tree, incremental->tips,
+                                             incremental->tip_count);
         write_entries(buf, &incremental->entries);
         eid_response_write_incremental_end(buf);
         break;

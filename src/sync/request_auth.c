@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signing and checking tree requests. Each field is written behind its length, so that no two lists of fields give the
- * same bytes; the responder's key is one of them, so that a proof is worth nothing at another peer. */
+/* Signing and checking tree requests. Each field is written behind its length, so that no two lists of fields
+ * give the same bytes; the responder's key is one of them, so that a proof is worth nothing at another peer.
+ */
 #include "sync/request_auth.h"
 
 #include "base/alloc.h"
@@ -8,8 +9,8 @@
 #include "base/map.h"
 #include "base/random.h"
 
-#define DOMAIN "eidetica/sync/tree-request/v1"
-#define NONCE_BYTES 32
+#define DOMAIN          "eidetica/sync/tree-request/v1"
+#define NONCE_BYTES     32
 #define SIGNATURE_BYTES 64
 
 /* ---- The signed bytes ---- */
@@ -33,8 +34,8 @@ static void append_id(eid_buf *buf, const eid_id *id)
     append_field(buf, eid_slice_text(text));
 }
 
-void eid_request_auth_bytes(eid_buf *buf, const eid_pubkey *server, const eid_id *tree, const eid_id *tips, size_t tip_count,
-                            uint64_t timestamp_ms, eid_slice nonce)
+void eid_request_auth_bytes(eid_buf *buf, const eid_pubkey *server, const eid_id *tree, const eid_id *tips,
+                            size_t tip_count, uint64_t timestamp_ms, eid_slice nonce)
 {
     char server_text[EID_PUBKEY_TEXT_SIZE];
     eid_pubkey_format(server, server_text);
@@ -58,7 +59,8 @@ static size_t bytes_max(const eid_tree_request *request)
 static void request_bytes(eid_buf *buf, const eid_tree_request *request, const eid_pubkey *server)
 {
     eid_buf_init(buf, bytes_max(request));
-    eid_request_auth_bytes(buf, server, &request->tree, request->tips, request->tip_count, request->proof.timestamp_ms,
+    eid_request_auth_bytes(buf, server, &request->tree, request->tips, request->tip_count,
+                           request->proof.timestamp_ms,
                            eid_slice_of(request->proof.nonce, request->proof.nonce_len));
 }
 
@@ -66,7 +68,8 @@ eid_status eid_request_auth_sign(eid_tree_request *request, const eid_pubkey *se
                                  uint64_t now_ms)
 {
     eid_buf buf;
-    eid_request_proof proof = {.timestamp_ms = now_ms, .nonce_len = NONCE_BYTES, .signature_len = SIGNATURE_BYTES};
+    eid_request_proof proof = {
+        .timestamp_ms = now_ms, .nonce_len = NONCE_BYTES, .signature_len = SIGNATURE_BYTES};
 
     proof.nonce = eid_alloc(NONCE_BYTES);
     proof.signature = eid_alloc(SIGNATURE_BYTES);
@@ -94,8 +97,8 @@ eid_status eid_request_auth_sign(eid_tree_request *request, const eid_pubkey *se
 
 struct eid_nonce {
     uint64_t spent_ms;
-    uint8_t len;                                /* of `bytes` */
-    uint8_t bytes[32 + EID_LIMIT_NONCE_BYTES];  /* key and nonce */
+    uint8_t len;                               /* of `bytes` */
+    uint8_t bytes[32 + EID_LIMIT_NONCE_BYTES]; /* key and nonce */
 };
 
 eid_status eid_nonces_init(eid_nonces *nonces)
@@ -125,8 +128,8 @@ static eid_slice nonce_key(const struct eid_nonce *nonce)
     return eid_slice_of(nonce->bytes, nonce->len);
 }
 
-/* A nonce must be remembered until no clock within the window can accept its timestamp any more: its request was up to
- * one window old or one window ahead when it was spent. */
+/* A nonce must be remembered until no clock within the window can accept its timestamp any more: its request
+ * was up to one window old or one window ahead when it was spent. */
 static void forget_expired(eid_nonces *nonces, uint64_t now_ms)
 {
     while (nonces->count != 0) {
@@ -152,7 +155,8 @@ static eid_status remember(eid_nonces *nonces, const struct eid_nonce *nonce)
     if (eid_map_find(nonces->spent, nonce_key(nonce)) != NULL)
         return eid_fail(EID_ERR_AUTH_FAILED, "Authentication failed: request nonce already spent");
     if (nonces->count == EID_LIMIT_NONCES)
-        return eid_fail(EID_ERR_AUTH_FAILED, "Authentication failed: too many requests, try again in a minute");
+        return eid_fail(EID_ERR_AUTH_FAILED,
+                        "Authentication failed: too many requests, try again in a minute");
     EID_TRY(eid_map_put(nonces->spent, nonce_key(nonce), &entry, &created));
     nonces->ring[(nonces->first + nonces->count) % EID_LIMIT_NONCES] = *nonce;
     nonces->count++;
@@ -187,8 +191,8 @@ static bool signature_holds(const eid_tree_request *request, const eid_pubkey *s
     if (request->proof.signature_len != SIGNATURE_BYTES)
         return false;
     request_bytes(&buf, request, server);
-    bool holds = eid_buf_status(&buf) == EID_OK &&
-                 eid_pubkey_verify(&request->proof.key, buf.data, buf.len, request->proof.signature) == EID_OK;
+    bool holds = eid_buf_status(&buf) == EID_OK && eid_pubkey_verify(&request->proof.key, buf.data, buf.len,
+                                                                     request->proof.signature) == EID_OK;
     eid_buf_free(&buf);
     return holds;
 }
@@ -204,8 +208,10 @@ eid_status eid_request_auth_check(const eid_tree_request *request, const eid_pub
     }
     if (!signature_holds(request, server))
         return eid_fail(EID_ERR_AUTH_FAILED, "Authentication failed: invalid request signature");
-    uint64_t apart = now_ms > proof->timestamp_ms ? now_ms - proof->timestamp_ms : proof->timestamp_ms - now_ms;
+    uint64_t apart =
+        now_ms > proof->timestamp_ms ? now_ms - proof->timestamp_ms : proof->timestamp_ms - now_ms;
     if (apart > EID_FRESHNESS_WINDOW_MS)
-        return eid_fail(EID_ERR_AUTH_FAILED, "Authentication failed: request timestamp outside the freshness window");
+        return eid_fail(EID_ERR_AUTH_FAILED,
+                        "Authentication failed: request timestamp outside the freshness window");
     return EID_OK;
 }

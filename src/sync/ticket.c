@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tickets: a database's ID and hints where it can be fetched, in a line of text (sync-protocol.md section 9.4). */
+/* Tickets: a database's ID and hints where it can be fetched, in a line of text (sync-protocol.md
+ * section 9.4). */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/limits.h"
@@ -8,7 +9,7 @@
 #include "codec/cid.h"
 #include "sync/address_int.h"
 
-#define TICKET_PREFIX "eidetica:?"
+#define TICKET_PREFIX    "eidetica:?"
 #define SHOWN_CHARACTERS 20 /* of a wrong ticket, in the error */
 
 struct eid_ticket {
@@ -108,8 +109,8 @@ eid_status eid_ticket_format(const eid_ticket *ticket, char **out)
 
 /* ---- Reading ---- */
 
-/* Length of the valid character at the front, or 0; *bad is then how many bytes one replacement character stands for (the
- * longest prefix that could have become a character). */
+/* Length of the valid character at the front, or 0; *bad is then how many bytes one replacement character
+ * stands for (the longest prefix that could have become a character). */
 static size_t character(eid_slice text, size_t *bad)
 {
     size_t max = text.len < 4 ? text.len : 4;
@@ -190,7 +191,8 @@ static eid_status read_pair(eid_ticket *ticket, eid_slice name, eid_slice value,
         return EID_OK;
     size_t before = (size_t)(colon - value.data);
     eid_address *address;
-    EID_TRY(eid_address_make(eid_slice_of(value.data, before), eid_slice_of(colon + 1, value.len - before - 1), &address));
+    EID_TRY(eid_address_make(eid_slice_of(value.data, before),
+                             eid_slice_of(colon + 1, value.len - before - 1), &address));
     eid_status status = append_address(ticket, address);
     if (status != EID_OK)
         eid_address_free(address);
@@ -238,8 +240,8 @@ static eid_status fail_prefix(eid_slice text)
         size_t len = character(eid_slice_of(text.data + shown, text.len - shown), &bad);
         shown += len != 0 ? len : bad;
     }
-    return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Expected 'eidetica:?' prefix, got: %.*s", (int)shown,
-                    (const char *)text.data);
+    return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Expected 'eidetica:?' prefix, got: %.*s",
+                    (int)shown, (const char *)text.data);
 }
 
 static bool has_prefix(eid_slice text)
@@ -288,8 +290,9 @@ eid_status eid_ticket_detect(const char *text, eid_ticket **out)
     eid_id database;
     EID_TRY(eid_id_parse_slice(eid_slice_of(whole.data, id_len), &database));
     if (eid_id_is_empty(&database))
-        return eid_fail(EID_ERR_INVALID_ADDRESS,
-                        "Invalid address: expected a ticket (eidetica:?db=…), ID@address or the ID of a database");
+        return eid_fail(
+            EID_ERR_INVALID_ADDRESS,
+            "Invalid address: expected a ticket (eidetica:?db=…), ID@address or the ID of a database");
     eid_address *address = NULL;
     if (at != NULL)
         EID_TRY(eid_address_detect(at + 1, &address));

@@ -23,7 +23,8 @@ static eid_status http_request(eid_transport *transport, const char *address, ei
     return eid_http_client_request(http_of(transport)->client, address, body, answer);
 }
 
-static eid_status http_start(eid_transport *transport, const char *bind_address, eid_request_handler handler, void *ctx)
+static eid_status http_start(eid_transport *transport, const char *bind_address, eid_request_handler handler,
+                             void *ctx)
 {
     http_transport *http = http_of(transport);
     eid_status status;
@@ -91,7 +92,8 @@ static const eid_transport_functions http_functions = {
 
 eid_status eid_sync_enable_http_transport(eid_sync *sync)
 {
-    static const eid_http_limits limits = {EID_LIMIT_HTTP_CONNECT_MS, EID_LIMIT_HTTP_STALL_S, EID_LIMIT_HTTP_RESPONSE_BYTES};
+    static const eid_http_limits limits = {EID_LIMIT_HTTP_CONNECT_MS, EID_LIMIT_HTTP_STALL_S,
+                                           EID_LIMIT_HTTP_RESPONSE_BYTES};
 
     /* Asked for twice, the second time changes nothing: a running server goes on. */
     if (eid_sync_has_transport(sync, "http"))

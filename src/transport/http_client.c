@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP client: libcurl's easy handles, kept with their open connections for the next request to the same peer. */
+/* The HTTP client: libcurl's easy handles, kept with their open connections for the next request to the same
+ * peer. */
 #include "transport/http_int.h"
 
 #include <curl/curl.h>
@@ -35,8 +36,8 @@ static void ready_curl(void)
 
 static struct curl_slist *make_headers(void)
 {
-    /* An empty Expect: the answer to "100-continue" would cost a round trip, or a second of waiting for peers that
-     * do not know it. */
+    /* An empty Expect: the answer to "100-continue" would cost a round trip, or a second of waiting for peers
+     * that do not know it. */
     static const char *const lines[] = {"Content-Type: application/json", "Accept: */*", "Expect:"};
     struct curl_slist *list = NULL;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -91,7 +92,8 @@ void eid_http_client_free(eid_http_client *client)
 static void remove_idle(eid_http_client *client, size_t index)
 {
     client->idle_count--;
-    memmove(&client->idle[index], &client->idle[index + 1], (client->idle_count - index) * sizeof client->idle[0]);
+    memmove(&client->idle[index], &client->idle[index + 1],
+            (client->idle_count - index) * sizeof client->idle[0]);
 }
 
 /* The handle whose connection leads to this address, newest first, or a new one. NULL without memory. */
@@ -136,7 +138,7 @@ static void give_back(eid_http_client *client, CURL *curl, const char *address)
 typedef struct http_call {
     CURL *curl;
     eid_buf *answer;
-    size_t limit;       /* bytes of the answer */
+    size_t limit; /* bytes of the answer */
     size_t received;
     bool too_large;
 } http_call;
@@ -163,10 +165,10 @@ static CURLcode set_up(const eid_http_client *client, http_call *call, const cha
 {
     CURL *curl = call->curl;
     CURLcode code = CURLE_OK;
-#define SET(option, value)                              \
-    do {                                                \
-        if (code == CURLE_OK)                           \
-            code = curl_easy_setopt(curl, option, value); \
+#define SET(option, value)                                                                                   \
+    do {                                                                                                     \
+        if (code == CURLE_OK)                                                                                \
+            code = curl_easy_setopt(curl, option, value);                                                    \
     } while (0)
     SET(CURLOPT_URL, url);
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -198,13 +200,26 @@ static const char *reason_of(long status)
         long status;
         const char *reason;
     } known[] = {
-        {301, "Moved Permanently"}, {302, "Found"},        {303, "See Other"},
-        {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-        {400, "Bad Request"},       {401, "Unauthorized"}, {403, "Forbidden"},
-        {404, "Not Found"},         {405, "Method Not Allowed"}, {408, "Request Timeout"},
-        {411, "Length Required"},   {413, "Payload Too Large"}, {415, "Unsupported Media Type"},
-        {422, "Unprocessable Entity"}, {429, "Too Many Requests"}, {500, "Internal Server Error"},
-        {502, "Bad Gateway"},       {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {411, "Length Required"},
+        {413, "Payload Too Large"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Entity"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i].status == status)
@@ -212,7 +227,8 @@ static const char *reason_of(long status)
     return "unknown status";
 }
 
-static eid_status fail_connect(const eid_http_client *client, const http_call *call, CURLcode code, const char *address)
+static eid_status fail_connect(const eid_http_client *client, const http_call *call, CURLcode code,
+                               const char *address)
 {
     long error = 0;
     char text[128] = "";
@@ -220,19 +236,21 @@ static eid_status fail_connect(const eid_http_client *client, const http_call *c
     if (code == CURLE_COULDNT_RESOLVE_HOST)
         return eid_fail(EID_ERR_CONNECTION_FAILED, "Failed to connect to %s: no such host is known", address);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return eid_fail(EID_ERR_CONNECTION_FAILED, "Failed to connect to %s: no answer within %ld ms", address,
-                        client->limits.connect_ms);
+        return eid_fail(EID_ERR_CONNECTION_FAILED, "Failed to connect to %s: no answer within %ld ms",
+                        address, client->limits.connect_ms);
     return eid_fail(EID_ERR_CONNECTION_FAILED, "Failed to connect to %s: %s", address,
                     error == 0 ? curl_easy_strerror(code) : strerror_r((int)error, text, sizeof text));
 }
 
-static eid_status judge(const eid_http_client *client, const http_call *call, CURLcode code, const char *address)
+static eid_status judge(const eid_http_client *client, const http_call *call, CURLcode code,
+                        const char *address)
 {
     long status = 0;
     curl_off_t connected_us = 0;
 
     if (call->too_large)
-        return eid_fail(EID_ERR_LIMIT, "Network error: the answer of %s is larger than %zu bytes", address, call->limit);
+        return eid_fail(EID_ERR_LIMIT, "Network error: the answer of %s is larger than %zu bytes", address,
+                        call->limit);
     if (code == CURLE_WRITE_ERROR && call->answer->status != EID_OK)
         return eid_buf_status(call->answer);
     if (code == CURLE_OUT_OF_MEMORY)
@@ -242,18 +260,22 @@ static eid_status judge(const eid_http_client *client, const http_call *call, CU
         (code == CURLE_OPERATION_TIMEDOUT && connected_us == 0))
         return fail_connect(client, call, code, address);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return eid_fail(EID_ERR_TIMEOUT, "Network error: %s went silent for %ld s", address, client->limits.stall_s);
+        return eid_fail(EID_ERR_TIMEOUT, "Network error: %s went silent for %ld s", address,
+                        client->limits.stall_s);
     if (code == CURLE_URL_MALFORMAT)
         return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: '%s' is not host:port", address);
     if (code != CURLE_OK)
-        return eid_fail(EID_ERR_NETWORK, "Network error: request to %s failed: %s", address, curl_easy_strerror(code));
+        return eid_fail(EID_ERR_NETWORK, "Network error: request to %s failed: %s", address,
+                        curl_easy_strerror(code));
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200 || status > 299)
-        return eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: %ld %s", status, reason_of(status));
+        return eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: %ld %s", status,
+                        reason_of(status));
     return EID_OK;
 }
 
-static eid_status perform(eid_http_client *client, const char *address, const char *url, eid_slice body, eid_buf *answer)
+static eid_status perform(eid_http_client *client, const char *address, const char *url, eid_slice body,
+                          eid_buf *answer)
 {
     http_call call = {take_handle(client, address), answer, client->limits.response_bytes, 0, false};
     if (call.curl == NULL)
@@ -269,7 +291,8 @@ static eid_status perform(eid_http_client *client, const char *address, const ch
     return status;
 }
 
-eid_status eid_http_client_request(eid_http_client *client, const char *address, eid_slice body, eid_buf *answer)
+eid_status eid_http_client_request(eid_http_client *client, const char *address, eid_slice body,
+                                   eid_buf *answer)
 {
     eid_address *checked;
     eid_buf url;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP server: bodies in, bodies out, on a small pool of threads of libmicrohttpd.
  *
- * A request that will be refused is still read (up to a bound) before the refusal is sent: a client that is busy sending
- * would otherwise see a broken connection in place of the status.
+ * A request that will be refused is still read (up to a bound) before the refusal is sent: a client that is
+ * busy sending would otherwise see a broken connection in place of the status.
  */
 #include "transport/http_int.h"
 
@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "base/limits.h"
 
-#define TEXT_TYPE "text/plain; charset=utf-8"
-#define JSON_TYPE "application/json"
-#define ADDRESS_SIZE (INET6_ADDRSTRLEN + 9) /* brackets, colon, port */
+#define TEXT_TYPE      "text/plain; charset=utf-8"
+#define JSON_TYPE      "application/json"
+#define ADDRESS_SIZE   (INET6_ADDRSTRLEN + 9) /* brackets, colon, port */
 #define LISTEN_BACKLOG 128
 
 struct eid_http_server {
@@ -31,17 +31,17 @@ struct eid_http_server {
     void *ctx;
     char address[ADDRESS_SIZE];
     pthread_mutex_t mutex;
-    pthread_cond_t idle;    /* signalled when the last open request is done */
+    pthread_cond_t idle; /* signalled when the last open request is done */
     size_t open_requests;
     bool stopping;
 };
 
 /* One request while it arrives. */
 typedef struct http_exchange {
-    unsigned refusal;       /* HTTP status decided from the head, 0 when the body is wanted */
+    unsigned refusal; /* HTTP status decided from the head, 0 when the body is wanted */
     eid_buf body;
-    size_t drained;         /* bytes of a refused body */
-    uint64_t deadline_ns;   /* the whole body must be here by then */
+    size_t drained;       /* bytes of a refused body */
+    uint64_t deadline_ns; /* the whole body must be here by then */
 } http_exchange;
 
 /* ---- Addresses ---- */
@@ -101,7 +101,8 @@ static bool parse_address(const char *text, socket_address *out, socklen_t *len)
     if (bracketed) {
         out->v6.sin6_family = AF_INET6;
         *len = sizeof out->v6;
-        return inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1 && parse_port(colon + 1, &out->v6.sin6_port);
+        return inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1 &&
+               parse_port(colon + 1, &out->v6.sin6_port);
     }
     out->v4.sin_family = AF_INET;
     *len = sizeof out->v4;
@@ -111,11 +112,13 @@ static bool parse_address(const char *text, socket_address *out, socklen_t *len)
 static eid_status fail_bind(const char *address, int error)
 {
     if (error == EADDRINUSE)
-        return eid_fail(EID_ERR_SERVER_BIND,
-                        "Failed to bind server to %s: another program already listens there; choose another port, or 0",
-                        address);
+        return eid_fail(
+            EID_ERR_SERVER_BIND,
+            "Failed to bind server to %s: another program already listens there; choose another port, or 0",
+            address);
     char text[128] = "";
-    return eid_fail(EID_ERR_SERVER_BIND, "Failed to bind server to %s: %s", address, strerror_r(error, text, sizeof text));
+    return eid_fail(EID_ERR_SERVER_BIND, "Failed to bind server to %s: %s", address,
+                    strerror_r(error, text, sizeof text));
 }
 
 static eid_status open_socket(const char *bind_address, int *out, char actual[ADDRESS_SIZE])
@@ -123,10 +126,11 @@ static eid_status open_socket(const char *bind_address, int *out, char actual[AD
     socket_address address;
     socklen_t len;
     if (!parse_address(bind_address, &address, &len))
-        return eid_fail(EID_ERR_SERVER_BIND,
-                        "Failed to bind server to %s: Invalid address: write a numeric address and a port, such as "
-                        "127.0.0.1:8080 or [::1]:0",
-                        bind_address);
+        return eid_fail(
+            EID_ERR_SERVER_BIND,
+            "Failed to bind server to %s: Invalid address: write a numeric address and a port, such as "
+            "127.0.0.1:8080 or [::1]:0",
+            bind_address);
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fail_bind(bind_address, errno);
@@ -163,12 +167,14 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
 /* Static text, possibly none. */
 static enum MHD_Result queue_text(struct MHD_Connection *connection, unsigned status, const char *text)
 {
-    return queue(connection, status, text[0] == '\0' ? NULL : TEXT_TYPE,
-                 MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT));
+    return queue(
+        connection, status, text[0] == '\0' ? NULL : TEXT_TYPE,
+        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT));
 }
 
 /* The bytes of the buffer, which is emptied. */
-static enum MHD_Result queue_buffer(struct MHD_Connection *connection, unsigned status, const char *type, eid_buf *bytes)
+static enum MHD_Result queue_buffer(struct MHD_Connection *connection, unsigned status, const char *type,
+                                    eid_buf *bytes)
 {
     uint8_t *data;
     size_t len;
@@ -192,9 +198,11 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
     }
 }
 
-static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *connection, http_exchange *exchange)
+static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *connection,
+                             http_exchange *exchange)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     char remote[ADDRESS_SIZE] = "";
     if (info != NULL && info->client_addr != NULL)
         format_address(info->client_addr, remote);
@@ -239,12 +247,14 @@ static bool is_json_type(const char *type)
     while (len != 0 && (type[len - 1] == ' ' || type[len - 1] == '\t'))
         len--;
     return strncasecmp(type, "application/", 12) == 0 &&
-           ((len == strlen(JSON_TYPE) && strncasecmp(type, JSON_TYPE, len) == 0) || has_suffix(type, len, "+json"));
+           ((len == strlen(JSON_TYPE) && strncasecmp(type, JSON_TYPE, len) == 0) ||
+            has_suffix(type, len, "+json"));
 }
 
 static uint64_t declared_length(struct MHD_Connection *connection)
 {
-    const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *text =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     return text == NULL ? 0 : strtoull(text, NULL, 10);
 }
 
@@ -279,8 +289,8 @@ static void end_request(eid_http_server *server)
     pthread_mutex_unlock(&server->mutex);
 }
 
-static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connection *connection, const char *url,
-                                      const char *method, void **state)
+static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connection *connection,
+                                      const char *url, const char *method, void **state)
 {
     unsigned refusal = judge_head(connection, url, method);
     if (!begin_request(server))
@@ -316,8 +326,9 @@ static enum MHD_Result take_upload(http_exchange *exchange, const char *data, si
     return exchange->drained > EID_LIMIT_HTTP_DRAIN_BYTES ? MHD_NO : MHD_YES;
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_len, void **state)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_len, void **state)
 {
     eid_http_server *server = ctx;
     http_exchange *exchange = *state;
@@ -335,7 +346,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return serve(server, connection, exchange);
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode why)
 {
     eid_http_server *server = ctx;
     http_exchange *exchange = *state;
@@ -371,7 +383,8 @@ static void free_server(eid_http_server *server)
     eid_free(server);
 }
 
-eid_status eid_http_server_start(const char *bind_address, eid_request_handler handler, void *ctx, eid_http_server **out)
+eid_status eid_http_server_start(const char *bind_address, eid_request_handler handler, void *ctx,
+                                 eid_http_server **out)
 {
     int fd = -1;
     eid_http_server *server = eid_alloc_zero(1, sizeof *server);
@@ -389,18 +402,20 @@ eid_status eid_http_server_start(const char *bind_address, eid_request_handler h
     }
     server->handler = handler;
     server->ctx = ctx;
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, server,
-                                      MHD_OPTION_LISTEN_SOCKET, fd,
-                                      MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EID_LIMIT_HTTP_THREADS,
-                                      MHD_OPTION_CONNECTION_LIMIT, (unsigned)EID_LIMIT_HTTP_CONNECTIONS,
-                                      MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)EID_LIMIT_HTTP_CONNECTIONS_PER_IP,
-                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EID_LIMIT_HTTP_IDLE_S,
-                                      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-                                      MHD_OPTION_END);
+    /* poll, not epoll: libmicrohttpd 0.9.75 overlooks the end of a connection that arrives together with its
+     * last bytes when it is told by epoll's edges, and keeps such connections until they time out. A few
+     * dozen connections a thread cost poll nothing. */
+    server->daemon = MHD_start_daemon(
+        MHD_USE_POLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EID_LIMIT_HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)EID_LIMIT_HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)EID_LIMIT_HTTP_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)EID_LIMIT_HTTP_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(fd);
-        status = eid_fail(EID_ERR_SERVER_BIND, "Failed to bind server to %s: the server threads could not be started",
-                          bind_address);
+        status =
+            eid_fail(EID_ERR_SERVER_BIND,
+                     "Failed to bind server to %s: the server threads could not be started", bind_address);
         free_server(server);
         return status;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sync_messages.json: every message of the sync protocol, byte for byte, and every body the Rust implementation was seen
- * to accept or refuse. */
+/* sync_messages.json: every message of the sync protocol, byte for byte, and every body the Rust
+ * implementation was seen to accept or refuse. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,11 +129,12 @@ static void assert_reencoded(const eid_buf *buf, const jd_node *wanted, const ch
     jd_free(got);
 }
 
-/* The Rust reader reports these as "not JSON" (HTTP 400) although the grammar holds, and so do we; every other refusal is
- * about the shape (422). Only bodies where this matters are named. */
+/* The Rust reader reports these as "not JSON" (HTTP 400) although the grammar holds, and so do we; every
+ * other refusal is about the shape (422). Only bodies where this matters are named. */
 static bool refused_as_malformed(const char *name)
 {
-    static const char *const names[] = {"two variants", "empty object", "null", "empty body", "trailing garbage"};
+    static const char *const names[] = {"two variants", "empty object", "null", "empty body",
+                                        "trailing garbage"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -287,8 +288,8 @@ static void request_proofs(void **state)
     jd_free(root);
 }
 
-/* Only challenges of exactly 32 bytes are answered by our responder, so the recorded answers to others are a matter of the
- * key alone; the signature rule is checked on all of them. */
+/* Only challenges of exactly 32 bytes are answered by our responder, so the recorded answers to others are a
+ * matter of the key alone; the signature rule is checked on all of them. */
 static void challenges(void **state)
 {
     (void)state;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tickets.json: database tickets as the Rust implementation writes and reads them.
  *
- * Iroh endpoint tickets (`endpoint_tickets`, `endpoint_ticket_parse`) are carried as opaque text for now: here it is only
- * checked that every recorded one is recognised as Iroh's. `instance_connect_errors` belongs to the instance tests.
+ * Iroh endpoint tickets (`endpoint_tickets`, `endpoint_ticket_parse`) are carried as opaque text for now:
+ * here it is only checked that every recorded one is recognised as Iroh's. `instance_connect_errors` belongs
+ * to the instance tests.
  */
 #include <string.h>
 
