@@ -57,5 +57,11 @@
 #define EID_LIMIT_PEERS 10000
 #define EID_LIMIT_PEER_ADDRESSES 16
 #define EID_LIMIT_SYNC_TIPS 65536                   /* IDs in a request's our_tips */
+#define EID_LIMIT_REQUEST_REPEATS 8                 /* the same request for access, filed anew after rejections */
+#define EID_LIMIT_LISTED_TREES 1000                 /* databases named in the answer to a handshake */
+#define EID_LIMIT_DISPLAY_NAME 256                  /* bytes of a peer's name that are kept */
+#define EID_LIMIT_REPORTED_TREES 4096               /* pairs of peer and database whose last tips are remembered */
+#define EID_LIMIT_REPORTED_TIPS 256                 /* tips remembered for each pair */
+#define EID_LIMIT_TRANSPORTS 8
 
 #endif

@@ -26,13 +26,18 @@ void eid_entry_list_free(eid_entry_list *list)
     *list = (eid_entry_list){NULL, 0, 0};
 }
 
+void eid_addresses_free(eid_address **addresses, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        eid_address_free(addresses[i]);
+    eid_free(addresses);
+}
+
 static void free_handshake_request(eid_handshake_request *handshake)
 {
     eid_free(handshake->display_name);
     eid_free(handshake->challenge);
-    for (size_t i = 0; i < handshake->address_count; i++)
-        eid_address_free(handshake->addresses[i]);
-    eid_free(handshake->addresses);
+    eid_addresses_free(handshake->addresses, handshake->address_count);
 }
 
 static void free_tree_request(eid_tree_request *tree)

@@ -1,88 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading messages with the pull reader: the rules of sync-protocol.md section 11 for objects, written once.
  *
- * Unknown members are skipped, a known one may stand only once, an optional one may be absent or null. Every
- * record is filled in place and freed by its owner on failure, so that the functions below just return.
+ * Every record is filled in place and freed by its owner on failure, so that the functions below just return.
  */
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "codec/cid.h"
 #include "crdt/doc.h"
-#include "crypto/key.h"
+#include "sync/fields_int.h"
 #include "sync/message.h"
 
-/* ---- Objects ---- */
-
-/* The known members of an object and how far it is read. */
-typedef struct object_reader {
-    const char *const *names;
-    size_t count;
-    uint32_t required; /* a bit for each name */
-    uint32_t seen;
-} object_reader;
-
-#define OBJECT(table, required_bits)                                                                         \
-    {                                                                                                        \
-        (table), sizeof(table) / sizeof((table)[0]), (required_bits), 0                                      \
-    }
-#define BIT(field) (1u << (field))
-
-/* Goes to the value of the next known member; *field is its index. At the end of the object *more is false
- * and everything required was there. */
-static eid_status next_field(eid_json *reader, object_reader *object, size_t *field, bool *more)
-{
-    for (;;) {
-        eid_slice key;
-        EID_TRY(eid_json_next_key(reader, &key, more));
-        if (!*more)
-            break;
-        size_t i = 0;
-        while (i < object->count && !eid_slice_is(key, object->names[i]))
-            i++;
-        if (i == object->count) {
-            EID_TRY(eid_json_skip(reader));
-            continue;
-        }
-        if (object->seen & BIT(i))
-            return eid_fail(EID_ERR_DUPLICATE_KEY, "duplicate field `%s`", object->names[i]);
-        object->seen |= BIT(i);
-        *field = i;
-        return EID_OK;
-    }
-    for (size_t i = 0; i < object->count; i++)
-        if (object->required & ~object->seen & BIT(i))
-            return eid_fail(EID_ERR_MISSING_FIELD, "missing field `%s`", object->names[i]);
-    return EID_OK;
-}
-
 /* ---- Values ---- */
-
-static eid_status read_text(eid_json *reader, const char *what, char **out)
-{
-    eid_slice text;
-    EID_TRY(eid_json_read_text(reader, what, &text));
-    if (text.len != 0 && memchr(text.data, 0, text.len) != NULL)
-        return eid_fail(EID_ERR_WRONG_TYPE, "%s holds a zero character", what);
-    char *copy = eid_memdup(text.data, text.len);
-    if (copy == NULL)
-        return eid_fail_memory();
-    *out = copy;
-    return EID_OK;
-}
 
 static eid_status read_text_or_null(eid_json *reader, const char *what, char **out)
 {
     bool was_null;
     EID_TRY(eid_json_read_null(reader, &was_null));
-    return was_null ? EID_OK : read_text(reader, what, out);
-}
-
-static eid_status read_key(eid_json *reader, const char *what, eid_pubkey *out)
-{
-    eid_slice text;
-    EID_TRY(eid_json_read_text(reader, what, &text));
-    return eid_pubkey_parse_slice(text, out);
+    return was_null ? EID_OK : eid_field_text(reader, what, out);
 }
 
 static eid_status read_key_or_null(eid_json *reader, const char *what, bool *present, eid_pubkey *out)
@@ -91,16 +26,9 @@ static eid_status read_key_or_null(eid_json *reader, const char *what, bool *pre
     EID_TRY(eid_json_read_null(reader, &was_null));
     if (was_null)
         return EID_OK;
-    EID_TRY(read_key(reader, what, out));
+    EID_TRY(eid_field_key(reader, what, out));
     *present = true;
     return EID_OK;
-}
-
-static eid_status read_id(eid_json *reader, const char *what, eid_id *out)
-{
-    eid_slice text;
-    EID_TRY(eid_json_read_text(reader, what, &text));
-    return eid_id_parse_slice(text, out);
 }
 
 static eid_status read_u32(eid_json *reader, const char *what, uint32_t *out)
@@ -125,20 +53,6 @@ static eid_status read_bytes(eid_json *reader, const char *what, uint8_t **data,
     return eid_buf_take(&bytes, data, len);
 }
 
-/* Room for one more item, by doubling. */
-static eid_status make_room(void **items, size_t *capacity, size_t count, size_t size)
-{
-    if (count < *capacity)
-        return EID_OK;
-    size_t wanted = *capacity == 0 ? 8 : *capacity * 2;
-    void *grown = eid_realloc_array(*items, wanted, size);
-    if (grown == NULL)
-        return eid_fail_memory();
-    *items = grown;
-    *capacity = wanted;
-    return EID_OK;
-}
-
 static eid_status read_ids(eid_json *reader, const char *what, eid_id **out, size_t *count)
 {
     size_t capacity = 0;
@@ -151,9 +65,9 @@ static eid_status read_ids(eid_json *reader, const char *what, eid_id **out, siz
         if (read >= EID_LIMIT_SYNC_TIPS)
             status = eid_fail(EID_ERR_LIMIT, "%s lists more than %d IDs", what, EID_LIMIT_SYNC_TIPS);
         else
-            status = make_room(&items, &capacity, read, sizeof(eid_id));
+            status = eid_make_room(&items, &capacity, read, sizeof(eid_id));
         if (status == EID_OK)
-            status = read_id(reader, what, &((eid_id *)items)[read]);
+            status = eid_field_id(reader, what, &((eid_id *)items)[read]);
         if (status == EID_OK)
             read++;
     }
@@ -175,7 +89,7 @@ static eid_status read_entries(eid_json *reader, const char *what, eid_entry_lis
         if (!more)
             return EID_OK;
         void *items = list->items;
-        EID_TRY(make_room(&items, &list->capacity, list->count, sizeof(eid_entry *)));
+        EID_TRY(eid_make_room(&items, &list->capacity, list->count, sizeof(eid_entry *)));
         list->items = items;
         eid_status status = eid_entry_read_json(reader, &list->items[list->count]);
         if (status != EID_OK)
@@ -238,14 +152,14 @@ static eid_status fail_unit(const char *name)
 static eid_status read_address(eid_json *reader, eid_address **out)
 {
     static const char *const names[] = {"transport_type", "address"};
-    object_reader object = OBJECT(names, BIT(0) | BIT(1));
+    EID_OBJECT(object, names, EID_FIELD(0) | EID_FIELD(1));
     char *parts[2] = {NULL, NULL};
     size_t field;
     bool more;
 
     eid_status status = eid_json_begin_object(reader, "address");
-    while (status == EID_OK && (status = next_field(reader, &object, &field, &more)) == EID_OK && more)
-        status = read_text(reader, names[field], &parts[field]);
+    while (status == EID_OK && (status = eid_object_next(reader, &object, &field, &more)) == EID_OK && more)
+        status = eid_field_text(reader, names[field], &parts[field]);
     if (status == EID_OK)
         status = eid_address_make(eid_slice_text(parts[0]), eid_slice_text(parts[1]), out);
     eid_free(parts[0]);
@@ -253,21 +167,26 @@ static eid_status read_address(eid_json *reader, eid_address **out)
     return status;
 }
 
-static eid_status read_addresses(eid_json *reader, eid_handshake_request *handshake)
+eid_status eid_addresses_read_json(eid_json *reader, eid_address ***out, size_t *count)
 {
-    size_t capacity = 0;
-    bool more;
-    EID_TRY(eid_json_begin_array(reader, "listen_addresses"));
-    for (;;) {
-        EID_TRY(eid_json_next_item(reader, &more));
-        if (!more)
-            return EID_OK;
-        void *items = handshake->addresses;
-        EID_TRY(make_room(&items, &capacity, handshake->address_count, sizeof(eid_address *)));
-        handshake->addresses = items;
-        EID_TRY(read_address(reader, &handshake->addresses[handshake->address_count]));
-        handshake->address_count++;
+    void *items = NULL;
+    size_t capacity = 0, read = 0;
+    bool more = false;
+
+    eid_status status = eid_json_begin_array(reader, "addresses");
+    while (status == EID_OK && (status = eid_json_next_item(reader, &more)) == EID_OK && more) {
+        status = eid_make_room(&items, &capacity, read, sizeof(eid_address *));
+        if (status == EID_OK)
+            status = read_address(reader, &((eid_address **)items)[read]);
+        read += status == EID_OK;
     }
+    if (status != EID_OK) {
+        eid_addresses_free(items, read);
+        return status;
+    }
+    *out = items;
+    *count = read;
+    return EID_OK;
 }
 
 static eid_status read_handshake_request(eid_json *reader, eid_handshake_request *out)
@@ -275,22 +194,23 @@ static eid_status read_handshake_request(eid_json *reader, eid_handshake_request
     enum { DEVICE_ID, PUBLIC_KEY, DISPLAY_NAME, VERSION, CHALLENGE, ADDRESSES };
     static const char *const names[] = {"device_id",        "public_key", "display_name",
                                         "protocol_version", "challenge",  "listen_addresses"};
-    object_reader object =
-        OBJECT(names, BIT(DEVICE_ID) | BIT(PUBLIC_KEY) | BIT(VERSION) | BIT(CHALLENGE) | BIT(ADDRESSES));
+    EID_OBJECT(object, names,
+               EID_FIELD(DEVICE_ID) | EID_FIELD(PUBLIC_KEY) | EID_FIELD(VERSION) | EID_FIELD(CHALLENGE) |
+                   EID_FIELD(ADDRESSES));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "Handshake"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         switch (field) {
         case DEVICE_ID:
-            EID_TRY(read_key(reader, names[field], &out->device_id));
+            EID_TRY(eid_field_key(reader, names[field], &out->device_id));
             break;
         case PUBLIC_KEY:
-            EID_TRY(read_key(reader, names[field], &out->public_key));
+            EID_TRY(eid_field_key(reader, names[field], &out->public_key));
             break;
         case DISPLAY_NAME:
             EID_TRY(read_text_or_null(reader, names[field], &out->display_name));
@@ -302,7 +222,7 @@ static eid_status read_handshake_request(eid_json *reader, eid_handshake_request
             EID_TRY(read_bytes(reader, names[field], &out->challenge, &out->challenge_len));
             break;
         default:
-            EID_TRY(read_addresses(reader, out));
+            EID_TRY(eid_addresses_read_json(reader, &out->addresses, &out->address_count));
             break;
         }
     }
@@ -312,18 +232,19 @@ static eid_status read_proof(eid_json *reader, eid_request_proof *out)
 {
     enum { KEY, TIMESTAMP, NONCE, SIGNATURE };
     static const char *const names[] = {"key", "timestamp_ms", "nonce", "signature"};
-    object_reader object = OBJECT(names, BIT(KEY) | BIT(TIMESTAMP) | BIT(NONCE) | BIT(SIGNATURE));
+    EID_OBJECT(object, names,
+               EID_FIELD(KEY) | EID_FIELD(TIMESTAMP) | EID_FIELD(NONCE) | EID_FIELD(SIGNATURE));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "auth"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         switch (field) {
         case KEY:
-            EID_TRY(read_key(reader, names[field], &out->key));
+            EID_TRY(eid_field_key(reader, names[field], &out->key));
             break;
         case TIMESTAMP:
             EID_TRY(eid_json_read_u64(reader, names[field], &out->timestamp_ms));
@@ -355,7 +276,7 @@ static eid_status read_tree_option(eid_json *reader, size_t field, const char *n
     case METADATA:
         return eid_doc_read(reader, &out->metadata);
     case KEY_NAME:
-        return read_text(reader, name, &out->requesting_key_name);
+        return eid_field_text(reader, name, &out->requesting_key_name);
     default:
         EID_TRY(read_proof(reader, &out->proof));
         out->has_proof = true;
@@ -373,18 +294,18 @@ static eid_status read_tree_request(eid_json *reader, eid_tree_request *out)
                                         "requested_permission",
                                         "metadata",
                                         "auth"};
-    object_reader object = OBJECT(names, BIT(TREE_ID) | BIT(OUR_TIPS));
+    EID_OBJECT(object, names, EID_FIELD(TREE_ID) | EID_FIELD(OUR_TIPS));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "SyncTree"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         switch (field) {
         case TREE_ID:
-            EID_TRY(read_id(reader, names[field], &out->tree));
+            EID_TRY(eid_field_id(reader, names[field], &out->tree));
             break;
         case OUR_TIPS:
             EID_TRY(read_ids(reader, names[field], &out->tips, &out->tip_count));
@@ -443,18 +364,18 @@ static eid_status read_tree_info(eid_json *reader, eid_tree_info *out)
 {
     enum { ID, NAME, COUNT, MODIFIED };
     static const char *const names[] = {"tree_id", "name", "entry_count", "last_modified"};
-    object_reader object = OBJECT(names, BIT(ID) | BIT(COUNT) | BIT(MODIFIED));
+    EID_OBJECT(object, names, EID_FIELD(ID) | EID_FIELD(COUNT) | EID_FIELD(MODIFIED));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "available_trees"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         switch (field) {
         case ID:
-            EID_TRY(read_id(reader, names[field], &out->tree));
+            EID_TRY(eid_field_id(reader, names[field], &out->tree));
             break;
         case NAME:
             EID_TRY(read_text_or_null(reader, names[field], &out->name));
@@ -479,7 +400,7 @@ static eid_status read_trees(eid_json *reader, eid_handshake_response *handshake
         if (!more)
             return EID_OK;
         void *items = handshake->trees;
-        EID_TRY(make_room(&items, &capacity, handshake->tree_count, sizeof(eid_tree_info)));
+        EID_TRY(eid_make_room(&items, &capacity, handshake->tree_count, sizeof(eid_tree_info)));
         handshake->trees = items;
         /* Counted before it is read, so that a name is freed whatever comes behind it. */
         eid_tree_info *info = &handshake->trees[handshake->tree_count++];
@@ -494,22 +415,23 @@ static eid_status read_handshake_response(eid_json *reader, eid_handshake_respon
     static const char *const names[] = {"device_id",        "public_key",         "display_name",
                                         "protocol_version", "challenge_response", "new_challenge",
                                         "available_trees"};
-    object_reader object = OBJECT(names, BIT(DEVICE_ID) | BIT(PUBLIC_KEY) | BIT(VERSION) | BIT(RESPONSE) |
-                                             BIT(NEW_CHALLENGE) | BIT(TREES));
+    EID_OBJECT(object, names,
+               EID_FIELD(DEVICE_ID) | EID_FIELD(PUBLIC_KEY) | EID_FIELD(VERSION) | EID_FIELD(RESPONSE) |
+                   EID_FIELD(NEW_CHALLENGE) | EID_FIELD(TREES));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "Handshake"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         switch (field) {
         case DEVICE_ID:
-            EID_TRY(read_key(reader, names[field], &out->device_id));
+            EID_TRY(eid_field_key(reader, names[field], &out->device_id));
             break;
         case PUBLIC_KEY:
-            EID_TRY(read_key(reader, names[field], &out->public_key));
+            EID_TRY(eid_field_key(reader, names[field], &out->public_key));
             break;
         case DISPLAY_NAME:
             EID_TRY(read_text_or_null(reader, names[field], &out->display_name));
@@ -546,18 +468,18 @@ static eid_status read_bootstrap(eid_json *reader, eid_bootstrap_response *out)
     enum { ID, ROOT, ENTRIES, APPROVED, GRANTED };
     static const char *const names[] = {"tree_id", "root_entry", "all_entries", "key_approved",
                                         "granted_permission"};
-    object_reader object = OBJECT(names, BIT(ID) | BIT(ROOT) | BIT(ENTRIES) | BIT(APPROVED));
+    EID_OBJECT(object, names, EID_FIELD(ID) | EID_FIELD(ROOT) | EID_FIELD(ENTRIES) | EID_FIELD(APPROVED));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "Bootstrap"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         switch (field) {
         case ID:
-            EID_TRY(read_id(reader, names[field], &out->tree));
+            EID_TRY(eid_field_id(reader, names[field], &out->tree));
             break;
         case ROOT:
             EID_TRY(eid_entry_read_json(reader, &out->root));
@@ -579,17 +501,17 @@ static eid_status read_incremental(eid_json *reader, eid_incremental_response *o
 {
     enum { ID, TIPS, ENTRIES };
     static const char *const names[] = {"tree_id", "their_tips", "missing_entries"};
-    object_reader object = OBJECT(names, BIT(ID) | BIT(TIPS) | BIT(ENTRIES));
+    EID_OBJECT(object, names, EID_FIELD(ID) | EID_FIELD(TIPS) | EID_FIELD(ENTRIES));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "Incremental"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
         if (field == ID)
-            EID_TRY(read_id(reader, names[field], &out->tree));
+            EID_TRY(eid_field_id(reader, names[field], &out->tree));
         else if (field == TIPS)
             EID_TRY(read_ids(reader, names[field], &out->tips, &out->tip_count));
         else
@@ -600,16 +522,16 @@ static eid_status read_incremental(eid_json *reader, eid_incremental_response *o
 static eid_status read_pending(eid_json *reader, eid_pending_response *out)
 {
     static const char *const names[] = {"request_id", "message"};
-    object_reader object = OBJECT(names, BIT(0) | BIT(1));
+    EID_OBJECT(object, names, EID_FIELD(0) | EID_FIELD(1));
     size_t field;
     bool more;
 
     EID_TRY(eid_json_begin_object(reader, "BootstrapPending"));
     for (;;) {
-        EID_TRY(next_field(reader, &object, &field, &more));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
         if (!more)
             return EID_OK;
-        EID_TRY(read_text(reader, names[field], field == 0 ? &out->request_id : &out->message));
+        EID_TRY(eid_field_text(reader, names[field], field == 0 ? &out->request_id : &out->message));
     }
 }
 
@@ -634,7 +556,7 @@ static eid_status read_response_content(eid_json *reader, eid_sync_response *out
     case EID_RESPONSE_COUNT:
         return eid_json_read_u64(reader, "Count", &out->as.count);
     case EID_RESPONSE_ERROR:
-        return read_text(reader, "Error", &out->as.error);
+        return eid_field_text(reader, "Error", &out->as.error);
     case EID_RESPONSE_ACK:
         break;
     }

@@ -2,23 +2,10 @@
 /* Writing messages as compact JSON, fields in the order the Rust implementation writes them, nothing left
  * out. */
 #include "crdt/doc.h"
+#include "sync/fields_int.h"
 #include "sync/message.h"
 
 /* ---- Parts ---- */
-
-static void write_key(eid_buf *buf, const eid_pubkey *key)
-{
-    char text[EID_PUBKEY_TEXT_SIZE];
-    eid_pubkey_format(key, text);
-    eid_json_write_cstr(buf, text);
-}
-
-static void write_id(eid_buf *buf, const eid_id *id)
-{
-    char text[EID_ID_TEXT_SIZE];
-    eid_id_format(id, text);
-    eid_json_write_cstr(buf, text);
-}
 
 static void write_ids(eid_buf *buf, const eid_id *ids, size_t count)
 {
@@ -26,7 +13,7 @@ static void write_ids(eid_buf *buf, const eid_id *ids, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (i != 0)
             eid_buf_append_byte(buf, ',');
-        write_id(buf, &ids[i]);
+        eid_write_id_text(buf, &ids[i]);
     }
     eid_buf_append_byte(buf, ']');
 }
@@ -42,7 +29,7 @@ static void write_text_or_null(eid_buf *buf, const char *text)
 static void write_key_or_null(eid_buf *buf, bool present, const eid_pubkey *key)
 {
     if (present)
-        write_key(buf, key);
+        eid_write_key_text(buf, key);
     else
         eid_buf_append_text(buf, "null");
 }
@@ -70,35 +57,42 @@ static void write_entries(eid_buf *buf, const eid_entry_list *entries)
         eid_message_write_item(buf, entries->items[i], &first);
 }
 
+void eid_addresses_write_json(eid_buf *buf, eid_address *const *addresses, size_t count)
+{
+    eid_buf_append_byte(buf, '[');
+    for (size_t i = 0; i < count; i++) {
+        eid_buf_append_text(buf, i == 0 ? "{\"transport_type\":" : ",{\"transport_type\":");
+        eid_json_write_cstr(buf, addresses[i]->transport);
+        eid_buf_append_text(buf, ",\"address\":");
+        eid_json_write_cstr(buf, addresses[i]->text);
+        eid_buf_append_byte(buf, '}');
+    }
+    eid_buf_append_byte(buf, ']');
+}
+
 /* ---- Requests ---- */
 
 static void write_handshake_request(eid_buf *buf, const eid_handshake_request *handshake)
 {
     eid_buf_append_text(buf, "{\"Handshake\":{\"device_id\":");
-    write_key(buf, &handshake->device_id);
+    eid_write_key_text(buf, &handshake->device_id);
     eid_buf_append_text(buf, ",\"public_key\":");
-    write_key(buf, &handshake->public_key);
+    eid_write_key_text(buf, &handshake->public_key);
     eid_buf_append_text(buf, ",\"display_name\":");
     write_text_or_null(buf, handshake->display_name);
     eid_buf_append_text(buf, ",\"protocol_version\":");
     eid_json_write_u64(buf, handshake->protocol_version);
     eid_buf_append_text(buf, ",\"challenge\":");
     eid_json_write_bytes(buf, eid_slice_of(handshake->challenge, handshake->challenge_len));
-    eid_buf_append_text(buf, ",\"listen_addresses\":[");
-    for (size_t i = 0; i < handshake->address_count; i++) {
-        eid_buf_append_text(buf, i == 0 ? "{\"transport_type\":" : ",{\"transport_type\":");
-        eid_json_write_cstr(buf, handshake->addresses[i]->transport);
-        eid_buf_append_text(buf, ",\"address\":");
-        eid_json_write_cstr(buf, handshake->addresses[i]->text);
-        eid_buf_append_byte(buf, '}');
-    }
-    eid_buf_append_text(buf, "]}}");
+    eid_buf_append_text(buf, ",\"listen_addresses\":");
+    eid_addresses_write_json(buf, handshake->addresses, handshake->address_count);
+    eid_buf_append_text(buf, "}}");
 }
 
 static void write_proof(eid_buf *buf, const eid_request_proof *proof)
 {
     eid_buf_append_text(buf, "{\"key\":");
-    write_key(buf, &proof->key);
+    eid_write_key_text(buf, &proof->key);
     eid_buf_append_text(buf, ",\"timestamp_ms\":");
     eid_json_write_u64(buf, proof->timestamp_ms);
     eid_buf_append_text(buf, ",\"nonce\":");
@@ -111,7 +105,7 @@ static void write_proof(eid_buf *buf, const eid_request_proof *proof)
 static void write_tree_request(eid_buf *buf, const eid_tree_request *tree)
 {
     eid_buf_append_text(buf, "{\"SyncTree\":{\"tree_id\":");
-    write_id(buf, &tree->tree);
+    eid_write_id_text(buf, &tree->tree);
     eid_buf_append_text(buf, ",\"our_tips\":");
     write_ids(buf, tree->tips, tree->tip_count);
     eid_buf_append_text(buf, ",\"peer_pubkey\":");
@@ -167,9 +161,9 @@ void eid_request_write(eid_buf *buf, const eid_sync_request *request)
 static void write_handshake_response(eid_buf *buf, const eid_handshake_response *handshake)
 {
     eid_buf_append_text(buf, "{\"Handshake\":{\"device_id\":");
-    write_key(buf, &handshake->device_id);
+    eid_write_key_text(buf, &handshake->device_id);
     eid_buf_append_text(buf, ",\"public_key\":");
-    write_key(buf, &handshake->public_key);
+    eid_write_key_text(buf, &handshake->public_key);
     eid_buf_append_text(buf, ",\"display_name\":");
     write_text_or_null(buf, handshake->display_name);
     eid_buf_append_text(buf, ",\"protocol_version\":");
@@ -182,7 +176,7 @@ static void write_handshake_response(eid_buf *buf, const eid_handshake_response 
     for (size_t i = 0; i < handshake->tree_count; i++) {
         const eid_tree_info *info = &handshake->trees[i];
         eid_buf_append_text(buf, i == 0 ? "{\"tree_id\":" : ",{\"tree_id\":");
-        write_id(buf, &info->tree);
+        eid_write_id_text(buf, &info->tree);
         eid_buf_append_text(buf, ",\"name\":");
         write_text_or_null(buf, info->name);
         eid_buf_append_text(buf, ",\"entry_count\":");
@@ -197,7 +191,7 @@ static void write_handshake_response(eid_buf *buf, const eid_handshake_response 
 void eid_response_write_bootstrap_begin(eid_buf *buf, const eid_id *tree, const eid_entry *root)
 {
     eid_buf_append_text(buf, "{\"Bootstrap\":{\"tree_id\":");
-    write_id(buf, tree);
+    eid_write_id_text(buf, tree);
     eid_buf_append_text(buf, ",\"root_entry\":");
     eid_entry_write_json(buf, root);
     eid_buf_append_text(buf, ",\"all_entries\":[");
@@ -216,7 +210,7 @@ void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, cons
                                           size_t tip_count)
 {
     eid_buf_append_text(buf, "{\"Incremental\":{\"tree_id\":");
-    write_id(buf, tree);
+    eid_write_id_text(buf, tree);
     eid_buf_append_text(buf, ",\"their_tips\":");
     write_ids(buf, tips, tip_count);
     eid_buf_append_text(buf, ",\"missing_entries\":[");
