@@ -26,7 +26,7 @@
 
 #define INPUT_ROWS        3 /* with its border */
 #define NOTICE_ROWS       2
-#define ADDRESS_LINES_MAX 3 /* a ticket does not fit one line of a narrow terminal */
+#define ADDRESS_LINES_MAX 4 /* a ticket does not fit one line of a narrow terminal */
 #define ROWS_MIN          7 /* below, there is no room for messages */
 #define COLUMNS_MIN       24
 #define KEY_ESCAPE        27
@@ -185,8 +185,8 @@ static void draw_scrollbar(const struct screen *screen, int y, int rows, int top
     int thumb = rows * rows / screen->total_rows;
     thumb = thumb < 1 ? 1 : thumb;
     int place = (rows - thumb) * top / (screen->total_rows - rows);
-    for (int i = 0; i < rows; i++)
-        mvaddch(y + i, COLS - 1, i >= place && i < place + thumb ? ACS_BLOCK : ACS_VLINE);
+    for (int i = 0; i < thumb; i++)
+        mvaddstr(y + place + i, COLS - 1, "█");
 }
 
 /* The state of the link, on the lower border. */

@@ -42,6 +42,21 @@ def short_enough():
     return lines < QUICKSTART_LINES
 
 
+def documents_name_what_exists():
+    """Every function a guide for users shows is declared in a public header."""
+    root = os.environ["EID_SOURCE_ROOT"]
+    headers = os.path.join(root, "include", "eidetica")
+    declared = set()
+    for name in os.listdir(headers):
+        if name.endswith(".h"):
+            with open(os.path.join(headers, name), encoding="utf-8") as file:
+                declared.update(re.findall(r"\b(eid_\w+)\(", file.read()))
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        used = set(re.findall(r"\b(eid_\w+)\(", file.read()))
+    print(f"README.md uses {len(used)} functions; not declared: {sorted(used - declared)}")
+    return len(used) > 5 and used <= declared
+
+
 if __name__ == "__main__":
-    results = [check(sys.argv[1], QUICKSTART), check(sys.argv[2], TWO_PEERS), short_enough()]
+    results = [check(sys.argv[1], QUICKSTART), check(sys.argv[2], TWO_PEERS), short_enough(), documents_name_what_exists()]
     sys.exit(0 if all(results) else 1)
