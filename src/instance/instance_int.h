@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The insides of instances and users. */
+#ifndef EID_INSTANCE_INSTANCE_INT_H
+#define EID_INSTANCE_INSTANCE_INT_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "base/random.h"
+#include "instance/instance.h"
+#include "instance/records.h"
+
+/* Names of databases and stores, users.md sections 3 and 8. */
+#define EID_DB_USERS         "_users"
+#define EID_DB_DATABASES     "_databases"
+#define EID_STORE_USERS      "users"
+#define EID_STORE_LAST_LOGIN "last_login"
+#define EID_STORE_KEYS       "keys"
+#define EID_STORE_DATABASES  "databases"
+
+/* What the directory of users knows about a name, so that nobody has to search the table. */
+typedef struct eid_directory_entry {
+    char uuid[EID_UUID_TEXT_SIZE];
+    size_t count; /* users of this name; more than one can only come from elsewhere */
+} eid_directory_entry;
+
+struct eid_instance {
+    eid_core *core;
+    eid_keypair *device;
+    eid_database *users; /* handles that sign with the device key */
+    eid_database *databases;
+
+    /* Held while users or private databases are changed, commits included: one change at a time, so that no
+     * row is written from an outdated reading. Hooks run under it and may not change users. */
+    pthread_mutex_t change_mutex;
+
+    /* Guards what follows; never held during a commit. */
+    pthread_mutex_t mutex;
+    eid_instance_metadata metadata;
+    eid_map *by_name;           /* user name -> eid_directory_entry */
+    eid_map *private_databases; /* binary root ID -> NULL: a set */
+    eid_sync *sync;
+    void (*close_sync)(eid_sync *sync);
+    eid_preferences_hook hook;
+    void *hook_ctx;
+};
+
+typedef struct eid_session_key {
+    eid_pubkey pubkey;
+    eid_keypair *pair;
+    char *display_name; /* NULL when none */
+    int64_t created_at;
+    bool is_default;
+} eid_session_key;
+
+struct eid_user {
+    eid_instance *instance;
+    char uuid[EID_UUID_TEXT_SIZE];
+    char *name;
+    eid_database *private_database; /* signs with the root key */
+    eid_session_key *keys;          /* by created_at; fixed during the session */
+    size_t key_count;
+    size_t default_key; /* index */
+};
+
+/* ---- directory.c ---- */
+
+eid_status eid_directory_load(eid_instance *instance);
+void eid_directory_free(eid_instance *instance);
+eid_status eid_directory_add(eid_instance *instance, const char *name, const char *uuid,
+                             const eid_id *private_database);
+/* False when no user has the name. */
+bool eid_directory_find(eid_instance *instance, const char *name, eid_directory_entry *out);
+
+/* ---- user_keys.c: keys and mappings; change_mutex is held by the callers that change ---- */
+
+/* Reads the rows of `keys` and adds the root key when no row has it. `root` is taken on success. */
+eid_status eid_session_load_keys(eid_user *user, eid_keypair *root, int64_t created_at);
+void eid_session_free_keys(eid_user *user);
+const eid_session_key *eid_session_find_key(const eid_user *user,
+                                            const eid_pubkey *pubkey); /* NULL when not held */
+/* Stages the row of the key, new when it has none yet, with this mapping added. `database` NULL: just the
+ * row. `identity` NULL: the default one. `keep`: a mapping that is there already stays as it is. */
+eid_status eid_session_stage_key(eid_txn *txn, const eid_session_key *key, const eid_id *database,
+                                 const eid_sigkey *identity, bool keep);
+/* The key and identity to open the database with: the tracked row's key before older ones. eid_sigkey_free
+ * the identity when *has_identity. EID_ERR_NO_KEY_FOR_DATABASE. */
+eid_status eid_session_choose_key(eid_user *user, const eid_id *database, const eid_session_key **key,
+                                  bool *has_identity, eid_sigkey *identity);
+
+/* ---- tracked.c ---- */
+
+/* The tracked row; EID_ERR_DATABASE_NOT_TRACKED. eid_tracked_row_free it. */
+eid_status eid_tracked_find(eid_user *user, const eid_id *id, eid_tracked_row *out);
+eid_status eid_tracked_stage(eid_txn *txn, const eid_tracked_row *row);
+void eid_preferences_changed(eid_user *user);
+
+/* Frees a buffer that holds a secret. Reserve its room before writing, so that growing leaves no copies. */
+#define EID_SECRET_ROOM 8192
+void eid_buf_free_secret(eid_buf *buf);
+
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and writing the records of instances and users. */
+#include "instance/records.h"
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "crypto/key.h"
+#include "instance/fields_int.h"
+
+static void wipe_text(char *text)
+{
+    if (text != NULL)
+        eid_wipe(text, strlen(text));
+    eid_free(text);
+}
+
+/* ---- Instance ---- */
+
+static eid_status read_metadata(eid_json *reader, eid_instance_metadata *out)
+{
+    static const char *const names[] = {"id", "users_db", "databases_db", "sync_db", NULL};
+    eid_fields fields;
+    bool was_null;
+    int field;
+
+    EID_TRY(eid_fields_begin(&fields, reader, "instance metadata", names));
+    for (;;) {
+        EID_TRY(eid_fields_next(&fields, &field));
+        if (field < 0)
+            break;
+        if (field == 0) {
+            EID_TRY(eid_read_pubkey(reader, names[field], &out->device));
+        } else if (field == 1) {
+            EID_TRY(eid_read_id(reader, names[field], &out->users_db));
+        } else if (field == 2) {
+            EID_TRY(eid_read_id(reader, names[field], &out->databases_db));
+        } else {
+            EID_TRY(eid_json_read_null(reader, &was_null));
+            if (!was_null)
+                EID_TRY(eid_read_id(reader, names[field], &out->sync_db));
+        }
+    }
+    return eid_fields_need(&fields, 3);
+}
+
+eid_status eid_instance_metadata_read(eid_slice text, eid_instance_metadata *out)
+{
+    eid_instance_metadata metadata;
+    eid_status status;
+    eid_json reader;
+
+    memset(&metadata, 0, sizeof metadata);
+    eid_json_init(&reader, text);
+    status = read_metadata(&reader, &metadata);
+    if (status == EID_OK)
+        status = eid_json_end(&reader);
+    eid_json_free(&reader);
+    if (status == EID_OK)
+        *out = metadata;
+    return status;
+}
+
+void eid_instance_metadata_write(eid_buf *buf, const eid_instance_metadata *metadata)
+{
+    eid_buf_append_text(buf, "{\"id\":");
+    eid_write_pubkey(buf, &metadata->device);
+    eid_buf_append_text(buf, ",\"users_db\":");
+    eid_write_id(buf, &metadata->users_db);
+    eid_buf_append_text(buf, ",\"databases_db\":");
+    eid_write_id(buf, &metadata->databases_db);
+    eid_buf_append_text(buf, ",\"sync_db\":");
+    if (eid_id_is_empty(&metadata->sync_db))
+        eid_buf_append_text(buf, "null");
+    else
+        eid_write_id(buf, &metadata->sync_db);
+    eid_buf_append_byte(buf, '}');
+}
+
+static eid_status read_secrets(eid_json *reader, eid_keypair **out)
+{
+    static const char *const names[] = {"signing_key", NULL};
+    eid_keypair *key = NULL;
+    eid_fields fields;
+    eid_slice text;
+    eid_status status;
+    int field = 0;
+
+    EID_TRY(eid_fields_begin(&fields, reader, "instance secrets", names));
+    while ((status = eid_fields_next(&fields, &field)) == EID_OK && field >= 0) {
+        EID_TRY_GOTO(status, eid_json_read_text(reader, names[0], &text), fail);
+        EID_TRY_GOTO(status, eid_keypair_parse_slice(text, &key), fail);
+    }
+    if (status == EID_OK)
+        status = eid_fields_need(&fields, 1);
+    if (status == EID_OK) {
+        *out = key;
+        return EID_OK;
+    }
+fail:
+    eid_keypair_free(key);
+    return status;
+}
+
+eid_status eid_instance_secrets_read(eid_slice text, eid_keypair **out)
+{
+    eid_keypair *key = NULL;
+    eid_json reader;
+    eid_status status;
+
+    eid_json_init(&reader, text);
+    status = read_secrets(&reader, &key);
+    if (status == EID_OK)
+        status = eid_json_end(&reader);
+    eid_json_free(&reader);
+    if (status != EID_OK) {
+        eid_keypair_free(key);
+        return status;
+    }
+    *out = key;
+    return EID_OK;
+}
+
+void eid_instance_secrets_write(eid_buf *buf, const eid_keypair *key)
+{
+    char text[EID_PUBKEY_TEXT_SIZE];
+
+    eid_keypair_format(key, text);
+    eid_buf_append_text(buf, "{\"signing_key\":");
+    eid_json_write_cstr(buf, text);
+    eid_buf_append_byte(buf, '}');
+    eid_wipe(text, sizeof text);
+}
+
+/* ---- Keys at rest ---- */
+
+void eid_key_storage_free(eid_key_storage *storage)
+{
+    wipe_text(storage->key);
+    eid_free(storage->algorithm);
+    eid_free(storage->ciphertext);
+    eid_free(storage->nonce);
+    memset(storage, 0, sizeof *storage);
+}
+
+static eid_status read_byte_array(eid_json *reader, const char *what, uint8_t **out, size_t *len)
+{
+    eid_status status;
+    eid_buf bytes;
+
+    eid_buf_init(&bytes, EID_LIMIT_KEY_BYTES);
+    status = eid_json_read_bytes(reader, what, &bytes);
+    if (status == EID_OK)
+        return eid_buf_take(&bytes, out, len);
+    eid_buf_free(&bytes);
+    return status;
+}
+
+static eid_status read_storage_fields(eid_fields *fields, char **type, eid_key_storage *storage)
+{
+    int field;
+
+    for (;;) {
+        EID_TRY(eid_fields_next(fields, &field));
+        switch (field) {
+        case 0:
+            EID_TRY(eid_read_string(fields->reader, "type", type));
+            break;
+        case 1:
+            EID_TRY(eid_read_string(fields->reader, "key", &storage->key));
+            break;
+        case 2:
+            EID_TRY(eid_read_string(fields->reader, "algorithm", &storage->algorithm));
+            break;
+        case 3:
+            EID_TRY(read_byte_array(fields->reader, "ciphertext", &storage->ciphertext,
+                                    &storage->ciphertext_len));
+            break;
+        case 4:
+            EID_TRY(read_byte_array(fields->reader, "nonce", &storage->nonce, &storage->nonce_len));
+            break;
+        default:
+            return EID_OK;
+        }
+    }
+}
+
+eid_status eid_key_storage_read(eid_json *reader, eid_key_storage *out)
+{
+    static const char *const names[] = {"type", "key", "algorithm", "ciphertext", "nonce", NULL};
+    eid_key_storage storage;
+    char *type = NULL;
+    eid_fields fields;
+    eid_status status;
+
+    memset(&storage, 0, sizeof storage);
+    EID_TRY(eid_fields_begin(&fields, reader, "stored key", names));
+    status = read_storage_fields(&fields, &type, &storage);
+    if (status == EID_OK) {
+        if (type == NULL || (strcmp(type, "encrypted") != 0 && strcmp(type, "unencrypted") != 0))
+            status =
+                eid_fail(EID_ERR_WRONG_TYPE, "the stored key is neither \"encrypted\" nor \"unencrypted\"");
+        else
+            storage.encrypted = strcmp(type, "encrypted") == 0;
+    }
+    if (status == EID_OK &&
+        (storage.encrypted ? storage.algorithm == NULL || storage.ciphertext == NULL || storage.nonce == NULL
+                           : storage.key == NULL))
+        status = eid_fail(EID_ERR_MISSING_FIELD, "the stored key lacks a part");
+    eid_free(type);
+    if (status == EID_OK)
+        *out = storage;
+    else
+        eid_key_storage_free(&storage);
+    return status;
+}
+
+void eid_key_storage_write(eid_buf *buf, const eid_key_storage *storage)
+{
+    if (storage->encrypted) {
+        eid_buf_append_text(buf, "{\"type\":\"encrypted\",\"algorithm\":");
+        eid_json_write_cstr(buf, storage->algorithm);
+        eid_buf_append_text(buf, ",\"ciphertext\":");
+        eid_json_write_bytes(buf, eid_slice_of(storage->ciphertext, storage->ciphertext_len));
+        eid_buf_append_text(buf, ",\"nonce\":");
+        eid_json_write_bytes(buf, eid_slice_of(storage->nonce, storage->nonce_len));
+    } else {
+        eid_buf_append_text(buf, "{\"type\":\"unencrypted\",\"key\":");
+        eid_json_write_cstr(buf, storage->key);
+    }
+    eid_buf_append_byte(buf, '}');
+}
+
+eid_status eid_key_storage_clear(const eid_keypair *key, eid_key_storage *out)
+{
+    char text[EID_PUBKEY_TEXT_SIZE], *copy;
+
+    eid_keypair_format(key, text);
+    copy = eid_strdup(text);
+    eid_wipe(text, sizeof text);
+    if (copy == NULL)
+        return eid_fail_memory();
+    memset(out, 0, sizeof *out);
+    out->key = copy;
+    return EID_OK;
+}
+
+eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_pubkey *expected, eid_keypair **out)
+{
+    eid_keypair *key;
+    eid_pubkey found;
+
+    if (storage->encrypted)
+        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the key is encrypted under a password");
+    EID_TRY(eid_keypair_parse(storage->key, &key));
+    eid_keypair_public(key, &found);
+    if (!eid_pubkey_equal(&found, expected)) {
+        eid_keypair_free(key);
+        return eid_fail(EID_ERR_CORRUPT, "a stored private key does not belong to the public key beside it");
+    }
+    *out = key;
+    return EID_OK;
+}
+
+/* ---- Users ---- */
+
+void eid_user_record_free(eid_user_record *record)
+{
+    eid_free(record->username);
+    eid_key_storage_free(&record->root_key);
+    eid_free(record->password_salt);
+    memset(record, 0, sizeof *record);
+}
+
+static eid_status read_credentials(eid_json *reader, eid_user_record *record)
+{
+    static const char *const names[] = {"root_key_id", "root_key", "password_salt", NULL};
+    eid_fields fields;
+    int field;
+
+    EID_TRY(eid_fields_begin(&fields, reader, "credentials", names));
+    for (;;) {
+        EID_TRY(eid_fields_next(&fields, &field));
+        switch (field) {
+        case 0:
+            EID_TRY(eid_read_pubkey(reader, names[field], &record->root_key_id));
+            break;
+        case 1:
+            EID_TRY(eid_key_storage_read(reader, &record->root_key));
+            break;
+        case 2:
+            EID_TRY(eid_read_string_or_null(reader, names[field], &record->password_salt));
+            break;
+        default:
+            return eid_fields_need(&fields, 2);
+        }
+    }
+}
+
+static const char *const user_statuses[] = {"Active", "Disabled", "Locked"};
+
+static eid_status read_user_status(eid_json *reader, eid_user_status *out)
+{
+    eid_slice text;
+
+    EID_TRY(eid_json_read_text(reader, "status", &text));
+    for (int i = 0; i < 3; i++) {
+        if (eid_slice_is(text, user_statuses[i])) {
+            *out = (eid_user_status)i;
+            return EID_OK;
+        }
+    }
+    return eid_fail(EID_ERR_WRONG_TYPE, "the status of the user is none of Active, Disabled and Locked");
+}
+
+static eid_status read_user(eid_json *reader, eid_user_record *record)
+{
+    static const char *const names[] = {"username",   "user_database_id", "credentials",
+                                        "created_at", "status",           NULL};
+    eid_fields fields;
+    int field;
+
+    EID_TRY(eid_fields_begin(&fields, reader, "user record", names));
+    for (;;) {
+        EID_TRY(eid_fields_next(&fields, &field));
+        switch (field) {
+        case 0:
+            EID_TRY(eid_read_string(reader, names[field], &record->username));
+            break;
+        case 1:
+            EID_TRY(eid_read_id(reader, names[field], &record->private_database));
+            break;
+        case 2:
+            EID_TRY(read_credentials(reader, record));
+            break;
+        case 3:
+            EID_TRY(eid_json_read_i64(reader, names[field], &record->created_at));
+            break;
+        case 4:
+            EID_TRY(read_user_status(reader, &record->status));
+            break;
+        default:
+            return eid_fields_need(&fields, 5);
+        }
+    }
+}
+
+eid_status eid_user_record_read(eid_slice text, eid_user_record *out)
+{
+    eid_user_record record;
+    eid_status status;
+    eid_json reader;
+
+    memset(&record, 0, sizeof record);
+    eid_json_init(&reader, text);
+    status = read_user(&reader, &record);
+    if (status == EID_OK)
+        status = eid_json_end(&reader);
+    eid_json_free(&reader);
+    if (status == EID_OK)
+        *out = record;
+    else
+        eid_user_record_free(&record);
+    return status;
+}
+
+void eid_user_record_write(eid_buf *buf, const eid_user_record *record)
+{
+    eid_buf_append_text(buf, "{\"username\":");
+    eid_json_write_cstr(buf, record->username);
+    eid_buf_append_text(buf, ",\"user_database_id\":");
+    eid_write_id(buf, &record->private_database);
+    eid_buf_append_text(buf, ",\"credentials\":{\"root_key_id\":");
+    eid_write_pubkey(buf, &record->root_key_id);
+    eid_buf_append_text(buf, ",\"root_key\":");
+    eid_key_storage_write(buf, &record->root_key);
+    eid_buf_append_text(buf, ",\"password_salt\":");
+    eid_write_string_or_null(buf, record->password_salt);
+    eid_buf_append_text(buf, "},\"created_at\":");
+    eid_json_write_i64(buf, record->created_at);
+    eid_buf_append_text(buf, ",\"status\":");
+    eid_json_write_cstr(buf, user_statuses[record->status]);
+    eid_buf_append_byte(buf, '}');
+}

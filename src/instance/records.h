@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON records of instances and users, as the Rust implementation writes them: the same fields in the
+ * same order (spec users.md sections 4, 9 and 12; storage.md section 8).
+ *
+ * Readers skip unknown fields and refuse missing, doubled and wrongly typed ones; on failure the out
+ * parameter holds nothing. Writers append; a failure stays in the buffer. Records with keys in clear are
+ * wiped when they are freed.
+ */
+#ifndef EID_INSTANCE_RECORDS_H
+#define EID_INSTANCE_RECORDS_H
+
+#include <eidetica/user.h>
+
+#include "base/buf.h"
+#include "codec/json.h"
+#include "entry/entry.h"
+
+/* ---- Instance ---- */
+
+typedef struct eid_instance_metadata {
+    eid_pubkey device;
+    eid_id users_db;
+    eid_id databases_db;
+    eid_id sync_db; /* empty: sync was never enabled */
+} eid_instance_metadata;
+
+eid_status eid_instance_metadata_read(eid_slice text, eid_instance_metadata *out);
+void eid_instance_metadata_write(eid_buf *buf, const eid_instance_metadata *metadata);
+
+/* {"signing_key":…}: the device's private key. */
+eid_status eid_instance_secrets_read(eid_slice text, eid_keypair **out);
+void eid_instance_secrets_write(eid_buf *buf, const eid_keypair *key);
+
+/* ---- Keys at rest ---- */
+
+/* A private key, in clear or encrypted under the user's password. */
+typedef struct eid_key_storage {
+    bool encrypted;
+    char *key;           /* in clear: the text form */
+    char *algorithm;     /* encrypted */
+    uint8_t *ciphertext; /* encrypted, the tag included */
+    size_t ciphertext_len;
+    uint8_t *nonce; /* encrypted */
+    size_t nonce_len;
+} eid_key_storage;
+
+void eid_key_storage_free(eid_key_storage *storage); /* the members; wipes them */
+eid_status eid_key_storage_read(eid_json *reader, eid_key_storage *out);
+void eid_key_storage_write(eid_buf *buf, const eid_key_storage *storage);
+eid_status eid_key_storage_clear(const eid_keypair *key, eid_key_storage *out); /* in clear */
+/* The key, which must be the private half of `expected`. EID_ERR_PASSWORD_REQUIRED for an encrypted one. */
+eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_pubkey *expected,
+                                eid_keypair **out);
+
+/* ---- Users: rows of `users` in `_users` ---- */
+
+typedef enum eid_user_status { EID_USER_ACTIVE, EID_USER_DISABLED, EID_USER_LOCKED } eid_user_status;
+
+typedef struct eid_user_record {
+    char *username;
+    eid_id private_database;
+    eid_pubkey root_key_id;
+    eid_key_storage root_key;
+    char *password_salt; /* NULL: passwordless */
+    int64_t created_at;  /* seconds since the Unix epoch */
+    eid_user_status status;
+} eid_user_record;
+
+void eid_user_record_free(eid_user_record *record); /* the members */
+eid_status eid_user_record_read(eid_slice text, eid_user_record *out);
+void eid_user_record_write(eid_buf *buf, const eid_user_record *record);
+
+/* ---- Keys of a user: rows of `keys` in the private database ---- */
+
+typedef struct eid_key_mapping {
+    eid_id database;
+    bool has_identity; /* false: Direct with the key's public half */
+    eid_sigkey identity;
+} eid_key_mapping;
+
+typedef struct eid_user_key {
+    eid_pubkey key_id;
+    eid_key_storage storage;
+    char *display_name; /* NULL when none */
+    int64_t created_at;
+    bool has_last_used;
+    int64_t last_used;
+    bool is_default;
+    eid_key_mapping *mappings; /* in the order read; new ones come last */
+    size_t mapping_count;
+} eid_user_key;
+
+void eid_user_key_free(eid_user_key *key); /* the members */
+eid_status eid_user_key_read(eid_slice text, eid_user_key *out);
+void eid_user_key_write(eid_buf *buf, const eid_user_key *key);
+const eid_key_mapping *eid_user_key_mapping(const eid_user_key *key,
+                                            const eid_id *database); /* NULL when absent */
+/* Adds or replaces the mapping. `identity` NULL, or equal to the default one: stored as null. */
+eid_status eid_user_key_map(eid_user_key *key, const eid_id *database, const eid_sigkey *identity);
+
+/* ---- Tracked databases: rows of `databases` in the private database ---- */
+
+typedef struct eid_tracked_row {
+    eid_tracked_database tracked;
+    char *properties; /* the JSON object of free properties */
+} eid_tracked_row;
+
+void eid_tracked_row_free(eid_tracked_row *row); /* the members */
+eid_status eid_tracked_row_read(eid_slice text, eid_tracked_row *out);
+void eid_tracked_row_write(eid_buf *buf, const eid_tracked_row *row);
+
+#endif

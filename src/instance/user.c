@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users: creating one, opening and closing a session (spec users.md sections 4, 6 and 7).
+ *
+ * A user is made in an order that survives being interrupted: the private database, then the right in
+ * `_databases` for the first user, and last, in one entry of `_users`, the record together with the right
+ * there. Before that entry there is no such user; what is left over names nobody. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "instance/instance_int.h"
+
+/* A login is written down at most this often: each note is an entry that stays for ever. */
+#define LAST_LOGIN_INTERVAL_S 3600
+
+static const eid_permission admin_right = {EID_PERM_ADMIN, 0};
+static const eid_permission read_right = {EID_PERM_READ, 0};
+
+static int64_t now_seconds(const eid_instance *instance)
+{
+    return (int64_t)(eid_clock_now_ms(eid_instance_clock(instance)) / 1000);
+}
+
+/* ---- Creating ---- */
+
+static eid_status check_name(const char *name)
+{
+    eid_slice text = eid_slice_text(name);
+
+    if (text.len == 0)
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "a user needs a name that is not empty");
+    if (text.len > EID_LIMIT_USERNAME)
+        return eid_fail(EID_ERR_LIMIT, "a user name has at most %d bytes, this one has %zu",
+                        EID_LIMIT_USERNAME, text.len);
+    if (!eid_utf8_valid(text))
+        return eid_fail(EID_ERR_UTF8, "a user name must be valid UTF-8");
+    return EID_OK;
+}
+
+static eid_status no_passwords(void)
+{
+    return eid_fail(EID_ERR_UNSUPPORTED,
+                    "users with a password are not supported by this version: leave the password out");
+}
+
+/* The first user becomes admin: nobody but the device may administrate yet. Revoked admins count, so that
+ * revoking them all does not make the next user one. */
+static eid_status has_admin(eid_instance *instance, bool *out)
+{
+    eid_auth_settings *auth;
+    eid_pubkey device, key;
+
+    EID_TRY(eid_database_auth(instance->users, &auth));
+    eid_instance_device_pubkey(instance, &device);
+    *out = false;
+    for (size_t i = 0; i < eid_auth_settings_key_count(auth); i++) {
+        const eid_auth_key *record;
+        eid_auth_settings_key_at(auth, i, &key, &record);
+        if (!eid_pubkey_equal(&key, &device) && eid_permission_can_admin(record->permission))
+            *out = true;
+    }
+    eid_auth_settings_unref(auth);
+    return EID_OK;
+}
+
+static eid_status grant_admin(eid_database *database, const eid_pubkey *key)
+{
+    eid_txn *txn;
+
+    EID_TRY(eid_database_new_transaction(database, &txn));
+    eid_status status = eid_settings_set_auth_key(txn, key, "admin", admin_right, EID_KEY_ACTIVE);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    return status;
+}
+
+static eid_status create_private_database(eid_instance *instance, const char *name, const eid_keypair *root,
+                                          eid_id *out)
+{
+    char full_name[sizeof "_user_" + EID_LIMIT_USERNAME],
+        description[sizeof "User database for " + EID_LIMIT_USERNAME];
+    eid_database *database;
+    eid_doc *settings;
+
+    snprintf(full_name, sizeof full_name, "_user_%s", name);
+    snprintf(description, sizeof description, "User database for %s", name);
+    EID_TRY(eid_doc_new(&settings));
+    eid_status status = eid_doc_set_string(settings, "name", full_name);
+    if (status == EID_OK)
+        status = eid_doc_set_string(settings, "type", "user");
+    if (status == EID_OK)
+        status = eid_doc_set_string(settings, "description", description);
+    if (status == EID_OK)
+        status = eid_database_create(instance->core, settings, root, &database);
+    eid_doc_free(settings);
+    if (status == EID_OK) {
+        *out = *eid_database_root_id(database);
+        eid_database_close(database);
+    }
+    return status;
+}
+
+/* The entry that makes the user. */
+static eid_status commit_record(eid_instance *instance, const char *uuid, const eid_user_record *record,
+                                bool as_admin)
+{
+    eid_buf text;
+    eid_txn *txn;
+
+    EID_TRY(eid_database_new_transaction(instance->users, &txn));
+    eid_buf_init(&text, EID_LIMIT_ENTRY_BYTES);
+    eid_buf_reserve(&text, EID_SECRET_ROOM);
+    eid_user_record_write(&text, record);
+    eid_status status = eid_buf_status(&text);
+    if (status == EID_OK)
+        status = eid_table_set(txn, EID_STORE_USERS, uuid, (const char *)text.data);
+    if (status == EID_OK && as_admin)
+        status = eid_settings_set_auth_key(txn, &record->root_key_id, "admin", admin_right, EID_KEY_ACTIVE);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_buf_free_secret(&text);
+    eid_txn_free(txn);
+    return status;
+}
+
+static eid_status create_with_key(eid_instance *instance, const char *name, const eid_keypair *root)
+{
+    eid_user_record record = {.created_at = now_seconds(instance), .status = EID_USER_ACTIVE};
+    char text[EID_UUID_TEXT_SIZE];
+    eid_uuid uuid;
+    bool admin_there;
+
+    eid_keypair_public(root, &record.root_key_id);
+    EID_TRY(has_admin(instance, &admin_there));
+    EID_TRY(create_private_database(instance, name, root, &record.private_database));
+    if (!admin_there)
+        EID_TRY(grant_admin(instance->databases, &record.root_key_id));
+
+    eid_uuid_new(&uuid);
+    eid_uuid_format(&uuid, text);
+    record.username = eid_strdup(name);
+    eid_status status = record.username != NULL ? EID_OK : eid_fail_memory();
+    if (status == EID_OK)
+        status = eid_key_storage_clear(root, &record.root_key);
+    if (status == EID_OK)
+        status = commit_record(instance, text, &record, !admin_there);
+    if (status == EID_OK)
+        status = eid_directory_add(instance, name, text, &record.private_database);
+    eid_user_record_free(&record);
+    return status;
+}
+
+static eid_status create_user(eid_instance *instance, const char *name)
+{
+    eid_directory_entry entry;
+    eid_keypair *root;
+
+    if (eid_directory_find(instance, name, &entry))
+        return eid_fail(EID_ERR_USER_EXISTS, "the user name \"%s\" is taken", name);
+    EID_TRY(eid_keypair_generate(&root));
+    eid_status status = create_with_key(instance, name, root);
+    eid_keypair_free(root);
+    return status;
+}
+
+eid_status eid_instance_create_user(eid_instance *instance, const char *username, const char *password)
+{
+    EID_TRY(check_name(username));
+    if (password != NULL)
+        return no_passwords();
+    pthread_mutex_lock(&instance->change_mutex);
+    eid_status status = create_user(instance, username);
+    pthread_mutex_unlock(&instance->change_mutex);
+    return status;
+}
+
+/* ---- Login ---- */
+
+static eid_status load_record(eid_instance *instance, const char *name, char uuid[EID_UUID_TEXT_SIZE],
+                              eid_user_record *out)
+{
+    eid_directory_entry entry;
+    eid_value *value;
+    const char *text;
+    size_t len;
+
+    if (!eid_directory_find(instance, name, &entry))
+        return eid_fail(EID_ERR_USER_NOT_FOUND, "there is no user named \"%.256s\"", name);
+    if (entry.count > 1)
+        return eid_fail(EID_ERR_CONFLICT, "%zu users are named \"%.256s\"; none of them can log in",
+                        entry.count, name);
+    EID_TRY(eid_database_get(instance->users, EID_STORE_USERS, entry.uuid, &value));
+    eid_status status = eid_value_as_text(value, &text, &len);
+    if (status == EID_OK)
+        status = eid_user_record_read(eid_slice_of(text, len), out);
+    eid_value_free(value);
+    if (status == EID_OK)
+        memcpy(uuid, entry.uuid, sizeof entry.uuid);
+    return status;
+}
+
+static eid_status open_root_key(const eid_user_record *record, const char *password, eid_keypair **out)
+{
+    bool protected = record->password_salt != NULL || record->root_key.encrypted;
+
+    if (record->status != EID_USER_ACTIVE)
+        return eid_fail(EID_ERR_USER_DISABLED, "the user \"%s\" is disabled", record->username);
+    if (!protected && password != NULL)
+        return eid_fail(EID_ERR_INVALID_PASSWORD, "the user \"%s\" has no password: log in without one",
+                        record->username);
+    if (protected && password == NULL)
+        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the user \"%s\" has a password, which was not given",
+                        record->username);
+    if (protected)
+        return no_passwords();
+    return eid_key_storage_open(&record->root_key, &record->root_key_id, out);
+}
+
+/* Whether `keys` has a row of the key. */
+typedef struct row_question {
+    const eid_pubkey *key;
+    bool found;
+} row_question;
+
+static bool look_at_row(const char *key, const char *row, size_t len, void *ctx)
+{
+    row_question *question = ctx;
+    eid_user_key record;
+
+    (void)key;
+    if (eid_user_key_read(eid_slice_of(row, len), &record) == EID_OK) {
+        question->found = eid_pubkey_equal(&record.key_id, question->key);
+        eid_user_key_free(&record);
+    }
+    return !question->found;
+}
+
+/* What the first login writes into the private database: the row of the root key, and the device's right to
+ * read it. */
+static eid_status first_login(eid_user *user, const eid_session_key *root)
+{
+    row_question question = {&root->pubkey, false};
+    eid_auth_settings *auth;
+    eid_pubkey device;
+    eid_txn *txn;
+
+    EID_TRY(eid_database_table_scan(user->private_database, EID_STORE_KEYS, NULL, look_at_row, &question));
+    EID_TRY(eid_database_auth(user->private_database, &auth));
+    eid_instance_device_pubkey(user->instance, &device);
+    bool device_known = eid_auth_settings_find(auth, &device) != NULL;
+    eid_auth_settings_unref(auth);
+    if (question.found && device_known)
+        return EID_OK;
+
+    EID_TRY(eid_database_new_transaction(user->private_database, &txn));
+    eid_status status = EID_OK;
+    if (!question.found)
+        status = eid_session_stage_key(txn, root, NULL, NULL, true);
+    if (status == EID_OK && !device_known)
+        status = eid_settings_set_auth_key(txn, &device, "device", read_right, EID_KEY_ACTIVE);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    return status;
+}
+
+static int64_t last_login(eid_instance *instance, const char *uuid)
+{
+    eid_value *value;
+    eid_json reader;
+    const char *text;
+    size_t len;
+    int64_t seconds = 0;
+
+    if (eid_database_get(instance->users, EID_STORE_LAST_LOGIN, uuid, &value) != EID_OK)
+        return 0;
+    if (eid_value_as_text(value, &text, &len) == EID_OK) {
+        eid_json_init(&reader, eid_slice_of(text, len));
+        if (eid_json_read_i64(&reader, "last login", &seconds) != EID_OK)
+            seconds = 0;
+        eid_json_free(&reader);
+    }
+    eid_value_free(value);
+    return seconds;
+}
+
+static eid_status note_login(eid_instance *instance, const char *uuid)
+{
+    int64_t now = now_seconds(instance), last = last_login(instance, uuid);
+    char text[32];
+    eid_txn *txn;
+
+    if (last <= now && now - last < LAST_LOGIN_INTERVAL_S)
+        return EID_OK;
+    snprintf(text, sizeof text, "%lld", (long long)now);
+    EID_TRY(eid_database_new_transaction(instance->users, &txn));
+    eid_status status = eid_table_set(txn, EID_STORE_LAST_LOGIN, uuid, text);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    return status;
+}
+
+static eid_status open_session(eid_user *user, const eid_user_record *record, const char *password)
+{
+    eid_pubkey root_key = record->root_key_id;
+    eid_keypair *root;
+
+    EID_TRY(open_root_key(record, password, &root));
+    eid_status status = eid_database_open_as(user->instance->core, &record->private_database, root, NULL,
+                                             &user->private_database);
+    if (status == EID_OK)
+        status = eid_session_load_keys(user, root, record->created_at);
+    if (status != EID_OK) {
+        eid_keypair_free(root);
+        return status;
+    }
+
+    /* Both notes serve others; the session works without them. */
+    pthread_mutex_lock(&user->instance->change_mutex);
+    if (first_login(user, eid_session_find_key(user, &root_key)) != EID_OK)
+        eid_log(EID_LOG_WARN, "the first login of \"%s\" left no note in the private database: %s",
+                user->name, eid_last_error());
+    if (note_login(user->instance, user->uuid) != EID_OK)
+        eid_log(EID_LOG_WARN, "the time of the login of \"%s\" was not written: %s", user->name,
+                eid_last_error());
+    pthread_mutex_unlock(&user->instance->change_mutex);
+    return EID_OK;
+}
+
+eid_status eid_instance_login_user(eid_instance *instance, const char *username, const char *password,
+                                   eid_user **out)
+{
+    eid_user_record record;
+    eid_user *user = eid_alloc_zero(1, sizeof *user);
+
+    if (user == NULL)
+        return eid_fail_memory();
+    user->instance = instance;
+    eid_status status = load_record(instance, username, user->uuid, &record);
+    if (status != EID_OK) {
+        eid_user_logout(user);
+        return status;
+    }
+    user->name = eid_strdup(username);
+    status = user->name != NULL ? open_session(user, &record, password) : eid_fail_memory();
+    eid_user_record_free(&record);
+    if (status != EID_OK) {
+        eid_user_logout(user);
+        return status;
+    }
+    *out = user;
+    return EID_OK;
+}
+
+eid_status eid_instance_login_or_create_user(eid_instance *instance, const char *username,
+                                             const char *password, eid_user **out)
+{
+    eid_status status = eid_instance_login_user(instance, username, password, out);
+
+    if (status != EID_ERR_USER_NOT_FOUND)
+        return status;
+    status = eid_instance_create_user(instance, username, password);
+    if (status != EID_OK && status != EID_ERR_USER_EXISTS)
+        return status;
+    return eid_instance_login_user(instance, username, password, out);
+}
+
+void eid_user_logout(eid_user *user)
+{
+    if (user == NULL)
+        return;
+    eid_database_close(user->private_database);
+    eid_session_free_keys(user);
+    eid_free(user->name);
+    eid_free(user);
+}
+
+/* ---- Asking ---- */
+
+const char *eid_user_name(const eid_user *user)
+{
+    return user->name;
+}
+
+const char *eid_user_id(const eid_user *user)
+{
+    return user->uuid;
+}
+
+eid_instance *eid_user_instance(const eid_user *user)
+{
+    return user->instance;
+}
+
+void eid_user_get_default_key(const eid_user *user, eid_pubkey *out)
+{
+    *out = user->keys[user->default_key].pubkey;
+}
+
+const eid_keypair *eid_user_default_keypair(const eid_user *user)
+{
+    return user->keys[user->default_key].pair;
+}
+
+eid_status eid_user_private_database(eid_user *user, eid_database **out)
+{
+    *out = user->private_database;
+    return EID_OK;
+}
