@@ -99,8 +99,16 @@ typedef struct cell_row {
     int64_t height;
     int64_t n;
     int64_t newest;
+    bool leaf;        /* the value is neither Doc nor List */
     eid_value *value; /* only when asked for */
 } cell_row;
+
+/* Told from the stored form, without parsing it. */
+static bool text_is_leaf(eid_slice text)
+{
+    static const char doc[] = "{\"Doc\"", list[] = "{\"List\"";
+    return !(text.len > sizeof list && (memcmp(text.data, doc, sizeof doc - 1) == 0 || memcmp(text.data, list, sizeof list - 1) == 0));
+}
 
 static eid_status read_cell(eid_storage *storage, const eid_tree_store *store, eid_slice key, bool want_value, cell_row *out)
 {
@@ -115,9 +123,20 @@ static eid_status read_cell(eid_storage *storage, const eid_tree_store *store, e
     out->height = eid_sql_i64(stmt, 0);
     out->n = eid_sql_i64(stmt, 1);
     out->newest = eid_sql_i64(stmt, 2);
+    out->leaf = text_is_leaf(eid_sql_bytes(stmt, 3));
     eid_status status = want_value ? eid_value_parse(eid_sql_bytes(stmt, 3), &out->value) : EID_OK;
     eid_sql_reset(stmt);
     return status;
+}
+
+static eid_status set_newest(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t newest)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage), "UPDATE cell SET newest = ? WHERE s = ? AND key = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, newest);
+    eid_sql_bind_i64(stmt, 2, store->s);
+    eid_sql_bind_blob(stmt, 3, key);
+    return eid_sql_run(stmt);
 }
 
 /* ---- In order, or late ---- */
@@ -132,13 +151,6 @@ static eid_status sorts_behind(eid_storage *storage, const eid_node *node, int64
     return EID_OK;
 }
 
-/* A leaf replaces whatever was there, so the old value need not be read (crdt.md section 8.2). */
-static bool is_leaf(const eid_value *value)
-{
-    eid_value_kind kind = eid_value_get_kind(value);
-    return kind != EID_VALUE_DOC && kind != EID_VALUE_LIST;
-}
-
 static eid_status apply_child(eid_state_batch *batch, eid_tree_store *store, const eid_node *node, eid_slice key,
                               const eid_value *value)
 {
@@ -147,7 +159,7 @@ static eid_status apply_child(eid_state_batch *batch, eid_tree_store *store, con
     if (hidden)
         return add_touch(storage, store, key, (int64_t)node->height, node->n);
     cell_row cell;
-    bool leaf = is_leaf(value);
+    bool leaf = eid_value_is_leaf(value); /* replaces whatever was there, so the old value need not be read */
     EID_TRY(read_cell(storage, store, key, !leaf, &cell));
     if (!cell.found)
         return put_cell(storage, store, key, value, (int64_t)node->height, node->n, node->n);
@@ -161,9 +173,11 @@ static eid_status apply_child(eid_state_batch *batch, eid_tree_store *store, con
         if (status == EID_OK)
             status = put_cell(storage, store, key, leaf ? value : cell.value, (int64_t)node->height, node->n, node->n);
     } else if (status == EID_OK) {
+        /* Late. A fold that ends in a leaf ends in the last entry's leaf, whatever came before: only a Doc or List has to be
+         * folded again. */
         status = add_touch(storage, store, key, (int64_t)node->height, node->n);
         if (status == EID_OK)
-            status = fold_later(batch, store, key);
+            status = cell.leaf ? set_newest(storage, store, key, node->n) : fold_later(batch, store, key);
     }
     eid_value_free(cell.value);
     return status;

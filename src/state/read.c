@@ -68,23 +68,57 @@ eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, 
     return EID_OK;
 }
 
+bool eid_value_is_leaf(const eid_value *value)
+{
+    eid_value_kind kind = eid_value_get_kind(value);
+    return kind != EID_VALUE_DOC && kind != EID_VALUE_LIST;
+}
+
+/* Whether the value makes everything before it irrelevant: leaves and atomic Docs. */
+static bool replaces_all(const eid_value *value)
+{
+    const eid_doc *doc;
+    if (eid_value_get_kind(value) == EID_VALUE_DOC)
+        return eid_value_as_doc(value, &doc) == EID_OK && eid_doc_is_atomic(doc);
+    return eid_value_is_leaf(value);
+}
+
+static eid_status load_child(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t n, eid_value **out)
+{
+    eid_doc *doc;
+    *out = NULL;
+    EID_TRY(eid_state_payload(storage, store, n, &doc));
+    if (doc != NULL)
+        *out = eid_doc_take_child(doc, key);
+    eid_doc_free(doc);
+    return EID_OK;
+}
+
+/* Reads backwards to the last value that replaces everything, then merges forwards from there. */
 eid_status eid_state_fold_key(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_nodes *nodes,
                               eid_value **out)
 {
+    eid_value **values = eid_alloc_zero(nodes->count + 1, sizeof *values);
+    if (values == NULL)
+        return eid_fail_memory();
+    size_t first = nodes->count;
+    eid_status status = EID_OK;
+    bool enough = false;
+    while (first > 0 && !enough && status == EID_OK) {
+        first--;
+        status = load_child(storage, store, key, nodes->items[first].n, &values[first]);
+        enough = values[first] != NULL && replaces_all(values[first]);
+    }
     eid_value *value = NULL;
-    for (size_t i = 0; i < nodes->count; i++) {
-        eid_doc *doc = NULL;
-        eid_status status = eid_state_payload(storage, store, nodes->items[i].n, &doc);
-        if (status == EID_OK && doc != NULL) {
-            const eid_value *child = eid_doc_child(doc, key);
-            if (child != NULL)
-                status = eid_value_merge(&value, child);
-        }
-        eid_doc_free(doc);
-        if (status != EID_OK) {
-            eid_value_free(value);
-            return status;
-        }
+    for (size_t i = first; i < nodes->count; i++) {
+        if (status == EID_OK && values[i] != NULL)
+            status = eid_value_merge(&value, values[i]);
+        eid_value_free(values[i]);
+    }
+    eid_free(values);
+    if (status != EID_OK) {
+        eid_value_free(value);
+        return status;
     }
     *out = value;
     return EID_OK;

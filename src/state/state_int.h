@@ -16,6 +16,9 @@ typedef struct eid_nodes {
 } eid_nodes;
 eid_status eid_nodes_add(eid_nodes *nodes, const eid_node *node);
 
+/* Neither Doc nor List: in a merge it replaces what was there (crdt.md section 8.2). */
+bool eid_value_is_leaf(const eid_value *value);
+
 /* The payload of an admitted entry in a store as a document; *out NULL when it has none, or none that is a document. */
 eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, int64_t n, eid_doc **out);
 
