@@ -29,8 +29,8 @@ typedef struct eid_id {
 /* Enough room for the text of any ID, the zero included. */
 #define EID_ID_TEXT_SIZE 160
 
-/* Reads the text form. Any multibase the CID rules register is accepted; "" gives the empty ID; text up to and
- * including the first "/ipfs/" is dropped (spec entry.md section 2). EID_ERR_INVALID_ID otherwise. */
+/* Reads the text form. Any multibase of CIDs is accepted (not base256emoji and proquint); "" gives the empty ID; text
+ * up to and including the first "/ipfs/" is dropped (spec entry.md section 2). EID_ERR_INVALID_ID otherwise. */
 EID_API eid_status eid_id_parse(const char *text, eid_id *out);
 
 /* Writes the text form: base32 lower case for version 1, base58 for version 0, "" for the empty ID. */

@@ -198,6 +198,8 @@ static void broken_documents(void **state)
         {"\"\\ud800\\u0041\"", EID_ERR_SYNTAX},
         {"\"\\ud800\\ud800\"", EID_ERR_SYNTAX},
         {"\"\\ud800\\udc0\"", EID_ERR_SYNTAX},
+        {"\"\\ud800\\udbff\"", EID_ERR_SYNTAX},
+        {"\"\\ud800\\ue000\"", EID_ERR_SYNTAX},
         {"\"\\udc00\"", EID_ERR_SYNTAX},
         {"\"\\udfff\\ud800\"", EID_ERR_SYNTAX},
         {"\"\x80\"", EID_ERR_UTF8},
