@@ -185,8 +185,8 @@ static void pieces_of_random_sizes(void **state)
     }
 }
 
-/* Inputs above 4 TiB have chunk numbers of more than 32 bits. No test can feed that much, so the number is set; the
- * hash was made by a separate implementation of the compression function. */
+/* Inputs above 4 TiB have chunk numbers of more than 32 bits. No test can feed that much, so the number is
+ * set; the hash was made by a separate implementation of the compression function. */
 static void far_chunks_count_in_64_bits(void **state)
 {
     (void)state;
@@ -290,9 +290,13 @@ static void as_b3sum_has_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_hashes),         cmocka_unit_test(derived_keys),
-        cmocka_unit_test(pieces_of_every_size), cmocka_unit_test(pieces_of_random_sizes),
-        cmocka_unit_test(every_byte_matters),   cmocka_unit_test(identifiers),
+        cmocka_unit_test(known_hashes),
+        cmocka_unit_test(derived_keys),
+        cmocka_unit_test(pieces_of_every_size),
+        cmocka_unit_test(pieces_of_random_sizes),
+        cmocka_unit_test(far_chunks_count_in_64_bits),
+        cmocka_unit_test(every_byte_matters),
+        cmocka_unit_test(identifiers),
         cmocka_unit_test(as_b3sum_has_it),
     };
     return cmocka_run_group_tests_name("crypto-blake3", tests, make_pattern, free_pattern);
