@@ -269,6 +269,22 @@ static void test_too_many_parents(void **state)
     tu_assert_ok(eid_entry_builder_set_parents(builder, ids, EID_LIMIT_ENTRY_PARENTS + 1));
     tu_assert_fails(eid_entry_builder_finish(builder, NULL, NULL, &entry), EID_ERR_LIMIT);
     assert_null(entry);
+
+    /* All lists together: the bound is met exactly, then passed by one. */
+    tu_assert_ok(eid_entry_builder_set_parents(builder, ids, 1));
+    char name[] = "a";
+    for (size_t left = EID_LIMIT_ENTRY_IDS - 1; left > 0; name[0]++) {
+        size_t count = left < EID_LIMIT_ENTRY_PARENTS ? left : EID_LIMIT_ENTRY_PARENTS;
+        tu_assert_ok(eid_entry_builder_set_subtree(builder, name, ids, count, NULL, NULL));
+        left -= count;
+    }
+    /* So many real identifiers do not fit: only the reason tells which bound it was. */
+    tu_assert_fails(eid_entry_builder_finish(builder, NULL, NULL, &entry), EID_ERR_LIMIT);
+    assert_null(strstr(eid_last_error(), "identifiers"));
+    tu_assert_ok(eid_entry_builder_set_subtree(builder, name, ids, 1, NULL, NULL));
+    tu_assert_fails(eid_entry_builder_finish(builder, NULL, NULL, &entry), EID_ERR_LIMIT);
+    assert_non_null(strstr(eid_last_error(), "identifiers"));
+    assert_null(entry);
     eid_entry_builder_free(builder);
     free(ids);
 }

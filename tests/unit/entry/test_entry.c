@@ -40,6 +40,13 @@ static void test_getters(void **state)
         assert_int_equal(len, stores[i].len);
         assert_true(eid_entry_store_height(entry, i) == stores[i].height);
     }
+    const void *data;
+    size_t len;
+    assert_true(eid_entry_store_data(entry, 2, &data, &len));
+    assert_true(eid_slice_is(eid_slice_of(data, len), "{\"children\":{\"k\":{\"Text\":\"v\"}}}"));
+    assert_true(eid_entry_metadata(entry, &data, &len));
+    assert_true(eid_slice_is(eid_slice_of(data, len),
+                             "{\"settings_tips\":[\"" ID_2 "\",\"" ID_1 "\"],\"entropy\":7}"));
     eid_entry_unref(entry);
 }
 
