@@ -49,10 +49,30 @@ static eid_status after_prefix(eid_slice text, eid_slice *out)
 
 /* Whether the bytes decode to a point of the curve, of whatever order. libsodium's own validity check asks
  * for more (the main subgroup); adding the point to itself fails exactly when it can not be decoded. */
-static bool is_point(const uint8_t bytes[32])
+static bool decodes_to_point(const uint8_t bytes[32])
 {
     uint8_t sum[crypto_core_ed25519_BYTES];
     return crypto_core_ed25519_add(sum, bytes, bytes) == 0;
+}
+
+/* The check costs a third of a verification, and a few writers sign most of what a thread reads: it remembers the last key
+ * found good in each of a few places, chosen by the key's first byte. Public keys are no secret. */
+#define REMEMBERED 16u
+static _Thread_local struct {
+    bool used;
+    uint8_t bytes[32];
+} remembered[REMEMBERED];
+
+static bool is_point(const uint8_t bytes[32])
+{
+    size_t place = bytes[0] % REMEMBERED;
+    if (remembered[place].used && memcmp(remembered[place].bytes, bytes, sizeof remembered[place].bytes) == 0)
+        return true;
+    if (!decodes_to_point(bytes))
+        return false;
+    memcpy(remembered[place].bytes, bytes, sizeof remembered[place].bytes);
+    remembered[place].used = true;
+    return true;
 }
 
 eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
