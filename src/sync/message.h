@@ -30,7 +30,9 @@ typedef struct eid_entry_list {
 
 void eid_entry_list_free(eid_entry_list *list); /* the references and the array; leaves it empty */
 
-/* An array of addresses as it stands in a handshake and in peer records. Free with eid_addresses_free. */
+/* An address, and an array of them, as they stand in a handshake and in peer records. Free with
+ * eid_addresses_free. */
+eid_status eid_address_read_json(eid_json *reader, eid_address **out);
 eid_status eid_addresses_read_json(eid_json *reader, eid_address ***out, size_t *count);
 void eid_addresses_write_json(eid_buf *buf, eid_address *const *addresses, size_t count);
 void eid_addresses_free(eid_address **addresses, size_t count);

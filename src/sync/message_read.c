@@ -149,7 +149,7 @@ static eid_status fail_unit(const char *name)
 
 /* ---- Requests ---- */
 
-static eid_status read_address(eid_json *reader, eid_address **out)
+eid_status eid_address_read_json(eid_json *reader, eid_address **out)
 {
     static const char *const names[] = {"transport_type", "address"};
     EID_OBJECT(object, names, EID_FIELD(0) | EID_FIELD(1));
@@ -177,7 +177,7 @@ eid_status eid_addresses_read_json(eid_json *reader, eid_address ***out, size_t 
     while (status == EID_OK && (status = eid_json_next_item(reader, &more)) == EID_OK && more) {
         status = eid_make_room(&items, &capacity, read, sizeof(eid_address *));
         if (status == EID_OK)
-            status = read_address(reader, &((eid_address **)items)[read]);
+            status = eid_address_read_json(reader, &((eid_address **)items)[read]);
         read += status == EID_OK;
     }
     if (status != EID_OK) {

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sync object: its life, its transports, its servers, tickets. */
+#include "sync/sync_int.h"
+
+#include "base/alloc.h"
+
+void eid_sync_now(const eid_sync *sync, char out[])
+{
+    eid_rfc3339(eid_clock_now_ms(sync->clock), out);
+}
+
+/* ---- Life ---- */
+
+static void close_transports(eid_sync *sync)
+{
+    for (size_t i = 0; i < sync->transport_count; i++)
+        sync->transports[i]->functions->close(sync->transports[i]);
+    sync->transport_count = 0;
+}
+
+/* Called by the instance when it closes: nobody else uses the object any more, except transports until they
+ * are closed. */
+static void close_sync(eid_sync *sync)
+{
+    eid_instance_set_preferences_hook(sync->instance, NULL, NULL);
+    close_transports(sync);
+    eid_database_close(sync->database);
+    eid_map_free(sync->shared, eid_shared_free);
+    eid_map_free(sync->reported, eid_reported_free);
+    eid_map_free(sync->request_index, eid_free);
+    eid_nonces_free(&sync->nonces);
+    pthread_mutex_destroy(&sync->cache_mutex);
+    pthread_mutex_destroy(&sync->write_mutex);
+    pthread_rwlock_destroy(&sync->transports_lock);
+    eid_free(sync);
+}
+
+static eid_status create_database(eid_sync *sync)
+{
+    eid_doc *settings;
+    eid_status status = eid_doc_new(&settings);
+    if (status == EID_OK)
+        status = eid_doc_set_string(settings, "name", EID_SYNC_DB_NAME);
+    if (status == EID_OK)
+        status = eid_doc_set_string(settings, "type", "sync_settings");
+    if (status == EID_OK)
+        status = eid_database_create(sync->core, settings, sync->device_key, &sync->database);
+    eid_doc_free(settings);
+    EID_TRY(status);
+    return eid_instance_set_sync_db(sync->instance, eid_database_root_id(sync->database));
+}
+
+static eid_status open_database(eid_sync *sync)
+{
+    eid_id id;
+    EID_TRY(eid_instance_get_sync_db(sync->instance, &id));
+    if (eid_id_is_empty(&id))
+        return create_database(sync);
+    return eid_database_open_as(sync->core, &id, sync->device_key, NULL, &sync->database);
+}
+
+/* Brings what is shared up to date with every user: one may have been made, or have changed, while sync was
+ * off. */
+static eid_status compute_preferences(eid_sync *sync)
+{
+    eid_user_summary *users;
+    size_t count;
+    EID_TRY(eid_instance_list_users(sync->instance, &users, &count));
+    for (size_t i = 0; i < count; i++)
+        eid_preferences_changed(sync->instance, users[i].uuid, &users[i].private_database, sync);
+    eid_free(users);
+    return EID_OK;
+}
+
+static eid_status load(eid_sync *sync)
+{
+    EID_TRY(eid_map_new(&sync->shared));
+    EID_TRY(eid_map_new(&sync->reported));
+    EID_TRY(eid_map_new(&sync->request_index));
+    EID_TRY(open_database(sync));
+    EID_TRY(eid_peers_load(sync));
+    EID_TRY(eid_requests_load(sync));
+    EID_TRY(eid_shared_load(sync));
+    return compute_preferences(sync);
+}
+
+static eid_status make_locks(eid_sync *sync)
+{
+    EID_TRY(eid_nonces_init(&sync->nonces));
+    if (pthread_rwlock_init(&sync->transports_lock, NULL) == 0) {
+        if (pthread_mutex_init(&sync->write_mutex, NULL) == 0) {
+            if (pthread_mutex_init(&sync->cache_mutex, NULL) == 0)
+                return EID_OK;
+            pthread_mutex_destroy(&sync->write_mutex);
+        }
+        pthread_rwlock_destroy(&sync->transports_lock);
+    }
+    eid_nonces_free(&sync->nonces);
+    return eid_fail(EID_ERR_IO, "the system gives no more mutexes");
+}
+
+eid_status eid_instance_enable_sync(eid_instance *instance)
+{
+    if (eid_instance_attached_sync(instance) != NULL)
+        return EID_OK;
+    eid_sync *sync = eid_alloc_zero(1, sizeof *sync);
+    if (sync == NULL)
+        return eid_fail_memory();
+    sync->instance = instance;
+    sync->core = eid_instance_core(instance);
+    sync->clock = eid_instance_clock(instance);
+    sync->device_key = eid_instance_device_key(instance);
+    eid_keypair_public(sync->device_key, &sync->device);
+    eid_status status = make_locks(sync);
+    if (status != EID_OK) {
+        eid_free(sync);
+        return status;
+    }
+    status = load(sync);
+    if (status != EID_OK) {
+        close_sync(sync);
+        return status;
+    }
+    eid_instance_attach_sync(instance, sync, close_sync);
+    eid_instance_set_preferences_hook(instance, eid_preferences_changed, sync);
+    return EID_OK;
+}
+
+eid_status eid_instance_sync(eid_instance *instance, eid_sync **out)
+{
+    eid_sync *sync = eid_instance_attached_sync(instance);
+    if (sync == NULL)
+        return eid_fail(EID_ERR_SYNC_NOT_ENABLED,
+                        "Sync is not enabled on this Instance. Call eid_instance_enable_sync() first");
+    *out = sync;
+    return EID_OK;
+}
+
+/* ---- Transports ---- */
+
+/* The lock is held. NULL when there is none. */
+static eid_transport **find_transport(eid_sync *sync, const char *type)
+{
+    for (size_t i = 0; i < sync->transport_count; i++)
+        if (strcmp(sync->transports[i]->type, type) == 0)
+            return &sync->transports[i];
+    return NULL;
+}
+
+eid_status eid_sync_add_transport(eid_sync *sync, eid_transport *transport)
+{
+    eid_transport *replaced = NULL;
+    eid_status status = EID_OK;
+
+    pthread_rwlock_wrlock(&sync->transports_lock);
+    eid_transport **place = find_transport(sync, transport->type);
+    if (place != NULL) {
+        replaced = *place;
+        *place = transport;
+    } else if (sync->transport_count < EID_LIMIT_TRANSPORTS) {
+        sync->transports[sync->transport_count++] = transport;
+    } else {
+        replaced = transport;
+        status = eid_fail(EID_ERR_LIMIT, "at most %d transports can be used at a time", EID_LIMIT_TRANSPORTS);
+    }
+    pthread_rwlock_unlock(&sync->transports_lock);
+    /* Outside the lock: closing waits for requests being served, and those may use transports themselves. */
+    if (replaced != NULL)
+        replaced->functions->close(replaced);
+    return status;
+}
+
+bool eid_sync_has_transport(eid_sync *sync, const char *type)
+{
+    pthread_rwlock_rdlock(&sync->transports_lock);
+    bool found = find_transport(sync, type) != NULL;
+    pthread_rwlock_unlock(&sync->transports_lock);
+    return found;
+}
+
+static eid_status fail_no_transport(void)
+{
+    return eid_fail(EID_ERR_NO_TRANSPORT_ENABLED,
+                    "No transport enabled. Call eid_sync_enable_http_transport() first");
+}
+
+eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_slice body, eid_buf *answer)
+{
+    eid_status status;
+
+    pthread_rwlock_rdlock(&sync->transports_lock);
+    eid_transport **transport = find_transport(sync, address->transport);
+    if (sync->transport_count == 0)
+        status = fail_no_transport();
+    else if (transport == NULL)
+        status = eid_fail(EID_ERR_NO_TRANSPORT_FOR_ADDRESS, "No transport can handle address: %s:%s",
+                          address->transport, address->text);
+    else
+        status = (*transport)->functions->request(*transport, address->text, body, answer);
+    pthread_rwlock_unlock(&sync->transports_lock);
+    return status;
+}
+
+/* ---- Servers ---- */
+
+eid_status eid_sync_start_server(eid_sync *sync, const char *bind_address)
+{
+    eid_status status;
+
+    /* One server for now: the first transport is the one that listens. */
+    pthread_rwlock_rdlock(&sync->transports_lock);
+    if (sync->transport_count == 0)
+        status = fail_no_transport();
+    else
+        status =
+            sync->transports[0]->functions->start(sync->transports[0], bind_address, eid_sync_handle, sync);
+    pthread_rwlock_unlock(&sync->transports_lock);
+    return status;
+}
+
+static eid_status fail_not_running(void)
+{
+    return eid_fail(EID_ERR_SERVER_NOT_RUNNING, "Server not running");
+}
+
+eid_status eid_sync_stop_server(eid_sync *sync)
+{
+    bool stopped = false;
+
+    pthread_rwlock_rdlock(&sync->transports_lock);
+    for (size_t i = 0; i < sync->transport_count; i++)
+        stopped |= sync->transports[i]->functions->stop(sync->transports[i]) == EID_OK;
+    pthread_rwlock_unlock(&sync->transports_lock);
+    return stopped ? EID_OK : fail_not_running();
+}
+
+eid_status eid_sync_own_addresses(eid_sync *sync, eid_address ***out, size_t *count)
+{
+    eid_address **addresses = eid_alloc_zero(EID_LIMIT_TRANSPORTS, sizeof *addresses);
+    size_t found = 0;
+    eid_status status = EID_OK;
+    if (addresses == NULL)
+        return eid_fail_memory();
+
+    pthread_rwlock_rdlock(&sync->transports_lock);
+    for (size_t i = 0; i < sync->transport_count && status == EID_OK; i++) {
+        eid_transport *transport = sync->transports[i];
+        char *text;
+        status = transport->functions->server_address(transport, &text);
+        if (status == EID_OK) {
+            status = eid_address_new(transport->type, text, &addresses[found]);
+            found += status == EID_OK;
+            eid_free(text);
+        } else if (status == EID_ERR_SERVER_NOT_RUNNING) {
+            status = EID_OK;
+        }
+    }
+    pthread_rwlock_unlock(&sync->transports_lock);
+    if (status != EID_OK) {
+        eid_addresses_free(addresses, found);
+        return status;
+    }
+    *out = addresses;
+    *count = found;
+    return EID_OK;
+}
+
+bool eid_sync_is_server_running(eid_sync *sync)
+{
+    eid_address **addresses;
+    size_t count;
+    if (eid_sync_own_addresses(sync, &addresses, &count) != EID_OK)
+        return false;
+    eid_addresses_free(addresses, count);
+    return count != 0;
+}
+
+eid_status eid_sync_get_server_address(eid_sync *sync, char **out)
+{
+    eid_address **addresses;
+    size_t count;
+    EID_TRY(eid_sync_own_addresses(sync, &addresses, &count));
+    char *copy = count == 0 ? NULL : eid_strdup(addresses[0]->text);
+    eid_addresses_free(addresses, count);
+    if (count == 0)
+        return fail_not_running();
+    if (copy == NULL)
+        return eid_fail_memory();
+    *out = copy;
+    return EID_OK;
+}
+
+/* ---- Tickets ---- */
+
+eid_status eid_sync_create_ticket(eid_sync *sync, const eid_id *database, eid_ticket **out)
+{
+    eid_address **addresses;
+    eid_ticket *ticket = NULL;
+    size_t count;
+
+    pthread_rwlock_rdlock(&sync->transports_lock);
+    bool any = sync->transport_count != 0;
+    pthread_rwlock_unlock(&sync->transports_lock);
+    if (!any)
+        return fail_no_transport();
+    if (!eid_core_holds(sync->core, database)) {
+        char text[EID_ID_TEXT_SIZE];
+        eid_id_format(database, text);
+        return eid_fail(EID_ERR_DATABASE_NOT_FOUND, "Database not found: %s", text);
+    }
+    EID_TRY(eid_sync_own_addresses(sync, &addresses, &count));
+    eid_status status = eid_ticket_new(database, &ticket);
+    for (size_t i = 0; i < count && status == EID_OK; i++)
+        status = eid_ticket_add_address(ticket, addresses[i]);
+    eid_addresses_free(addresses, count);
+    if (status != EID_OK) {
+        eid_ticket_free(ticket);
+        return status;
+    }
+    *out = ticket;
+    return EID_OK;
+}

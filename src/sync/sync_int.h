@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sync object and what its files share.
+ *
+ * Locks, in the order they may be nested: transports_lock (shared while a transport works, alone while the
+ * list changes), write_mutex (one reading-and-writing of `_sync` at a time, commits included), cache_mutex
+ * (short, nothing is called under it).
+ */
+#ifndef EID_SYNC_SYNC_INT_H
+#define EID_SYNC_SYNC_INT_H
+
+#include <pthread.h>
+
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "database/txn.h"
+#include "instance/instance.h"
+#include "sync/message.h"
+#include "sync/request_auth.h"
+#include "sync/transport.h"
+
+/* Stores of `_sync`, sync-behaviour.md section 10. */
+#define EID_SYNC_DB_NAME         "_sync"
+#define EID_STORE_PEERS          "peers"
+#define EID_STORE_TREES          "trees"
+#define EID_STORE_REQUESTS       "bootstrap_requests"
+#define EID_STORE_DATABASE_USERS "database_users"
+#define EID_STORE_USER_TRACKING  "user_tracking"
+
+struct eid_sync {
+    eid_instance *instance;
+    eid_core *core;
+    const eid_clock *clock;
+    const eid_keypair *device_key;
+    eid_pubkey device;
+    eid_database *database; /* `_sync`, signing with the device key */
+
+    pthread_rwlock_t transports_lock;
+    eid_transport *transports[EID_LIMIT_TRANSPORTS];
+    size_t transport_count;
+
+    pthread_mutex_t write_mutex;
+    size_t peer_count;      /* records in `peers` */
+    eid_map *request_index; /* see requests.c */
+
+    pthread_mutex_t cache_mutex;
+    eid_map *shared;   /* binary ID of a database -> eid_shared: preferences.c */
+    eid_map *reported; /* peer key and binary ID -> eid_reported: requester.c */
+
+    eid_nonces nonces;
+};
+
+/* ---- Texts ---- */
+
+void eid_sync_now(const eid_sync *sync, char out[]); /* RFC 3339, EID_RFC3339_SIZE bytes */
+
+/* ---- peers.c: peers and which databases they take part in ---- */
+
+eid_status eid_peers_load(eid_sync *sync);
+/* Registers the peer, or adds the addresses it does not have yet. Writes only what is new; bounded by
+ * limits.h, what is beyond is left out silently. */
+eid_status eid_peer_note(eid_sync *sync, const eid_pubkey *peer, const char *display_name,
+                         eid_address *const *addresses, size_t count);
+/* Records that the peer takes part in the database; nothing when it does already or is not registered. */
+eid_status eid_relation_note(eid_sync *sync, const eid_id *database, const eid_pubkey *peer);
+
+/* ---- preferences.c: what may be served ---- */
+
+typedef struct eid_shared_user {
+    char uuid[EID_UUID_TEXT_SIZE];
+} eid_shared_user;
+
+/* The combined wish of the users who sync a database. */
+typedef struct eid_shared {
+    eid_id database;
+    eid_shared_user *users; /* in the order they came */
+    size_t user_count;
+    eid_sync_settings settings;
+} eid_shared;
+
+eid_status eid_shared_load(eid_sync *sync);
+void eid_shared_free(void *shared);
+/* Recomputes what the user's preferences change; an eid_preferences_hook with the sync object as ctx. */
+void eid_preferences_changed(eid_instance *instance, const char *user_uuid, const eid_id *private_database,
+                             void *ctx);
+/* The gate: may peers have this database? Never true for system databases and users' private ones. */
+bool eid_sync_is_shared(eid_sync *sync, const eid_id *database);
+/* Every database the gate is open for, in order of IDs, at most `limit`; eid_free. */
+eid_status eid_sync_shared_databases(eid_sync *sync, size_t limit, eid_id **out, size_t *count);
+
+/* ---- requests.c: requests for access ---- */
+
+eid_status eid_requests_load(eid_sync *sync);
+/* The ID of the pending request of this key for this permission; filed now when there is none. EID_ERR_LIMIT.
+ */
+eid_status eid_request_file(eid_sync *sync, const eid_tree_request *request, const eid_request_origin *origin,
+                            char id[EID_UUID_TEXT_SIZE]);
+
+typedef enum eid_decision { EID_DECISION_PENDING, EID_DECISION_APPROVED, EID_DECISION_REJECTED } eid_decision;
+
+/* A record of `bootstrap_requests`, sync-behaviour.md section 6. */
+typedef struct eid_request_record {
+    eid_id tree;
+    eid_pubkey key;
+    char *key_name;
+    eid_permission permission;
+    char *timestamp;
+    eid_decision decision;
+    char *decided_by; /* NULL while pending */
+    char *decided_at;
+    eid_address *peer_address; /* NULL when unknown */
+    eid_doc *metadata;         /* NULL when none */
+} eid_request_record;
+
+void eid_request_record_free(eid_request_record *record); /* the members */
+void eid_request_record_write(eid_buf *buf, const eid_request_record *record);
+eid_status eid_request_record_read(eid_slice row, eid_request_record *out);
+
+/* EID_ERR_REQUEST_NOT_FOUND; EID_ERR_REQUEST_STATE unless it is pending. */
+eid_status eid_request_get_pending(eid_sync *sync, const char *id, eid_request_record *out);
+/* Writes the decision, under the same conditions. */
+eid_status eid_request_decide(eid_sync *sync, const char *id, eid_decision decision, const char *decided_by);
+
+/* ---- responder.c ---- */
+
+/* The eid_request_handler of every transport; ctx is the sync object. */
+eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
+                                  void *ctx);
+
+/* ---- requester.c ---- */
+
+/* What a bootstrap asks for beyond reading. */
+typedef struct eid_access_request {
+    const eid_keypair *key;
+    const char *key_name;
+    eid_permission permission;
+} eid_access_request;
+
+/* Handshake; the peer's verified key. Registers the peer with this address. */
+eid_status eid_sync_handshake(eid_sync *sync, const eid_address *address, eid_pubkey *peer);
+/* Pull, then push, signed by `key` (NULL: the device key). */
+eid_status eid_sync_tree(eid_sync *sync, const eid_address *address, const eid_pubkey *peer,
+                         const eid_id *database, const eid_keypair *key, eid_sync_result *result);
+/* Asks for the whole database with the access given. EID_ERR_BOOTSTRAP_PENDING. */
+eid_status eid_sync_request_access(eid_sync *sync, const eid_address *address, const eid_pubkey *peer,
+                                   const eid_id *database, const eid_access_request *access,
+                                   eid_sync_result *result);
+void eid_reported_free(void *reported);
+
+/* ---- transports, in sync.c ---- */
+
+/* Carries one body by the transport of the address. EID_ERR_NO_TRANSPORT_ENABLED,
+ * EID_ERR_NO_TRANSPORT_FOR_ADDRESS, and what the transport says. */
+eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_slice body, eid_buf *answer);
+/* Addresses of the running servers; eid_addresses_free. */
+eid_status eid_sync_own_addresses(eid_sync *sync, eid_address ***out, size_t *count);
+
+#endif
