@@ -40,6 +40,16 @@ eid_status eid_directory_add(eid_instance *instance, const char *name, const cha
     return status;
 }
 
+void eid_directory_remove(eid_instance *instance, const char *name, const eid_id *private_database)
+{
+    pthread_mutex_lock(&instance->mutex);
+    eid_directory_entry *entry = eid_map_get(instance->by_name, eid_slice_text(name));
+    if (entry != NULL && --entry->count == 0)
+        eid_free(eid_map_remove(instance->by_name, eid_slice_text(name)));
+    eid_map_remove(instance->private_databases, eid_id_slice(private_database));
+    pthread_mutex_unlock(&instance->mutex);
+}
+
 bool eid_directory_find(eid_instance *instance, const char *name, eid_directory_entry *out)
 {
     pthread_mutex_lock(&instance->mutex);
@@ -57,24 +67,31 @@ typedef struct load {
     eid_status status;
 } load;
 
-/* Reads one row; false, with a line in the log, for a row that is not a user record. */
-static bool read_row(const char *key, const char *row, size_t len, eid_user_record *out)
+/* Reads one row; *readable false, with a line in the log, for a row that is not a user record. */
+static eid_status read_row(const char *key, const char *row, size_t len, eid_user_record *out, bool *readable)
 {
-    if (strlen(key) >= EID_UUID_TEXT_SIZE || eid_user_record_read(eid_slice_of(row, len), out) != EID_OK) {
-        eid_log(EID_LOG_WARN, "the user record %.64s can not be read and is left out: %s", key,
-                eid_last_error());
-        return false;
-    }
-    return true;
+    eid_status status = EID_ERR_SYNTAX;
+
+    if (strlen(key) < EID_UUID_TEXT_SIZE)
+        status = eid_user_record_read(eid_slice_of(row, len), out);
+    else
+        eid_fail(status, "its key is longer than a UUID");
+    *readable = status == EID_OK;
+    if (*readable || status == EID_ERR_NO_MEMORY)
+        return status;
+    eid_log(EID_LOG_WARN, "the user record %.64s can not be read and is left out: %s", key, eid_last_error());
+    return EID_OK;
 }
 
 static bool load_row(const char *key, const char *row, size_t len, void *ctx)
 {
     load *loading = ctx;
     eid_user_record record;
+    bool readable;
 
-    if (!read_row(key, row, len, &record))
-        return true;
+    loading->status = read_row(key, row, len, &record, &readable);
+    if (!readable)
+        return loading->status == EID_OK;
     loading->status = eid_directory_add(loading->instance, record.username, key, &record.private_database);
     eid_user_record_free(&record);
     return loading->status == EID_OK;
@@ -119,9 +136,11 @@ static bool list_row(const char *key, const char *row, size_t len, void *ctx)
 {
     listing *list = ctx;
     eid_user_record record;
+    bool readable;
 
-    if (!read_row(key, row, len, &record))
-        return true;
+    list->status = read_row(key, row, len, &record, &readable);
+    if (!readable)
+        return list->status == EID_OK;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
         eid_user_summary *grown = eid_realloc_array(list->users, capacity, sizeof *grown);

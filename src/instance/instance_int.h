@@ -69,6 +69,8 @@ eid_status eid_directory_load(eid_instance *instance);
 void eid_directory_free(eid_instance *instance);
 eid_status eid_directory_add(eid_instance *instance, const char *name, const char *uuid,
                              const eid_id *private_database);
+/* Takes out what eid_directory_add put in, when the user did not come about after all. */
+void eid_directory_remove(eid_instance *instance, const char *name, const eid_id *private_database);
 /* False when no user has the name. */
 bool eid_directory_find(eid_instance *instance, const char *name, eid_directory_entry *out);
 

@@ -153,21 +153,24 @@ eid_status eid_user_find_database(eid_user *user, const char *name, eid_database
 {
     eid_tracked_database *tracked;
     eid_database *database = NULL;
+    eid_status status = EID_OK;
     size_t count;
 
     EID_TRY(eid_user_list_databases(user, &tracked, &count));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && database == NULL && status != EID_ERR_NO_MEMORY; i++) {
         char *found = NULL;
-        if (eid_user_open_database(user, &tracked[i].id, &database) != EID_OK)
-            continue;
-        bool same = eid_database_name(database, &found) == EID_OK && strcmp(found, name) == 0;
+        status = eid_user_open_database(user, &tracked[i].id, &database);
+        if (status == EID_OK)
+            status = eid_database_name(database, &found);
+        if (status != EID_OK || strcmp(found, name) != 0) {
+            eid_database_close(database);
+            database = NULL;
+        }
         eid_free(found);
-        if (same)
-            break;
-        eid_database_close(database);
-        database = NULL;
     }
     eid_free(tracked);
+    if (status == EID_ERR_NO_MEMORY)
+        return status;
     if (database == NULL)
         return eid_fail(EID_ERR_DATABASE_NOT_FOUND, "no tracked database is named \"%.200s\"", name);
     *out = database;
@@ -317,7 +320,12 @@ static bool list_row(const char *key, const char *text, size_t len, void *ctx)
     listing *list = ctx;
     eid_tracked_row row;
 
-    if (eid_tracked_row_read(eid_slice_of(text, len), &row) != EID_OK) {
+    eid_status status = eid_tracked_row_read(eid_slice_of(text, len), &row);
+    if (status == EID_ERR_NO_MEMORY) {
+        list->status = status;
+        return false;
+    }
+    if (status != EID_OK) {
         eid_log(EID_LOG_WARN, "the tracked database in row %.160s can not be read and is left out: %s", key,
                 eid_last_error());
         return true;

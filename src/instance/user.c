@@ -145,10 +145,14 @@ static eid_status create_with_key(eid_instance *instance, const char *name, cons
     eid_status status = record.username != NULL ? EID_OK : eid_fail_memory();
     if (status == EID_OK)
         status = eid_key_storage_clear(root, &record.root_key);
-    if (status == EID_OK)
-        status = commit_record(instance, text, &record, !admin_there);
+    /* The directory first: after the commit nothing may fail any more. */
     if (status == EID_OK)
         status = eid_directory_add(instance, name, text, &record.private_database);
+    if (status == EID_OK) {
+        status = commit_record(instance, text, &record, !admin_there);
+        if (status != EID_OK)
+            eid_directory_remove(instance, name, &record.private_database);
+    }
     eid_user_record_free(&record);
     return status;
 }
@@ -192,8 +196,11 @@ static eid_status load_record(eid_instance *instance, const char *name, char uui
     if (entry.count > 1)
         return eid_fail(EID_ERR_CONFLICT, "%zu users are named \"%.256s\"; none of them can log in",
                         entry.count, name);
-    EID_TRY(eid_database_get(instance->users, EID_STORE_USERS, entry.uuid, &value));
-    eid_status status = eid_value_as_text(value, &text, &len);
+    eid_status status = eid_database_get(instance->users, EID_STORE_USERS, entry.uuid, &value);
+    if (status == EID_ERR_KEY_NOT_FOUND) /* just being created */
+        return eid_fail(EID_ERR_USER_NOT_FOUND, "there is no user named \"%.256s\"", name);
+    EID_TRY(status);
+    status = eid_value_as_text(value, &text, &len);
     if (status == EID_OK)
         status = eid_user_record_read(eid_slice_of(text, len), out);
     eid_value_free(value);

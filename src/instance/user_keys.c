@@ -245,7 +245,12 @@ static bool consider_row(const char *key, const char *row, size_t len, void *ctx
     choice *choosing = ctx;
     eid_user_key record;
 
-    if (eid_user_key_read(eid_slice_of(row, len), &record) != EID_OK) {
+    eid_status status = eid_user_key_read(eid_slice_of(row, len), &record);
+    if (status == EID_ERR_NO_MEMORY) {
+        choosing->status = status;
+        return false;
+    }
+    if (status != EID_OK) {
         eid_log(EID_LOG_WARN, "the key in row %.64s can not be read and is left out: %s", key,
                 eid_last_error());
         return true;

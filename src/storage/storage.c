@@ -54,7 +54,7 @@ static eid_status read_schema_version(eid_storage *storage, int64_t *version)
     eid_status status = eid_storage_meta_get(storage, "schema_version", &text);
     if (status == EID_OK && text.len == 1)
         *version = text.data[0] - '0';
-    else
+    else if (status != EID_ERR_NO_MEMORY)
         status = eid_fail(EID_ERR_CORRUPT, "The file is an SQLite database, but not a data file of this library");
     eid_buf_free(&text);
     return status;
