@@ -95,7 +95,7 @@ eid_status eid_session_choose_key(eid_user *user, const eid_id *database, const 
 /* The tracked row; EID_ERR_DATABASE_NOT_TRACKED. eid_tracked_row_free it. */
 eid_status eid_tracked_find(eid_user *user, const eid_id *id, eid_tracked_row *out);
 eid_status eid_tracked_stage(eid_txn *txn, const eid_tracked_row *row);
-void eid_preferences_changed(eid_user *user);
+void eid_user_preferences_changed(eid_user *user);
 
 /* Frees a buffer that holds a secret. Reserve its room before writing, so that growing leaves no copies. */
 #define EID_SECRET_ROOM 8192

@@ -46,7 +46,7 @@ eid_status eid_tracked_stage(eid_txn *txn, const eid_tracked_row *row)
     return status;
 }
 
-void eid_preferences_changed(eid_user *user)
+void eid_user_preferences_changed(eid_user *user)
 {
     eid_instance *instance = user->instance;
 
@@ -100,7 +100,7 @@ eid_status eid_user_create_database_with(eid_user *user, const eid_doc *settings
     eid_status status = create_tracked(user, settings, out);
     pthread_mutex_unlock(&user->instance->change_mutex);
     if (status == EID_OK)
-        eid_preferences_changed(user);
+        eid_user_preferences_changed(user);
     return status;
 }
 
@@ -256,7 +256,7 @@ eid_status eid_user_track_database(eid_user *user, const eid_id *id, const eid_s
     eid_status status = track(user, id, &used, &changed);
     pthread_mutex_unlock(&user->instance->change_mutex);
     if (status == EID_OK && changed)
-        eid_preferences_changed(user);
+        eid_user_preferences_changed(user);
     return status;
 }
 
@@ -282,7 +282,7 @@ eid_status eid_user_untrack_database(eid_user *user, const eid_id *id)
     eid_status status = untrack(user, text);
     pthread_mutex_unlock(&user->instance->change_mutex);
     if (status == EID_OK)
-        eid_preferences_changed(user);
+        eid_user_preferences_changed(user);
     return status;
 }
 
