@@ -174,7 +174,7 @@ static eid_status remember(eid_sync *sync, eid_shared *shared)
 static eid_status load_one(eid_sync *sync, eid_slice key, const eid_doc *record)
 {
     eid_id database;
-    eid_shared *shared;
+    eid_shared *shared = NULL;
     const char *users, *settings;
     size_t users_len, settings_len;
 

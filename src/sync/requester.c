@@ -232,9 +232,13 @@ static eid_status tips_to_send(eid_sync *sync, const eid_pubkey *peer, const eid
     if (status == EID_OK)
         status = append_ids(out, tips, count);
     eid_free(tips);
-    if (status == EID_OK)
-        out->count = eid_ids_sort(out->items, out->count);
-    return status;
+    if (status != EID_OK)
+        return status;
+    out->count = eid_ids_sort(out->items, out->count);
+    /* Any part of them is as true; the peer then sends some entries we have. */
+    if (out->count > EID_LIMIT_SENT_TIPS)
+        out->count = EID_LIMIT_SENT_TIPS;
+    return EID_OK;
 }
 
 /* ---- Receiving ---- */
@@ -286,9 +290,14 @@ static eid_status receive(session *s, eid_entry *const *entries, size_t count)
     s->result.admitted += receipt.admitted;
     s->result.waiting += receipt.waiting;
     s->result.refused += receipt.refused;
-    /* The sender holds what it sent: no need to send it back. */
-    for (size_t i = 0; i < count; i++)
-        EID_TRY(append_id(&s->peer_has, eid_entry_id(entries[i])));
+    return EID_OK;
+}
+
+/* The sender holds what it sent: no need to send it back. */
+static eid_status note_sent_by_peer(session *s, const eid_entry_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        EID_TRY(append_id(&s->peer_has, eid_entry_id(list->items[i])));
     return EID_OK;
 }
 
@@ -314,13 +323,15 @@ static eid_status take_bootstrap(session *s, eid_bootstrap_response *bootstrap)
     s->result.bootstrapped = !eid_core_holds(s->sync->core, s->database);
     EID_TRY(receive(s, list->items, list->count));
     s->result.key_approved = bootstrap->key_approved;
-    return EID_OK;
+    /* Where nothing was, nothing can be missing over there. */
+    return s->result.bootstrapped ? EID_OK : note_sent_by_peer(s, list);
 }
 
 static eid_status take_incremental(session *s, const eid_incremental_response *incremental)
 {
     EID_TRY(check_database(s, &incremental->tree));
     EID_TRY(receive(s, incremental->entries.items, incremental->entries.count));
+    EID_TRY(note_sent_by_peer(s, &incremental->entries));
     return append_ids(&s->peer_has, incremental->tips, incremental->tip_count);
 }
 
@@ -332,7 +343,6 @@ typedef struct pushing {
     eid_buf body;
     eid_buf item;
     size_t in_body; /* entries */
-    bool first;
     eid_status status;
 } pushing;
 
@@ -393,7 +403,7 @@ static bool on_missing_there(eid_entry *entry, void *ctx)
  * bootstrap. */
 static eid_status push(session *s)
 {
-    pushing p = {.s = s, .first = true};
+    pushing p = {.s = s};
 
     EID_TRY(append_reported(s->sync, s->peer, s->database, &s->peer_has));
     EID_TRY(keep_held(s->sync, &s->peer_has));
@@ -433,21 +443,33 @@ static eid_status fail_answer(const eid_sync_response *response)
     return fail_unexpected("Bootstrap or Incremental", response->kind);
 }
 
-/* Takes the answer in, remembers what it taught about the peer, and pushes what the peer lacks. */
+/* Remembers what the answer taught about the peer. After a bootstrap its tips are ours. */
+static void learn(session *s, const eid_sync_response *response)
+{
+    eid_id *tips;
+    size_t count;
+    if (response->kind == EID_RESPONSE_INCREMENTAL) {
+        remember_reported(s->sync, s->peer, s->database, response->as.incremental.tips,
+                          response->as.incremental.tip_count);
+    } else if (s->result.bootstrapped && eid_core_tips(s->sync->core, s->database, &tips, &count) == EID_OK) {
+        remember_reported(s->sync, s->peer, s->database, tips, count);
+        eid_free(tips);
+    }
+}
+
+/* Takes the answer in and pushes what the peer lacks. */
 static eid_status take_answer(session *s, eid_sync_response *response)
 {
-    bool incremental = response->kind == EID_RESPONSE_INCREMENTAL;
-    if (incremental)
+    if (response->kind == EID_RESPONSE_INCREMENTAL)
         EID_TRY(take_incremental(s, &response->as.incremental));
     else if (response->kind == EID_RESPONSE_BOOTSTRAP)
         EID_TRY(take_bootstrap(s, &response->as.bootstrap));
     else
         return fail_answer(response);
     EID_TRY(eid_relation_note(s->sync, s->database, s->peer));
-    EID_TRY(push(s));
-    if (incremental)
-        remember_reported(s->sync, s->peer, s->database, response->as.incremental.tips,
-                          response->as.incremental.tip_count);
+    if (!s->result.bootstrapped)
+        EID_TRY(push(s));
+    learn(s, response);
     return EID_OK;
 }
 
