@@ -2,9 +2,9 @@
 /* auth.json: permissions, auth settings, the judgement of entries, identities, recorded from the Rust
  * implementation.
  *
- * What needs a delegated database, a held history or a transaction is not run here; each group left out is
- * printed with its reason and its number of cases. Where our rule deliberately differs the case stands in a
- * table below. */
+ * Its verify and commit parts are in test_verify.c. What needs a delegated database is not run; each group left
+ * out is printed with its reason and its number of cases. Where our rule deliberately differs the case stands in
+ * a table below. */
 #include "auth/auth.h"
 
 #include <stdlib.h>
