@@ -112,12 +112,21 @@ char *editor_view(struct editor *editor, int columns, int *cursor_column)
     if (editor->first > editor->cursor)
         editor->first = editor->cursor;
     /* Room again after a deletion or a wider window: show as much as fits. */
-    while (editor->first > 0 && columns_between(editor, before(editor, editor->first), editor->len) < columns)
-        editor->first = before(editor, editor->first);
+    int shown = columns_between(editor, editor->first, editor->len);
+    while (editor->first > 0) {
+        size_t earlier = before(editor, editor->first);
+        shown += columns_between(editor, earlier, editor->first);
+        if (shown >= columns)
+            break;
+        editor->first = earlier;
+    }
     /* The last column is the cursor's when it stands behind the text. */
-    while (editor->first < editor->cursor &&
-           columns_between(editor, editor->first, editor->cursor) >= columns)
-        editor->first = after(editor, editor->first);
+    int ahead = columns_between(editor, editor->first, editor->cursor);
+    while (editor->first < editor->cursor && ahead >= columns) {
+        size_t later = after(editor, editor->first);
+        ahead -= columns_between(editor, editor->first, later);
+        editor->first = later;
+    }
     size_t end = editor->first;
     int used = 0;
     while (end < editor->len && used + columns_of(editor->text[end]) <= columns)

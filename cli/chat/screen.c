@@ -247,7 +247,7 @@ static void draw(struct screen *screen)
 {
     erase();
     if (LINES < ROWS_MIN || COLS < COLUMNS_MIN) {
-        mvaddnstr(0, 0, "The window is too small.", COLS);
+        mvaddnstr(0, 0, "Window too small", COLS);
         refresh();
         return;
     }

@@ -263,7 +263,7 @@ def test_resizing(stage):
         assert "29" in picture
         assert screen.cursor() == (1 + len("half a message"), height - 2)
     screen.resize(20, 5)
-    screen.shows("too small")
+    screen.shows("Window too small")
     screen.resize(WIDTH, HEIGHT)
     screen.shows("number 29")
     screen.keys("Enter")
