@@ -99,6 +99,7 @@ static eid_status open_at(eid_txn *txn, const eid_id *tips, size_t count)
     EID_TRY(eid_database_tree(txn->database, &tree));
     EID_TRY(eid_tree_members_at(core, tree, tips, count, &txn->members, &txn->view.member_count));
     txn->view.members = txn->members;
+    txn->view.up_to = tree->main->newest; /* store parents reach beyond the members; what comes later is not seen */
     eid_node *nodes = NULL;
     size_t node_count = 0;
     EID_TRY(eid_state_tips(core->storage, tree->main, &txn->view, &nodes, &node_count));

@@ -148,22 +148,48 @@ eid_status eid_state_ancestors(eid_storage *storage, eid_tree *tree, const int64
     return EID_OK;
 }
 
-eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const int64_t *tips, size_t tip_count,
-                             eid_node **out, size_t *count)
+/* Whether a walk met this number before, and remembers that it did now. Only needed where parents may have larger numbers
+ * than their children: elsewhere the heap meets every entry once. */
+static bool met_before(uint8_t *met, int64_t n)
+{
+    if (met == NULL)
+        return false;
+    uint8_t bit = (uint8_t)(1u << (n % 8));
+    bool before = (met[n / 8] & bit) != 0;
+    met[n / 8] |= bit;
+    return before;
+}
+
+static eid_status new_met(const eid_tree_store *store, uint8_t **out)
+{
+    *out = NULL;
+    if (!store->has_dangling)
+        return EID_OK;
+    *out = eid_alloc_zero((size_t)(store->newest / 8) + 1, 1);
+    return *out == NULL ? eid_fail_memory() : EID_OK;
+}
+
+eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, int64_t up_to, const int64_t *tips,
+                                   size_t tip_count, eid_node **out, size_t *count)
 {
     heap h = {NULL, 0, 0};
     eid_nodes nodes = {NULL, 0, 0};
+    uint8_t *met;
+    EID_TRY(new_met(store, &met));
     eid_status status = EID_OK;
     for (size_t i = 0; i < tip_count && status == EID_OK; i++)
         status = heap_push(&h, tips[i]);
     while (status == EID_OK && h.count > 0) {
         eid_node node = {.n = heap_pop(&h)};
+        if (node.n > up_to || met_before(met, node.n))
+            continue;
         status = push_parents(storage, store, node.n, &node.height, &h);
         if (status == EID_OK)
             status = eid_storage_id(storage, node.n, &node.id);
         if (status == EID_OK)
             status = eid_nodes_add(&nodes, &node);
     }
+    eid_free(met);
     eid_free(h.items);
     if (status != EID_OK) {
         eid_free(nodes.items);
@@ -173,6 +199,12 @@ eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const 
     *out = nodes.items;
     *count = nodes.count;
     return EID_OK;
+}
+
+eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const int64_t *tips, size_t tip_count,
+                             eid_node **out, size_t *count)
+{
+    return eid_state_closure_up_to(storage, store, INT64_MAX, tips, tip_count, out, count);
 }
 
 /* ---- Views and tips ---- */
@@ -245,7 +277,8 @@ static bool collect_member(const eid_participation *part, void *ctx)
     return true;
 }
 
-/* Arrival numbers are closed under parents: collects the members the walk from the current tips meets first. */
+/* Arrival numbers are closed under parents where none arrived late: collects the members the walk from the current tips
+ * meets first. */
 static eid_status collect_candidates(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_buf *out)
 {
     heap h = {NULL, 0, 0};
@@ -293,7 +326,7 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
         eid_buf candidates;
         eid_buf_init(&candidates, SIZE_MAX / 2);
         tip_search search = {.view = view, .found = &candidates};
-        if (view->members == NULL)
+        if (view->members == NULL && !store->has_dangling)
             status = collect_candidates(storage, store, view, &candidates);
         else
             status = eid_storage_each_participation(storage, store, 0, view->up_to, collect_member, &search);
@@ -303,8 +336,9 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
         search.count = candidates.len / sizeof(int64_t);
         if (status == EID_OK && search.count > 0) {
             qsort(search.candidates, search.count, sizeof(int64_t), compare_numbers);
-            /* Only a member younger than the oldest candidate can have one of them as parent. */
-            status = eid_storage_each_participation(storage, store, search.candidates[0], view->up_to, strike_parents, &search);
+            /* Without late parents only a member younger than the oldest candidate can have one of them as parent. */
+            int64_t after = store->has_dangling ? 0 : search.candidates[0];
+            status = eid_storage_each_participation(storage, store, after, view->up_to, strike_parents, &search);
         }
         if (status == EID_OK)
             status = unstruck(storage, store, &search, &nodes);

@@ -195,7 +195,37 @@ eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid
     return EID_OK;
 }
 
-static eid_status fold_view(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
+typedef struct gathering {
+    eid_nodes nodes;
+    eid_status status;
+} gathering;
+
+static bool gather(const eid_participation *part, void *ctx)
+{
+    gathering *g = ctx;
+    eid_node node = {.n = part->n, .height = part->height};
+    g->status = eid_nodes_add(&g->nodes, &node);
+    return g->status == EID_OK;
+}
+
+/* What had arrived by a moment is closed under parents, so every participant of it counts. */
+static eid_status fold_arrived(eid_storage *storage, eid_tree_store *store, int64_t up_to, eid_doc **out)
+{
+    gathering g = {{NULL, 0, 0}, EID_OK};
+    eid_status status = eid_storage_each_participation(storage, store, 0, up_to, gather, &g);
+    if (status == EID_OK)
+        status = g.status;
+    for (size_t i = 0; i < g.nodes.count && status == EID_OK; i++)
+        status = eid_storage_id(storage, g.nodes.items[i].n, &g.nodes.items[i].id);
+    if (status == EID_OK) {
+        eid_nodes_sort(g.nodes.items, g.nodes.count);
+        status = eid_state_fold(storage, store, g.nodes.items, g.nodes.count, out);
+    }
+    eid_free(g.nodes.items);
+    return status;
+}
+
+static eid_status fold_members(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
 {
     eid_node *tips = NULL, *nodes = NULL;
     int64_t *numbers = NULL;
@@ -208,7 +238,7 @@ static eid_status fold_view(eid_storage *storage, eid_tree_store *store, const e
     if (status == EID_OK) {
         for (size_t i = 0; i < tip_count; i++)
             numbers[i] = tips[i].n;
-        status = eid_state_closure(storage, store, numbers, tip_count, &nodes, &count);
+        status = eid_state_closure_up_to(storage, store, view->up_to, numbers, tip_count, &nodes, &count);
     }
     if (status == EID_OK)
         status = eid_state_fold(storage, store, nodes, count, out);
@@ -224,7 +254,7 @@ static eid_status fold_view(eid_storage *storage, eid_tree_store *store, const e
 eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
 {
     if (!eid_view_is_current(view, store))
-        return fold_view(storage, store, view, out);
+        return view->members == NULL ? fold_arrived(storage, store, view->up_to, out) : fold_members(storage, store, view, out);
     eid_doc *doc;
     EID_TRY(eid_doc_new(&doc));
     eid_doc_set_atomic(doc, store->has_barrier);

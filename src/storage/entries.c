@@ -127,27 +127,68 @@ static eid_status insert_part(eid_storage *storage, const eid_tree_store *store,
     return status;
 }
 
-/* True when an earlier participant named this entry as its parent before it was held. */
-static eid_status take_dangling(eid_storage *storage, const eid_tree_store *store, const eid_id *id, bool *was)
+/* Puts a parent that has arrived now behind those the child has already. */
+static eid_status add_late_parent(eid_storage *storage, const eid_tree_store *store, int64_t child, int64_t parent)
+{
+    int64_t *parents;
+    size_t count;
+    EID_TRY(eid_storage_participation(storage, store, child, NULL, &parents, &count));
+    int64_t *grown = eid_realloc_array(parents, count + 1, sizeof *grown);
+    if (grown == NULL) {
+        eid_free(parents);
+        return eid_fail_memory();
+    }
+    grown[count] = parent;
+    eid_numbers_encode(grown, count + 1, (uint8_t *)grown);
+    eid_sql_stmt *stmt;
+    eid_status status = eid_sql_prepare(storage->sql, "UPDATE part SET parents = ? WHERE s = ? AND n = ?", &stmt);
+    if (status == EID_OK) {
+        eid_sql_bind_blob(stmt, 1, eid_slice_of(grown, (count + 1) * sizeof *grown));
+        eid_sql_bind_i64(stmt, 2, store->s);
+        eid_sql_bind_i64(stmt, 3, child);
+        status = eid_sql_run(stmt);
+    }
+    eid_free(grown);
+    return status;
+}
+
+/* Links participants that named this entry as their parent before it was held; *was tells whether there are any. */
+static eid_status take_dangling(eid_storage *storage, const eid_tree_store *store, const eid_node *node, bool *was)
 {
     *was = false;
     if (!store->has_dangling)
         return EID_OK;
     eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql, "SELECT n FROM dangling WHERE s = ? AND id = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store->s);
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(&node->id));
+    for (;;) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            break;
+        eid_status status = add_late_parent(storage, store, eid_sql_i64(stmt, 0), node->n);
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            return status;
+        }
+        *was = true;
+    }
+    if (!*was)
+        return EID_OK;
     EID_TRY(eid_sql_prepare(storage->sql, "DELETE FROM dangling WHERE s = ? AND id = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
-    eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
-    EID_TRY(eid_sql_run(stmt));
-    *was = eid_sql_changes(storage->sql) > 0;
-    return EID_OK;
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(&node->id));
+    return eid_sql_run(stmt);
 }
 
-static eid_status add_dangling(eid_storage *storage, eid_tree_store *store, const eid_id *id)
+static eid_status add_dangling(eid_storage *storage, eid_tree_store *store, const eid_id *id, int64_t child)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO dangling (s, id) VALUES (?, ?) ON CONFLICT DO NOTHING", &stmt));
+    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO dangling (s, id, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
+    eid_sql_bind_i64(stmt, 3, child);
     EID_TRY(eid_sql_run(stmt));
     store->has_dangling = true;
     return EID_OK;
@@ -159,7 +200,7 @@ static eid_status join(eid_storage *storage, eid_tree_store *store, const eid_no
 {
     EID_TRY(insert_part(storage, store, node->n, node->height, parents, parent_count, has_data));
     bool has_child = false;
-    EID_TRY(take_dangling(storage, store, &node->id, &has_child));
+    EID_TRY(take_dangling(storage, store, node, &has_child));
     for (size_t i = 0; i < parent_count; i++)
         eid_tips_remove(store, parents[i]);
     if (!has_child)
@@ -212,7 +253,7 @@ static eid_status join_store(eid_storage *storage, eid_tree *tree, const eid_ent
         if (status == EID_OK && parent != 0)
             parents[held++] = parent;
         else if (status == EID_OK)
-            status = add_dangling(storage, store, &subtree->parents[i]);
+            status = add_dangling(storage, store, &subtree->parents[i], n);
     }
     if (status == EID_OK) {
         eid_node node = {.n = n, .height = subtree->has_height ? subtree->height : entry->height, .id = entry->id};

@@ -23,8 +23,8 @@ static const char SCHEMA[] =
     "CREATE TABLE part (s INTEGER NOT NULL, n INTEGER NOT NULL, height INTEGER NOT NULL, parents BLOB NOT NULL,"
     " has_data INTEGER NOT NULL, PRIMARY KEY (s, n)) WITHOUT ROWID;"
     "CREATE INDEX part_order ON part (s, height, n);"
-    /* Store parents that were named before they were held. */
-    "CREATE TABLE dangling (s INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (s, id)) WITHOUT ROWID;"
+    /* Store parents that were named before they were held, and by whom. */
+    "CREATE TABLE dangling (s INTEGER NOT NULL, id BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (s, id, n)) WITHOUT ROWID;"
     /* Merged value of each top-level key: stored JSON form, the place of the last entry that touched it, and the newest. */
     "CREATE TABLE cell (s INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, height INTEGER NOT NULL,"
     " n INTEGER NOT NULL, newest INTEGER NOT NULL, PRIMARY KEY (s, key)) WITHOUT ROWID;"

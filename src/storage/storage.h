@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The storage: entries in arrival order, tips, participation of entries in stores, quarantine, refusals, instance metadata.
  *
- * Admitted entries get the next integer n. Parents are always admitted before their children, so n is a topological order,
- * and edges are lists of n. A database (here: tree) and each of its stores have a small integer and a cached object that
+ * Admitted entries get the next integer n. Main parents are always admitted before their children, so n is a topological
+ * order of the main DAG, and edges are lists of n. A store parent need not be an ancestor in the main DAG, so it may arrive
+ * behind its child; stores where that happened are marked (has_dangling), and only there a parent may have the larger n. A database (here: tree) and each of its stores have a small integer and a cached object that
  * holds the tips; the main DAG of a tree is its store with the empty name, so that both are kept by the same code.
  *
  * Locking: one mutex. Everything but open, close and lock expects it to be held by the caller. Cached objects (eid_tree,
@@ -96,7 +97,7 @@ eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_pla
                              size_t *count);
 
 /* Inserts the entry: row, main participation, participation in each of its stores, tips. `parents` holds the n of each main
- * parent; they must be admitted entries of the tree. Store parents that are not held are skipped. */
+ * parent; they must be admitted entries of the tree. Store parents that are not held are linked when they arrive. */
 eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const int64_t *parents,
                              size_t parent_count, int64_t *n);
 
