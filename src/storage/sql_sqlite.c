@@ -105,7 +105,7 @@ static eid_status configure(eid_sql *sql, bool in_memory, bool full_sync)
                               "PRAGMA journal_mode=WAL;"
                               "PRAGMA wal_autocheckpoint=" CHECKPOINT_PAGES ";"
                               "PRAGMA temp_store=MEMORY;"
-                              "PRAGMA cache_size=-65536;"
+                              "PRAGMA cache_size=-32768;"
                               "PRAGMA trusted_schema=OFF;"
                               "PRAGMA foreign_keys=OFF;"));
     EID_TRY(eid_sql_exec(sql, full_sync ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=NORMAL;"));
