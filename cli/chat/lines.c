@@ -22,7 +22,7 @@
 /* A line longer than a message may be, with room for the one that is refused because of it. */
 #define LINE_MAX_BYTES (MESSAGE_MAX_BYTES * 2u)
 /* The sync before leaving, and the wait for a thread that hangs in the network. */
-#define LEAVE_SECONDS 10
+#define LEAVE_SECONDS 5
 
 struct lines {
     struct chat *chat;
@@ -37,6 +37,13 @@ struct lines {
 
 /* ---- Output ---- */
 
+static void print_message(const struct message *message)
+{
+    char clock[STAMP_CLOCK_SIZE];
+    stamp_clock(message->time, clock);
+    printf("[%s] %s: %s\n", clock, message->author, message->content);
+}
+
 static void print_messages(struct lines *lines)
 {
     struct messages *messages = lines->chat->messages;
@@ -48,15 +55,7 @@ static void print_messages(struct lines *lines)
         lines->failed = lines->leaving = true;
         return;
     }
-    for (size_t i = 0; i < messages_count(messages); i++) {
-        struct message *message = messages_at(messages, i);
-        if (message->printed)
-            continue;
-        char clock[STAMP_CLOCK_SIZE];
-        stamp_clock(message->time, clock);
-        printf("[%s] %s: %s\n", clock, message->author, message->content);
-        message->printed = true;
-    }
+    messages_take_new(messages, print_message);
 }
 
 /* Tells when the peers come and go, once each time. */

@@ -33,8 +33,8 @@ bool link_start(struct room *room, unsigned refresh_ms, struct link **out);
 /* Asks for a round that starts from now on; it is over when link_get shows done >= the number returned. */
 uint64_t link_request(struct link *link);
 void link_get(struct link *link, struct link_state *out);
-/* Ends the thread. False when it still waits for the network after `wait_ms`: the room must then be left
- * open, and the process ended. */
+/* Ends the thread, and the link with it. False when it still waits for the network after `wait_ms`: then the
+ * room must be left open, and either this is called again or the process ends. */
 bool link_stop(struct link *link, unsigned wait_ms);
 
 #endif

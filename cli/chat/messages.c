@@ -25,7 +25,8 @@ struct messages {
     struct message **items; /* ordered by (time, key) */
     size_t count;
     size_t room;
-    void *by_key; /* tsearch tree over the same messages */
+    size_t untaken; /* how many of them messages_take_new has not seen */
+    void *by_key;   /* tsearch tree over the same messages */
 
     pthread_mutex_t lock; /* guards what the callback fills: */
     char **pending;       /* keys of rows that changed */
@@ -165,6 +166,7 @@ static void add_item(struct messages *m, struct message *message)
     memmove(m->items + place + 1, m->items + place, (m->count - place) * sizeof *m->items);
     m->items[place] = message;
     m->count++;
+    m->untaken += message->taken ? 0 : 1;
     if (tsearch(message, &m->by_key, compare_keys) == NULL)
         abort(); /* out of memory: nothing of the program survives it anyway */
 }
@@ -181,6 +183,7 @@ static void remove_item(struct messages *m, struct message *message)
     size_t place = place_of(m, message);
     memmove(m->items + place, m->items + place + 1, (m->count - place - 1) * sizeof *m->items);
     m->count--;
+    m->untaken -= message->taken ? 0 : 1;
     tdelete(message, &m->by_key, compare_keys);
     message_free(message);
 }
@@ -202,7 +205,7 @@ static bool apply_row(struct messages *m, const char *key, const char *row, size
     if (old == NULL && fresh == NULL)
         return false;
     if (old != NULL && fresh != NULL)
-        fresh->printed = old->printed;
+        fresh->taken = old->taken;
     if (old != NULL)
         remove_item(m, old);
     if (fresh != NULL) {
@@ -380,4 +383,19 @@ size_t messages_count(const struct messages *m)
 struct message *messages_at(struct messages *m, size_t index)
 {
     return m->items[index];
+}
+
+void messages_take_new(struct messages *m, message_callback callback)
+{
+    /* What is new is nearly always last, so the way back to it is short however long the history is. */
+    size_t start = m->count;
+    for (size_t left = m->untaken; left > 0; left -= m->items[start]->taken ? 0 : 1)
+        start--;
+    for (; start < m->count; start++) {
+        if (m->items[start]->taken)
+            continue;
+        callback(m->items[start]);
+        m->items[start]->taken = true;
+    }
+    m->untaken = 0;
 }

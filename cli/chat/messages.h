@@ -25,7 +25,7 @@ struct message {
     char *content; /* cleaned */
     struct stamp time;
     bool seen;      /* by the scan under way */
-    bool printed;   /* line mode has shown it */
+    bool taken;     /* by messages_take_new */
     int rows_width; /* the width `rows` was computed for; 0: not yet */
     int rows;       /* rows the message takes on the screen at that width */
 };
@@ -46,6 +46,10 @@ void messages_close(struct messages *messages); /* before the database is closed
 eid_status messages_refresh(struct messages *messages, bool *changed);
 size_t messages_count(const struct messages *messages);
 struct message *messages_at(struct messages *messages, size_t index); /* ordered by (time, key) */
+
+/* The messages that were never taken by this function, in their order: calls back once for each. */
+typedef void (*message_callback)(const struct message *message);
+void messages_take_new(struct messages *messages, message_callback callback);
 
 /* Puts a message into the room, as one commit. */
 eid_status messages_send(eid_database *database, const char *author, const char *content);

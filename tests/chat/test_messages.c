@@ -175,6 +175,46 @@ static void expect_contents(struct fixture *f, const char *expected)
     free(all);
 }
 
+static char *taken; /* what the callback was given, joined */
+
+static void take(const struct message *message)
+{
+    char *longer = chat_format("%s%s%s", taken, taken[0] != '\0' ? "," : "", message->content);
+    free(taken);
+    taken = longer;
+}
+
+static void expect_new(struct fixture *f, const char *expected)
+{
+    taken = chat_copy("");
+    messages_take_new(f->messages, take);
+    assert_string_equal(taken, expected);
+    free(taken);
+}
+
+static void test_new_messages_are_taken_once(void **state)
+{
+    struct fixture *f = *state;
+    expect_new(f, "");
+    put_message(f, "k2", 200, "two");
+    put_message(f, "k1", 100, "one");
+    refresh(f, true);
+    expect_new(f, "one,two");
+    expect_new(f, "");
+    put_message(f, "k0", 50, "late, but old");
+    put_message(f, "k3", 300, "three");
+    refresh(f, true);
+    expect_new(f, "late, but old,three");
+    put_message(f, "k4", 400, "gone before it was shown");
+    refresh(f, true);
+    put(f, "k4", "{}");
+    refresh(f, true);
+    expect_new(f, "");
+    put_message(f, "k4", 400, "back");
+    refresh(f, true);
+    expect_new(f, "back");
+}
+
 static void test_list_is_ordered(void **state)
 {
     struct fixture *f = *state;
@@ -195,12 +235,11 @@ static void test_changes_and_deletions(void **state)
     put_message(f, "k1", 100, "one");
     put_message(f, "k2", 200, "two");
     refresh(f, true);
-    messages_at(f->messages, 0)->printed = true;
+    expect_new(f, "one,two");
     put_message(f, "k1", 300, "moved");
     refresh(f, true);
     expect_contents(f, "two,moved");
-    assert_true(messages_at(f->messages, 1)->printed);
-    assert_false(messages_at(f->messages, 0)->printed);
+    expect_new(f, ""); /* changed, but shown before */
 
     put(f, "k2", "{\"broken\":true}");
     refresh(f, true);
@@ -290,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_cut_rows_never_pass),
         cmocka_unit_test(test_writes_rows_it_reads),
         cmocka_unit_test_setup_teardown(test_list_is_ordered, open_list, close_list),
+        cmocka_unit_test_setup_teardown(test_new_messages_are_taken_once, open_list, close_list),
         cmocka_unit_test_setup_teardown(test_changes_and_deletions, open_list, close_list),
         cmocka_unit_test_setup_teardown(test_bad_rows_are_skipped, open_list, close_list),
         cmocka_unit_test_setup_teardown(test_other_stores_do_not_matter, open_list, close_list),

@@ -98,6 +98,52 @@ def test_writing_alone_and_coming_together(stage):
     assert len(set(alice.messages())) == 11
 
 
+def test_a_peer_that_never_answers(stage):
+    """The port is open, but nothing ever comes from it: reading, writing and leaving go on."""
+    alice = stage.start("alice", "--create-only")
+    address, ticket, _ = alice.ready()
+    bob = stage.start("bob", "--data", stage.path("b.db"), ticket)
+    bob.ready()
+    alice.stop(signal.SIGKILL)
+    host, port = address.split("@")[1].split(":")
+    with socket.create_server((host, int(port))):
+        time.sleep(1)  # by now a sync hangs
+        started = time.monotonic()
+        bob.send("not held up")
+        bob.wait_for("bob: not held up")
+        bob.state()
+        assert time.monotonic() - started < 5, "the input waited for the network"
+        started = time.monotonic()
+        assert bob.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - started < 10, "a signal waited for the network"
+        bob = stage.start("bob", "--data", stage.path("b.db"))
+        bob.wait_for("bob: not held up")
+        started = time.monotonic()
+        bob.send("/quit")
+        assert bob.wait_end() == 0
+        assert time.monotonic() - started < 30, "leaving waited for the network"
+        assert "left without a last sync" in bob.err[-1], bob.err
+
+
+def test_two_users_share_a_file(stage):
+    alice = stage.start("alice", "--data", stage.path("x.db"), "--room-name", "Hers")
+    alice.ready()
+    alice.send("by alice")
+    alice.wait_for("by alice")
+    alice.quit()
+    bob = stage.start("bob", "--data", stage.path("x.db"), "--room-name", "His")
+    assert bob.ready()[2] == "His"
+    bob.send("by bob")
+    bob.wait_for("by bob")
+    assert bob.messages() == ["bob: by bob"]
+    bob.quit()
+    alice = stage.start("alice", "--data", stage.path("x.db"))
+    assert alice.ready()[2] == "Hers"
+    alice.wait_for("by alice")
+    assert alice.messages() == ["alice: by alice"]
+    alice.quit()
+
+
 def test_killed_in_the_middle_of_talking(stage):
     """What a chat has shown as written is there after kill -9, whenever it comes, and the peers still come together."""
     seed = 20251009

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -286,6 +287,28 @@ def test_connection_is_shown(stage):
     screen.shows("bob: written alone")
     screen.keys("Escape")
     screen.ends()
+
+
+@with_screen
+def test_a_silent_peer_does_not_freeze_the_screen(stage):
+    alice = stage.start("alice", "--create-only")
+    address, ticket, _ = alice.ready()
+    screen = Screen(stage, "bob", ticket)
+    screen.shows("online, in step")
+    alice.stop(signal.SIGKILL)
+    host, port = address.split("@")[1].split(":")
+    with socket.create_server((host, int(port))):
+        time.sleep(1)  # by now a sync hangs
+        started = time.monotonic()
+        screen.type("fluent")
+        screen.shows("│fluent")
+        screen.keys("Enter")
+        screen.shows("bob: fluent")
+        assert time.monotonic() - started < 5, "the screen waited for the network"
+        started = time.monotonic()
+        screen.keys("Escape")
+        screen.ends()
+        assert time.monotonic() - started < 10, "leaving waited for the network"
 
 
 @with_screen
