@@ -80,7 +80,8 @@ static eid_status injected(void)
     return eid_fail(EID_ERR_STORAGE, "The database engine failed (injected fault)");
 }
 
-/* Makes the file with mode 0600 before SQLite would make it with the process's mask. */
+/* Makes the file with mode 0600 before SQLite would make it with the process's mask. A file that is there already is not
+ * opened: closing any descriptor of it would drop the lock that another connection of this process may hold on it. */
 static eid_status create_file(const char *path, bool must_exist)
 {
     if (must_exist) {
@@ -88,10 +89,11 @@ static eid_status create_file(const char *path, bool must_exist)
             return eid_fail(EID_ERR_NOT_INITIALIZED, "There is no data file %s", path);
         return EID_OK;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return eid_fail(EID_ERR_READ_ONLY, "The data file %s can not be opened for writing: %s", path, strerror(errno));
-    close(fd);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EEXIST)
+        return eid_fail(EID_ERR_READ_ONLY, "The data file %s can not be made: %s", path, strerror(errno));
     return EID_OK;
 }
 
@@ -130,6 +132,9 @@ eid_status eid_sql_open(const char *path, const eid_sql_options *options, eid_sq
     eid_status status = EID_OK;
     if (code != SQLITE_OK) {
         status = failure(sql, code);
+    } else if (sqlite3_db_readonly(sql->handle, "main") == 1) {
+        /* SQLite has fallen back to reading; it would fail later with an I/O error that explains nothing. */
+        status = eid_fail(EID_ERR_READ_ONLY, "The data file %s can not be written: check its permissions", path);
     } else {
         sqlite3_extended_result_codes(sql->handle, 1);
         sqlite3_busy_timeout(sql->handle, 500);
