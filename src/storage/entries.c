@@ -277,8 +277,8 @@ static eid_status rank_of(eid_storage *storage, const eid_tree *tree, const eid_
             parent_rank = tip->height;
         else
             EID_TRY(eid_storage_participation(storage, tree->main, parents[i], &parent_rank, NULL, NULL));
-        if (parent_rank < INT64_MAX && rank <= parent_rank)
-            rank = parent_rank + 1;
+        if (rank <= parent_rank)
+            rank = parent_rank < INT64_MAX ? parent_rank + 1 : INT64_MAX; /* at the end of the scale n decides */
     }
     *out = rank > INT64_MAX ? INT64_MAX : rank;
     return EID_OK;

@@ -8,8 +8,11 @@
 
 eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const eid_id *missing)
 {
-    if (tree->waiting >= EID_LIMIT_QUARANTINE_ENTRIES || tree->waiting_bytes + entry->cbor_len > EID_LIMIT_QUARANTINE_BYTES)
-        return eid_fail(EID_ERR_LIMIT, "Too many entries wait for parents that have not arrived");
+    if (tree->waiting >= EID_LIMIT_QUARANTINE_ENTRIES || tree->waiting_bytes + entry->cbor_len > EID_LIMIT_QUARANTINE_BYTES) {
+        bool waits;
+        EID_TRY(eid_storage_is_quarantined(storage, &entry->id, &waits));
+        return waits ? EID_OK : eid_fail(EID_ERR_LIMIT, "Too many entries wait for parents that have not arrived");
+    }
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(storage->sql,
                             "INSERT INTO quarantine (id, d, missing, bytes) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
@@ -103,6 +106,8 @@ eid_status eid_storage_refuse(eid_storage *storage, const eid_id *id, eid_status
     eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
     eid_sql_bind_i64(stmt, 3, (int64_t)reason);
     EID_TRY(eid_sql_run(stmt));
+    if (eid_sql_changes(storage->sql) == 0)
+        return EID_OK; /* refused before: no number is used up, so nothing else is forgotten for it */
     storage->next_refusal++;
     EID_TRY(eid_sql_prepare(storage->sql, "DELETE FROM refused WHERE k <= ?", &stmt));
     eid_sql_bind_i64(stmt, 1, storage->next_refusal - 1 - EID_LIMIT_REFUSED_IDS);

@@ -37,25 +37,58 @@ static const char SCHEMA[] =
     /* Entries judged and found wrong; the oldest are forgotten beyond a bound. */
     "CREATE TABLE refused (k INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, reason INTEGER NOT NULL);";
 
-static eid_status read_schema_version(eid_storage *storage, int64_t *version)
+static eid_status not_ours(void)
+{
+    return eid_fail(EID_ERR_CORRUPT, "The file is an SQLite database, but not a data file of this library");
+}
+
+/* Tables in the file, and columns of the one that tells the version. */
+static eid_status count_tables(eid_storage *storage, int64_t *tables, int64_t *meta_columns)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT COUNT(*) FROM sqlite_master", &stmt));
+    EID_TRY(eid_sql_prepare(storage->sql,
+                            "SELECT COUNT(*), (SELECT COUNT(*) FROM pragma_table_info('meta') WHERE name IN ('key', 'value'))"
+                            " FROM sqlite_master",
+                            &stmt));
     EID_TRY(eid_sql_step(stmt, &row));
-    int64_t tables = row ? eid_sql_i64(stmt, 0) : 0;
+    *tables = row ? eid_sql_i64(stmt, 0) : 0;
+    *meta_columns = row ? eid_sql_i64(stmt, 1) : 0;
     eid_sql_reset(stmt);
-    if (tables == 0) {
-        *version = 0;
-        return EID_OK;
+    return EID_OK;
+}
+
+/* A decimal number from 1 on. */
+static bool parse_version(eid_slice text, int64_t *version)
+{
+    if (text.len == 0 || text.len > 18 || text.data[0] == '0')
+        return false;
+    *version = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        *version = *version * 10 + (text.data[i] - '0');
     }
+    return true;
+}
+
+/* *version 0: the file is empty. */
+static eid_status read_schema_version(eid_storage *storage, int64_t *version)
+{
+    int64_t tables, meta_columns;
+    EID_TRY(count_tables(storage, &tables, &meta_columns));
+    *version = 0;
+    if (tables == 0)
+        return EID_OK;
+    if (meta_columns != 2)
+        return not_ours();
     eid_buf text;
     eid_buf_init(&text, 32);
     eid_status status = eid_storage_meta_get(storage, "schema_version", &text);
-    if (status == EID_OK && text.len == 1)
-        *version = text.data[0] - '0';
-    else if (status != EID_ERR_NO_MEMORY)
-        status = eid_fail(EID_ERR_CORRUPT, "The file is an SQLite database, but not a data file of this library");
+    if (status == EID_ERR_NOT_FOUND || status == EID_ERR_LIMIT)
+        status = not_ours();
+    else if (status == EID_OK && !parse_version(eid_buf_slice(&text), version))
+        status = not_ours();
     eid_buf_free(&text);
     return status;
 }
