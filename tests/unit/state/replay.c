@@ -299,3 +299,39 @@ void rp_check_boundary(replay *r, tu_random *random)
     free(tips);
     free(below);
 }
+
+static int64_t count_rows(replay *r, const char *text, int64_t s)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    tu_assert_ok(eid_sql_prepare(eid_storage_sql(r->storage), text, &stmt));
+    eid_sql_bind_i64(stmt, 1, s);
+    tu_assert_ok(eid_sql_step(stmt, &row));
+    int64_t count = eid_sql_i64(stmt, 0);
+    eid_sql_reset(stmt);
+    return count;
+}
+
+void rp_check_rows(replay *r)
+{
+    eid_storage_lock(r->storage);
+    for (size_t s = 0; s < r->model->store_count; s++) {
+        eid_tree_store *store = store_of(r, s);
+        int64_t touches = 0;
+        for (size_t i = 0; i < r->model->count; i++) {
+            const tm_part *part = r->present[i] ? tm_part_of(r->model, i, s) : NULL;
+            touches += part != NULL && part->doc != NULL ? (int64_t)eid_doc_child_count(part->doc) : 0;
+        }
+        if (store == NULL)
+            continue;
+        assert_int_equal(count_rows(r, "SELECT COUNT(*) FROM touch WHERE s = ?", store->s) +
+                             count_rows(r, "SELECT COUNT(*) FROM cell WHERE s = ?", store->s),
+                         touches);
+        assert_int_equal(count_rows(r,
+                                    "SELECT COUNT(*) FROM touch JOIN cell ON cell.s = touch.s AND cell.key = touch.key"
+                                    " AND cell.n = touch.n WHERE touch.s = ?",
+                                    store->s),
+                         0);
+    }
+    eid_storage_unlock(r->storage);
+}

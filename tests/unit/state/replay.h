@@ -31,6 +31,8 @@ void rp_check_current(replay *r);
 void rp_check_past(replay *r, size_t arrived);
 /* And for what stands at and below a random set of entries that are here. */
 void rp_check_boundary(replay *r, tu_random *random);
+/* The rows behind the cells: every touch of a key is there exactly once. */
+void rp_check_rows(replay *r);
 
 eid_tree *rp_tree(replay *r); /* the lock must be held */
 

@@ -32,6 +32,7 @@ static void run_in_order(eid_storage *storage, const tm_model *model, tu_random 
     }
     rp_check_past(&r, model->count / 2);
     rp_check_boundary(&r, random);
+    rp_check_rows(&r);
     rp_end(&r);
 }
 
