@@ -24,10 +24,19 @@
 #define EID_LIMIT_QUARANTINE_ENTRIES 10000          /* per database: entries whose parents are not here yet */
 #define EID_LIMIT_QUARANTINE_BYTES (64u << 20)      /* per database */
 #define EID_LIMIT_REFUSED_IDS 100000                /* remembered refusals per instance; the oldest go first */
+#define EID_LIMIT_HISTORY_WINDOW 4096               /* entries put in order at a time: 900 KiB */
+#define EID_LIMIT_CHANGES_RUNS 256                  /* unread switches between local and remote a feed remembers: 4 KiB */
+#define EID_LIMIT_CAR_HEADER 4096                   /* bytes; one that names one database has 59 */
+#define EID_LIMIT_IMPORT_ENTRIES 4096               /* received at once, so that signatures are checked side by side, … */
+#define EID_LIMIT_IMPORT_BYTES (4u << 20)           /* … unless they are large */
 
 /* Instances and users */
 #define EID_LIMIT_USERNAME 256     /* bytes; a name is shown on one line and stands inside a database's name */
 #define EID_LIMIT_KEY_BYTES 1024   /* an encrypted private key at rest; every known form has 68 */
+#define EID_LIMIT_PASSWORD 65536   /* bytes: generous even for a key file used as password */
+#define EID_LIMIT_KDF_MEMORY_KIB 262144  /* Argon2id costs are read from configurations others wrote: 13 times the */
+#define EID_LIMIT_KDF_PASSES 16          /* recorded memory and 8 times the passes, at most seconds of work and */
+#define EID_LIMIT_KDF_LANES 16           /* never gigabytes */
 
 /* HTTP and sync */
 #define EID_LIMIT_HTTP_REQUEST_BYTES (2u << 20)     /* the Rust server's limit; ours answers 413 above it too */
@@ -57,6 +66,7 @@
 #define EID_LIMIT_PEERS 10000
 #define EID_LIMIT_PEER_ADDRESSES 16
 #define EID_LIMIT_SYNC_TIPS 65536                   /* IDs in a request's our_tips */
+#define EID_LIMIT_SENT_TIPS 16384                   /* of ours in one request: 1 MiB of JSON */
 #define EID_LIMIT_REQUEST_REPEATS 8                 /* the same request for access, filed anew after rejections */
 #define EID_LIMIT_LISTED_TREES 1000                 /* databases named in the answer to a handshake */
 #define EID_LIMIT_DISPLAY_NAME 256                  /* bytes of a peer's name that are kept */
