@@ -17,7 +17,7 @@ extern "C" {
 typedef struct eid_sync eid_sync;
 
 /* Turns sync on (idempotent): loads or creates the _sync database. The sync object belongs to the instance and lives until
- * the instance is closed. */
+ * the instance is closed. Not from two threads at once. */
 EID_API eid_status eid_instance_enable_sync(eid_instance *instance);
 /* EID_ERR_SYNC_NOT_ENABLED before eid_instance_enable_sync. */
 EID_API eid_status eid_instance_sync(eid_instance *instance, eid_sync **out);

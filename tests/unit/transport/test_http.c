@@ -207,7 +207,15 @@ static void host_names(void **state)
 typedef struct crowd {
     fixture *f;
     int failures;
+    char address[64]; /* a copy: the server may be gone before the thread is done */
 } crowd;
+
+static crowd crowd_of(fixture *f)
+{
+    crowd one = {f, 0, ""};
+    snprintf(one.address, sizeof one.address, "%s", eid_http_server_address(f->server));
+    return one;
+}
 
 static void *ask_often(void *ctx)
 {
@@ -218,8 +226,7 @@ static void *ask_often(void *ctx)
         eid_buf_init(&answer, 1000);
         snprintf(body, sizeof body, "%p %d", ctx, i);
         snprintf(wanted, sizeof wanted, "%zu:%s", strlen(body), body);
-        if (eid_http_client_request(one->f->client, eid_http_server_address(one->f->server),
-                                    eid_slice_text(body), &answer) != EID_OK ||
+        if (eid_http_client_request(one->f->client, one->address, eid_slice_text(body), &answer) != EID_OK ||
             !eid_slice_is(eid_buf_slice(&answer), wanted))
             one->failures++;
         eid_buf_free(&answer);
@@ -234,7 +241,7 @@ static void many_at_once(void **state)
     pthread_t threads[THREADS];
     crowd crowds[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        crowds[i] = (crowd){f, 0};
+        crowds[i] = crowd_of(f);
         assert_int_equal(pthread_create(&threads[i], NULL, ask_often, &crowds[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
@@ -249,8 +256,8 @@ static void *ask_slowly(void *ctx)
     crowd *one = ctx;
     eid_buf answer;
     eid_buf_init(&answer, 1000);
-    one->failures = eid_http_client_request(one->f->client, eid_http_server_address(one->f->server),
-                                            eid_slice_text("\"slow\""), &answer) != EID_OK;
+    one->failures =
+        eid_http_client_request(one->f->client, one->address, eid_slice_text("\"slow\""), &answer) != EID_OK;
     eid_buf_free(&answer);
     return NULL;
 }
@@ -258,10 +265,8 @@ static void *ask_slowly(void *ctx)
 static void stopping_waits_for_open_requests(void **state)
 {
     fixture *f = *state;
-    crowd one = {f, 0};
+    crowd one = crowd_of(f);
     pthread_t thread;
-    char address[64];
-    snprintf(address, sizeof address, "%s", eid_http_server_address(f->server));
     assert_int_equal(pthread_create(&thread, NULL, ask_slowly, &one), 0);
     while (f->seen.served == 0)
         sleep_ms(5);
@@ -269,10 +274,10 @@ static void stopping_waits_for_open_requests(void **state)
     f->server = NULL;
     pthread_join(thread, NULL);
     assert_int_equal(one.failures, 0);
-    tu_assert_fails(eid_http_client_request(f->client, address, eid_slice_text("1"), &f->answer),
+    tu_assert_fails(eid_http_client_request(f->client, one.address, eid_slice_text("1"), &f->answer),
                     EID_ERR_CONNECTION_FAILED);
     /* The port is free again at once. */
-    tu_assert_ok(eid_http_server_start(address, play, &f->seen, &f->server));
+    tu_assert_ok(eid_http_server_start(one.address, play, &f->seen, &f->server));
     tu_assert_ok(ask(f, eid_slice_text("1")));
 }
 
