@@ -3,8 +3,8 @@
 # Installs the Debian packages that are missing. Does nothing, and needs no rights, when all are there.
 set -eu
 
-wanted="build-essential meson ninja-build pkg-config libsodium-dev libsqlite3-dev libmicrohttpd-dev
-libcurl4-gnutls-dev libncurses-dev libcmocka-dev python3 clang sqlite3"
+wanted="build-essential meson ninja-build pkg-config libsodium-dev nettle-dev libargon2-dev libsqlite3-dev
+libmicrohttpd-dev libcurl4-gnutls-dev libncurses-dev libcmocka-dev python3 clang sqlite3"
 # Used by the tests when there: an independent BLAKE3. Older releases do not have it.
 optional="b3sum"
 

@@ -87,6 +87,7 @@ typedef enum eid_status {
     EID_ERR_NO_KEY_FOR_DATABASE = 86,
     EID_ERR_DATABASE_NOT_TRACKED = 87,
     EID_ERR_DATABASE_ACCESS_PENDING = 88,
+    EID_ERR_DECRYPTION = 89,       /* encrypted under another key, or damaged */
 
     /* Synchronization; texts follow spec sync-behaviour.md section 11. */
     EID_ERR_NO_TRANSPORT_ENABLED = 100,

@@ -19,6 +19,9 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 SEAMS = {
     "sqlite3.h": {"storage"},
     "libpq-fe.h": {"storage"},
+    "nettle/aes.h": {"crypto"},
+    "nettle/gcm.h": {"crypto"},
+    "argon2.h": {"crypto"},
     "curl/curl.h": {"transport"},
     "microhttpd.h": {"transport"},
     "uv.h": {"transport", "sync"},
