@@ -28,7 +28,8 @@ EID_API eid_status eid_sync_enable_http_transport(eid_sync *sync);
 /* Starts accepting on a numeric address such as "127.0.0.1:0" (port 0 picks one).
  * EID_ERR_NO_TRANSPORT_ENABLED, EID_ERR_SERVER_ALREADY_RUNNING, EID_ERR_SERVER_BIND. */
 EID_API eid_status eid_sync_start_server(eid_sync *sync, const char *bind_address);
-EID_API eid_status eid_sync_stop_server(eid_sync *sync); /* EID_ERR_SERVER_NOT_RUNNING; waits for open requests */
+/* Waits for open requests, so not to be called from a write callback. EID_ERR_SERVER_NOT_RUNNING. */
+EID_API eid_status eid_sync_stop_server(eid_sync *sync);
 EID_API bool eid_sync_is_server_running(eid_sync *sync);
 /* "127.0.0.1:40123"; free with eid_free. EID_ERR_SERVER_NOT_RUNNING. */
 EID_API eid_status eid_sync_get_server_address(eid_sync *sync, char **out);
