@@ -96,12 +96,30 @@ typedef enum eid_write_source {
     EID_WRITE_REMOTE
 } eid_write_source;
 
-/* Called after entries were stored, from the thread that stored them, without any lock held; once per entry. The
- * callback may read and may commit to other databases; it can not undo the write. */
+/* Which writes a callback hears of; to be added up. */
+typedef enum eid_write_sources {
+    EID_SOURCE_LOCAL = 1,
+    EID_SOURCE_REMOTE = 2,
+    EID_SOURCE_ALL = 3
+} eid_write_sources;
+
+/* Called after entries were stored, from the thread that stored them, without any lock held; once per entry, parents
+ * before children. The callbacks of one write are called in the order they were registered in. Writes of different threads
+ * may be told in either order; eidetica/changes.h tells all in the order of arrival. The callback may read and may commit
+ * to other databases; whatever it does can not undo the write. */
 typedef void (*eid_write_callback)(eid_database *database, eid_entry *entry, eid_write_source source, void *ctx);
 typedef struct eid_callback eid_callback;
+/* Every write, only those of this process, only those received from elsewhere. */
 EID_API eid_status eid_database_on_write(eid_database *database, eid_write_callback callback, void *ctx,
                                          eid_callback **registration);
+EID_API eid_status eid_database_on_local_write(eid_database *database, eid_write_callback callback, void *ctx,
+                                               eid_callback **registration);
+EID_API eid_status eid_database_on_remote_write(eid_database *database, eid_write_callback callback, void *ctx,
+                                                eid_callback **registration);
+/* Only entries that take part in one store (NULL: all), from these sources (a sum of eid_write_sources, not 0:
+ * EID_ERR_INVALID_ARGUMENT). The store need not exist yet. */
+EID_API eid_status eid_database_on_store_write(eid_database *database, const char *store, unsigned sources,
+                                               eid_write_callback callback, void *ctx, eid_callback **registration);
 /* Ends the registration; after it returns the callback is not running and will not run again (do not call it from
  * inside the callback). Registrations must be removed before their database handle is closed. */
 EID_API void eid_callback_remove(eid_callback *registration);

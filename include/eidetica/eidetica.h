@@ -4,9 +4,11 @@
 #define EIDETICA_EIDETICA_H
 
 #include <eidetica/address.h>
+#include <eidetica/changes.h>
 #include <eidetica/database.h>
 #include <eidetica/doc.h>
 #include <eidetica/entry.h>
+#include <eidetica/history.h>
 #include <eidetica/id.h>
 #include <eidetica/instance.h>
 #include <eidetica/key.h>

@@ -67,7 +67,6 @@
 #define EID_LIMIT_PEER_ADDRESSES 16
 #define EID_LIMIT_SYNC_TIPS 65536                   /* IDs in a request's our_tips */
 #define EID_LIMIT_SENT_TIPS 16384                   /* of ours in one request: 1 MiB of JSON */
-#define EID_LIMIT_SENT_TIPS 16384                   /* of ours in one request: 1 MiB of JSON */
 #define EID_LIMIT_REQUEST_REPEATS 8                 /* the same request for access, filed anew after rejections */
 #define EID_LIMIT_LISTED_TREES 1000                 /* databases named in the answer to a handshake */
 #define EID_LIMIT_DISPLAY_NAME 256                  /* bytes of a peer's name that are kept */

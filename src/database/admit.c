@@ -464,6 +464,8 @@ static eid_status store_range(reception *r, size_t from, size_t to)
         else
             eid_storage_rollback(r->core->storage);
     }
+    if (status == EID_OK)
+        eid_core_note(r->core, r->database, EID_WRITE_REMOTE);
     eid_storage_unlock(r->core->storage);
     if (status != EID_OK) {
         *r->receipt = before;

@@ -295,6 +295,8 @@ static eid_status store_entry(eid_core *core, const eid_id *root, const eid_entr
         else
             eid_storage_rollback(core->storage);
     }
+    if (status == EID_OK)
+        eid_core_note(core, root, EID_WRITE_LOCAL);
     eid_storage_unlock(core->storage);
     return status;
 }

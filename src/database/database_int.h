@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#include <eidetica/changes.h>
+
 #include "database/txn.h"
 
 #define EID_SETTINGS "_settings"
@@ -14,8 +16,11 @@
 struct eid_callback {
     eid_core *core;
     eid_database *database;
+    char *store;            /* only entries that take part in it; NULL: all */
+    unsigned sources;       /* sum of eid_write_sources */
     eid_write_callback function;
     void *ctx;
+    uint64_t serial;        /* registrations count up: later ones do not hear of earlier writes */
     int running;            /* calls in progress; removal waits for 0 */
     eid_callback *next;
 };
@@ -26,9 +31,11 @@ struct eid_core {
     eid_instance *instance;
     pthread_mutex_t callback_mutex;
     pthread_cond_t callback_idle;
-    eid_callback *callbacks;
+    eid_callback *callbacks; /* in order of registration */
+    uint64_t callback_serial;
     eid_core_hook hook;
     void *hook_ctx;
+    eid_changes *feeds;      /* guarded by the storage lock */
 };
 
 struct eid_database {
@@ -61,6 +68,8 @@ void eid_tree_cache_free(void *cache);
 /* Stores entries that were judged, in one storage transaction that is open: row, tips, cells. */
 eid_status eid_core_store_entry(eid_core *core, eid_state_batch *batch, eid_tree *tree, const eid_entry *entry,
                                 const int64_t *parents, size_t parent_count);
+/* Tells the change feeds what was just committed, so that they know where it came from; the lock is still held. */
+void eid_core_note(eid_core *core, const eid_id *database, eid_write_source source);
 /* Fires the hook and the write callbacks. No lock held. */
 void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source);
 

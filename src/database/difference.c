@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a peer lacks: entries that are not ancestors of what it has.
  *
- * Arrival numbers fall along every parent link, so a walk that always takes the largest number knows, when it takes an
- * entry, whether the peer has it: all its descendants were taken before. The walk ends when only entries the peer has are
- * left, so its cost is the difference, not the history.
+ * A walk (walk.h) knows, when it takes an entry, whether the peer has it: all its descendants were taken before. It ends when
+ * only entries the peer has are left, so its cost is the difference, not the history.
  */
-#include "database/database_int.h"
-
-#include <stdlib.h>
+#include "database/walk.h"
 
 #include "base/alloc.h"
 
@@ -42,94 +39,35 @@ static eid_status each_of_all(eid_core *core, const eid_id *database, eid_entry_
 
 /* ---- The difference ---- */
 
-typedef struct item {
-    int64_t n;
-    bool had;   /* the peer has it */
-} item;
+#define HAD 1 /* the peer has it */
 
-typedef struct walk {
-    item *heap;           /* largest n on top */
-    size_t count;
-    size_t capacity;
-    size_t wanted;        /* items in the heap the peer does not have, as far as is known */
-    eid_buf missing;      /* numbers, descending */
-} walk;
-
-static eid_status push(walk *w, int64_t n, bool had)
-{
-    if (w->count == w->capacity) {
-        size_t capacity = w->capacity == 0 ? 64 : w->capacity * 2;
-        item *grown = eid_realloc_array(w->heap, capacity, sizeof *grown);
-        if (grown == NULL)
-            return eid_fail_memory();
-        w->heap = grown;
-        w->capacity = capacity;
-    }
-    size_t i = w->count++;
-    while (i > 0 && w->heap[(i - 1) / 2].n < n) {
-        w->heap[i] = w->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    w->heap[i] = (item){n, had};
-    w->wanted += !had;
-    return EID_OK;
-}
-
-static item pop(walk *w)
-{
-    item top = w->heap[0];
-    item last = w->heap[--w->count];
-    size_t i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= w->count)
-            break;
-        if (child + 1 < w->count && w->heap[child + 1].n > w->heap[child].n)
-            child++;
-        if (w->heap[child].n <= last.n)
-            break;
-        w->heap[i] = w->heap[child];
-        i = child;
-    }
-    if (w->count > 0)
-        w->heap[i] = last;
-    w->wanted -= !top.had;
-    return top;
-}
-
-static eid_status start_walk(eid_core *core, eid_tree *tree, const eid_id *have, size_t have_count, walk *w)
+static eid_status start_walk(eid_core *core, eid_tree *tree, const eid_id *have, size_t have_count, eid_dag_walk *walk)
 {
     for (size_t i = 0; i < tree->main->tip_count; i++)
-        EID_TRY(push(w, tree->main->tips[i].n, false));
+        EID_TRY(eid_dag_walk_push(walk, tree->main->tips[i].n, 0));
     for (size_t i = 0; i < have_count; i++) {
         int64_t n, d;
         EID_TRY(eid_storage_find(core->storage, &have[i], &n, &d));
         if (n != 0 && d == tree->d)
-            EID_TRY(push(w, n, true));
+            EID_TRY(eid_dag_walk_push(walk, n, HAD));
     }
     return EID_OK;
 }
 
-/* Runs the walk to its end; the lock is held. */
-static eid_status run_walk(eid_core *core, eid_tree *tree, walk *w)
+/* Collects the numbers of what the peer lacks, descending; the lock is held. */
+static eid_status find_missing(eid_core *core, eid_tree *tree, const eid_id *have, size_t have_count, eid_buf *missing)
 {
-    while (w->wanted > 0) {
-        item top = pop(w);
-        /* The same entry may stand in the heap several times, reached from both sides. */
-        while (w->count > 0 && w->heap[0].n == top.n)
-            top.had |= pop(w).had;
-        if (!top.had)
-            eid_buf_append(&w->missing, &top.n, sizeof top.n);
-        int64_t *parents = NULL;
-        size_t count = 0;
-        EID_TRY(eid_storage_participation(core->storage, tree->main, top.n, NULL, &parents, &count));
-        eid_status status = EID_OK;
-        for (size_t i = 0; i < count && status == EID_OK; i++)
-            status = push(w, parents[i], top.had);
-        eid_free(parents);
-        EID_TRY(status);
+    eid_dag_walk walk;
+    eid_dag_walk_init(&walk, HAD);
+    eid_status status = start_walk(core, tree, have, have_count, &walk);
+    while (status == EID_OK && walk.wanted > 0) {
+        eid_dag_item item;
+        status = eid_dag_walk_next(&walk, core->storage, tree, &item);
+        if (status == EID_OK && item.marks != HAD)
+            eid_buf_append(missing, &item.n, sizeof item.n);
     }
-    return eid_buf_status(&w->missing);
+    eid_dag_walk_free(&walk);
+    return status == EID_OK ? eid_buf_status(missing) : status;
 }
 
 /* Hands out the entries of these numbers, from the last to the first: the list is descending. */
@@ -160,20 +98,17 @@ static eid_status each_of_list(eid_core *core, const int64_t *numbers, size_t co
 static eid_status each_missing(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
                                eid_entry_callback callback, void *ctx)
 {
-    walk w = {NULL, 0, 0, 0, {0}};
-    eid_buf_init(&w.missing, SIZE_MAX / 2);
+    eid_buf missing;
+    eid_buf_init(&missing, SIZE_MAX / 2);
     eid_tree *tree;
     eid_storage_lock(core->storage);
     eid_status status = eid_storage_tree(core->storage, database, &tree);
     if (status == EID_OK)
-        status = start_walk(core, tree, have, have_count, &w);
-    if (status == EID_OK)
-        status = run_walk(core, tree, &w);
+        status = find_missing(core, tree, have, have_count, &missing);
     eid_storage_unlock(core->storage);
     if (status == EID_OK)
-        status = each_of_list(core, (const int64_t *)(const void *)w.missing.data, w.missing.len / sizeof(int64_t), callback, ctx);
-    eid_free(w.heap);
-    eid_buf_free(&w.missing);
+        status = each_of_list(core, (const int64_t *)(const void *)missing.data, missing.len / sizeof(int64_t), callback, ctx);
+    eid_buf_free(&missing);
     return status;
 }
 

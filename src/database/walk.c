@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks of the main DAG; what they rest on is told in walk.h. */
+#include "database/walk.h"
+
+#include "base/alloc.h"
+
+void eid_dag_walk_init(eid_dag_walk *walk, uint8_t complete)
+{
+    *walk = (eid_dag_walk){.complete = complete};
+}
+
+void eid_dag_walk_free(eid_dag_walk *walk)
+{
+    eid_free(walk->heap);
+    walk->heap = NULL;
+}
+
+static bool is_wanted(const eid_dag_walk *walk, uint8_t marks)
+{
+    return (marks & walk->complete) != walk->complete;
+}
+
+eid_status eid_dag_walk_push(eid_dag_walk *walk, int64_t n, uint8_t marks)
+{
+    if (walk->count == walk->capacity) {
+        size_t capacity = walk->capacity == 0 ? 64 : walk->capacity * 2;
+        eid_dag_item *grown = eid_realloc_array(walk->heap, capacity, sizeof *grown);
+        if (grown == NULL)
+            return eid_fail_memory();
+        walk->heap = grown;
+        walk->capacity = capacity;
+    }
+    size_t i = walk->count++;
+    while (i > 0 && walk->heap[(i - 1) / 2].n < n) {
+        walk->heap[i] = walk->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    walk->heap[i] = (eid_dag_item){n, marks};
+    walk->wanted += is_wanted(walk, marks);
+    return EID_OK;
+}
+
+static eid_dag_item pop(eid_dag_walk *walk)
+{
+    eid_dag_item top = walk->heap[0];
+    eid_dag_item last = walk->heap[--walk->count];
+    size_t i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= walk->count)
+            break;
+        if (child + 1 < walk->count && walk->heap[child + 1].n > walk->heap[child].n)
+            child++;
+        if (walk->heap[child].n <= last.n)
+            break;
+        walk->heap[i] = walk->heap[child];
+        i = child;
+    }
+    if (walk->count > 0)
+        walk->heap[i] = last;
+    walk->wanted -= is_wanted(walk, top.marks);
+    return top;
+}
+
+eid_status eid_dag_walk_next(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, eid_dag_item *out)
+{
+    eid_dag_item top = pop(walk);
+    /* The same entry may stand in the heap several times, reached from different children. */
+    while (walk->count > 0 && walk->heap[0].n == top.n)
+        top.marks |= pop(walk).marks;
+    int64_t *parents = NULL;
+    size_t count = 0;
+    EID_TRY(eid_storage_participation(storage, tree->main, top.n, NULL, &parents, &count));
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < count && status == EID_OK; i++)
+        status = eid_dag_walk_push(walk, parents[i], top.marks);
+    eid_free(parents);
+    EID_TRY(status);
+    *out = top;
+    return EID_OK;
+}
+
+/* ---- Sides ---- */
+
+static eid_status push_side(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, const eid_side *side, uint8_t mark)
+{
+    if (side->present) {
+        for (size_t i = 0; i < tree->main->tip_count; i++)
+            EID_TRY(eid_dag_walk_push(walk, tree->main->tips[i].n, mark));
+        return EID_OK;
+    }
+    for (size_t i = 0; i < side->count; i++) {
+        int64_t n, d;
+        EID_TRY(eid_storage_find(storage, &side->tips[i], &n, &d));
+        if (n == 0 || d != tree->d) {
+            char text[EID_ID_TEXT_SIZE];
+            eid_id_format(&side->tips[i], text);
+            return eid_fail(EID_ERR_INVALID_TIP, "%s is not an entry of the database", text);
+        }
+        EID_TRY(eid_dag_walk_push(walk, n, mark));
+    }
+    return EID_OK;
+}
+
+static eid_status add_to_runs(eid_sides *sides, const eid_dag_item *item, bool *joins)
+{
+    uint8_t outside = (uint8_t)(sides->all & ~item->marks);
+    if (outside == 0) {
+        *joins = false;
+        return EID_OK;
+    }
+    if (*joins && sides->runs[sides->count - 1].outside == outside) {
+        sides->runs[sides->count - 1].low = item->n;
+        return EID_OK;
+    }
+    if (sides->count == sides->capacity) {
+        size_t capacity = sides->capacity == 0 ? 16 : sides->capacity * 2;
+        eid_sides_run *grown = eid_realloc_array(sides->runs, capacity, sizeof *grown);
+        if (grown == NULL)
+            return eid_fail_memory();
+        sides->runs = grown;
+        sides->capacity = capacity;
+    }
+    sides->runs[sides->count++] = (eid_sides_run){item->n, item->n, outside};
+    *joins = true;
+    return EID_OK;
+}
+
+static eid_status find_runs(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, const eid_side *sides, size_t count,
+                            eid_sides *out)
+{
+    /* Everything held, so that what belongs to no side is met too. */
+    for (size_t i = 0; i < tree->main->tip_count; i++)
+        EID_TRY(eid_dag_walk_push(walk, tree->main->tips[i].n, 0));
+    for (size_t i = 0; i < count; i++)
+        EID_TRY(push_side(walk, storage, tree, &sides[i], (uint8_t)(1u << i)));
+    bool joins = false;
+    while (walk->wanted > 0) {
+        eid_dag_item item;
+        EID_TRY(eid_dag_walk_next(walk, storage, tree, &item));
+        EID_TRY(add_to_runs(out, &item, &joins));
+    }
+    return EID_OK;
+}
+
+eid_status eid_sides_find(eid_storage *storage, const eid_tree *tree, const eid_side *sides, size_t count, eid_sides *out)
+{
+    eid_sides found = {.up_to = tree->main->newest, .all = (uint8_t)((1u << count) - 1)};
+    eid_dag_walk walk;
+    eid_dag_walk_init(&walk, found.all);
+    eid_status status = find_runs(&walk, storage, tree, sides, count, &found);
+    eid_dag_walk_free(&walk);
+    if (status != EID_OK) {
+        eid_sides_free(&found);
+        return status;
+    }
+    *out = found;
+    return EID_OK;
+}
+
+void eid_sides_free(eid_sides *sides)
+{
+    eid_free(sides->runs);
+    sides->runs = NULL;
+    sides->count = 0;
+}
+
+uint8_t eid_sides_of(const eid_sides *sides, int64_t n)
+{
+    if (n > sides->up_to)
+        return 0;
+    size_t low = 0, high = sides->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sides->runs[middle].low > n)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < sides->count && sides->runs[low].high >= n)
+        return (uint8_t)(sides->all & ~sides->runs[low].outside);
+    return sides->all;
+}
