@@ -268,7 +268,7 @@ static void check_closure(replay *r, eid_tree_store *store, const bool *tips, co
 void rp_check_boundary(replay *r, tu_random *random)
 {
     bool *below = tm_set(r->model, false), *tips = tm_set(r->model, false), *closed = tm_set(r->model, false);
-    int64_t *from = calloc(r->model->count, sizeof *from), *members;
+    int64_t *from = calloc(3, sizeof *from), *members; /* up to three, drawn with repetition */
     size_t from_count = 0, count;
     for (size_t i = 0, want = 1 + (size_t)tu_random_below(random, 3); i < want; i++) {
         size_t node = r->order[tu_random_below(random, r->arrived)];
