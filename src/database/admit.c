@@ -30,7 +30,7 @@ typedef enum check {
     CHECK_UNKNOWN,
     CHECK_HOLDS,      /* the signature by the key the hint names holds */
     CHECK_FAILS,
-    CHECK_NONE        /* no signature, or no public key named: judged later */
+    CHECK_NONE        /* no signature, no public key named, or no memory to check it: judged later */
 } check;
 
 typedef struct reception {
@@ -42,7 +42,7 @@ typedef struct reception {
     _Atomic uint8_t *checks;    /* by place in order */
     _Atomic size_t next_check;
     eid_receipt *receipt;
-    eid_verdict *verdicts;      /* by index; may be NULL */
+    eid_verdict *verdicts;      /* by index */
     eid_entry **admitted;       /* for the callbacks; references are held */
     size_t admitted_count;
     size_t admitted_capacity;
@@ -58,7 +58,8 @@ static check check_signature(const eid_entry *entry)
     eid_pubkey key;
     if (!eid_entry_is_signed(entry) || !eid_entry_signer(entry, &key))
         return CHECK_NONE;
-    return eid_entry_verify_signature(entry, &key) == EID_OK ? CHECK_HOLDS : CHECK_FAILS;
+    eid_status status = eid_entry_verify_signature(entry, &key);
+    return status == EID_OK ? CHECK_HOLDS : status == EID_ERR_BAD_SIGNATURE ? CHECK_FAILS : CHECK_NONE;
 }
 
 /* Claims and checks the next unchecked entry at or before `limit`; false when there is none. */
@@ -105,9 +106,18 @@ static void wait_for_checks(reception *r, size_t from, size_t limit)
 
 /* ---- Verdicts ---- */
 
+typedef struct candidate {
+    size_t index;             /* in the caller's array; SIZE_MAX for one from the quarantine */
+    eid_entry *entry;
+    check signature;
+    int64_t *parents;
+    size_t parent_count;
+    eid_id missing;           /* the first ID that is not held; empty when all are */
+} candidate;
+
 static void set_verdict(reception *r, size_t index, eid_verdict verdict)
 {
-    if (r->verdicts != NULL && index != SIZE_MAX)
+    if (index != SIZE_MAX)
         r->verdicts[index] = verdict;
 }
 
@@ -120,59 +130,103 @@ static void note_refusal(reception *r, size_t index, eid_status reason)
     set_verdict(r, index, EID_VERDICT_REFUSED);
 }
 
-/* Refuses for good: the ID covers everything the judgement depends on. */
-static eid_status refuse(reception *r, size_t index, const eid_entry *entry, eid_status reason)
+/* Puts what waited for this entry on the stack: to be judged by it, or to be refused with it. */
+static eid_status release_waiting(reception *r, eid_tree *tree, const eid_id *arrived)
 {
-    note_refusal(r, index, reason);
-    return eid_storage_refuse(r->core->storage, &entry->id, reason);
+    if (tree->waiting == 0)
+        return EID_OK;
+    eid_entry **released = NULL;
+    size_t count = 0;
+    EID_TRY(eid_storage_quarantine_take(r->core->storage, tree, arrived, &released, &count));
+    eid_status status = EID_OK;
+    if (r->stack_count + count > r->stack_capacity) {
+        size_t capacity = (r->stack_count + count) * 2;
+        eid_entry **grown = eid_realloc_array(r->stack, capacity, sizeof(eid_entry *));
+        if (grown == NULL) {
+            status = eid_fail_memory();
+        } else {
+            r->stack = grown;
+            r->stack_capacity = capacity;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (status == EID_OK)
+            r->stack[r->stack_count++] = released[i];
+        else
+            eid_entry_unref(released[i]);
+    }
+    eid_free(released);
+    return status;
 }
 
-static eid_status wait_for(reception *r, size_t index, eid_tree *tree, const eid_entry *entry, const eid_id *missing)
+/* Refuses for good: the ID covers everything the judgement depends on. What waits for the entry is refused with it. */
+static eid_status refuse(reception *r, eid_tree *tree, const candidate *c, eid_status reason)
+{
+    note_refusal(r, c->index, reason);
+    EID_TRY(eid_storage_refuse(r->core->storage, &c->entry->id, reason));
+    return release_waiting(r, tree, &c->entry->id);
+}
+
+static eid_status wait_for_missing(reception *r, eid_tree *tree, const candidate *c)
 {
     eid_status reason;
-    EID_TRY(eid_storage_was_refused(r->core->storage, missing, &reason));
+    EID_TRY(eid_storage_was_refused(r->core->storage, &c->missing, &reason));
     if (reason != EID_OK)
-        return refuse(r, index, entry, eid_fail(EID_ERR_REFUSED_BEFORE, "The entry builds on one that was refused"));
-    eid_status status = eid_storage_quarantine_add(r->core->storage, tree, entry, missing);
+        return refuse(r, tree, c, eid_fail(EID_ERR_REFUSED_BEFORE, "The entry builds on one that was refused"));
+    eid_status status = eid_storage_quarantine_add(r->core->storage, tree, c->entry, &c->missing);
     if (status == EID_ERR_LIMIT) {
-        note_refusal(r, index, status); /* not remembered: it may come again when there is room */
+        note_refusal(r, c->index, status); /* not remembered: it may come again when there is room */
         return EID_OK;
     }
     EID_TRY(status);
-    r->receipt->waiting++;
-    set_verdict(r, index, EID_VERDICT_WAITING);
+    set_verdict(r, c->index, EID_VERDICT_WAITING);
     return EID_OK;
 }
 
 /* ---- Judging one entry ---- */
 
-typedef struct candidate {
-    size_t index;             /* in the caller's array; SIZE_MAX for one from the quarantine */
-    eid_entry *entry;
-    check signature;
-    int64_t *parents;
-    size_t parent_count;
-    eid_id missing;           /* the first ID that is not held; empty when all are */
-} candidate;
+/* The number of an entry this one names. When it is not held it becomes the missing one; when it belongs to another database
+ * the entry is refused, so that the verdict does not depend on what else this instance holds. */
+static eid_status find_named(reception *r, const eid_tree *tree, candidate *c, const eid_id *id, int64_t *n, eid_status *refusal)
+{
+    int64_t d;
+    EID_TRY(eid_storage_find(r->core->storage, id, n, &d));
+    if (*n == 0)
+        c->missing = *id;
+    else if (d != tree->d)
+        *refusal = eid_fail(EID_ERR_WRONG_TREE, "The entry builds on one of another database");
+    return EID_OK;
+}
 
-/* Finds the numbers of the main parents. A parent of another database is a refusal (returned as status). */
+static bool is_open(const candidate *c, eid_status refusal)
+{
+    return refusal == EID_OK && eid_id_is_empty(&c->missing);
+}
+
 static eid_status find_parents(reception *r, const eid_tree *tree, candidate *c, eid_status *refusal)
 {
     const eid_entry *entry = c->entry;
     c->parents = eid_realloc_array(NULL, entry->parent_count + 1, sizeof *c->parents);
     if (c->parents == NULL)
         return eid_fail_memory();
-    for (size_t i = 0; i < entry->parent_count; i++) {
-        int64_t d;
-        EID_TRY(eid_storage_find(r->core->storage, &entry->parents[i], &c->parents[i], &d));
-        if (c->parents[i] == 0) {
-            c->missing = entry->parents[i];
-            return EID_OK;
-        }
-        if (d != tree->d)
-            *refusal = eid_fail(EID_ERR_WRONG_TREE, "A parent of the entry belongs to another database");
-    }
     c->parent_count = entry->parent_count;
+    for (size_t i = 0; i < entry->parent_count && is_open(c, *refusal); i++)
+        EID_TRY(find_named(r, tree, c, &entry->parents[i], &c->parents[i], refusal));
+    return EID_OK;
+}
+
+/* Store parents may arrive behind their child, but not in the settings: whoever pins these would be judged by less than they
+ * say as long as something below them is missing. What was refused below them never counts. */
+static eid_status find_settings_parents(reception *r, const eid_tree *tree, candidate *c, eid_status *refusal)
+{
+    const eid_subtree *subtree = eid_entry_subtree(c->entry, eid_slice_text(EID_SETTINGS));
+    for (size_t i = 0; subtree != NULL && i < subtree->parent_count && is_open(c, *refusal); i++) {
+        eid_status reason;
+        int64_t n;
+        EID_TRY(eid_storage_was_refused(r->core->storage, &subtree->parents[i], &reason));
+        if (reason == EID_OK)
+            EID_TRY(find_named(r, tree, c, &subtree->parents[i], &n, refusal));
+    }
     return EID_OK;
 }
 
@@ -183,19 +237,18 @@ static int compare_numbers(const void *a, const void *b)
 }
 
 /* The numbers of the pinned entries that take part in `_settings`, ascending. */
-static eid_status find_pins(reception *r, eid_tree *tree, candidate *c, const eid_entry_pin *pin, int64_t *pins, size_t *count)
+static eid_status find_pins(reception *r, eid_tree *tree, candidate *c, const eid_entry_pin *pin, int64_t *pins, size_t *count,
+                            eid_status *refusal)
 {
     eid_tree_store *settings;
     EID_TRY(eid_storage_store(r->core->storage, tree, eid_slice_text(EID_SETTINGS), &settings));
     *count = 0;
     for (size_t i = 0; i < pin->tip_count; i++) {
-        int64_t n, d;
-        EID_TRY(eid_storage_find(r->core->storage, &pin->tips[i], &n, &d));
-        if (n == 0) {
-            c->missing = pin->tips[i];
+        int64_t n;
+        EID_TRY(find_named(r, tree, c, &pin->tips[i], &n, refusal));
+        if (!is_open(c, *refusal))
             return EID_OK;
-        }
-        if (d != tree->d || settings == NULL)
+        if (settings == NULL)
             continue;
         eid_status status = eid_storage_participation(r->core->storage, settings, n, NULL, NULL, NULL);
         if (status == EID_OK)
@@ -253,16 +306,11 @@ static eid_status judge(reception *r, eid_tree *tree, candidate *c, eid_status *
         *refusal = eid_fail_context(status, "The metadata of the entry can not be read");
         return EID_OK;
     }
-    if (pin.tip_count > EID_LIMIT_SETTINGS_PIN) {
-        eid_entry_pin_free(&pin);
-        *refusal = eid_fail(EID_ERR_LIMIT, "The entry pins too many settings entries");
-        return EID_OK;
-    }
     int64_t pins[EID_LIMIT_SETTINGS_PIN];
     size_t count = 0;
-    status = find_pins(r, tree, c, &pin, pins, &count);
+    status = find_pins(r, tree, c, &pin, pins, &count, refusal);
     eid_entry_pin_free(&pin);
-    if (status != EID_OK || !eid_id_is_empty(&c->missing))
+    if (status != EID_OK || !is_open(c, *refusal))
         return status;
     eid_auth_settings *settings = NULL;
     status = settings_for(r, tree, c->entry, pins, count, &settings, refusal);
@@ -289,42 +337,15 @@ static eid_status remember_admitted(reception *r, eid_entry *entry)
     return EID_OK;
 }
 
-/* Puts what waited for this entry on the stack. */
-static eid_status release_waiting(reception *r, eid_tree *tree, const eid_id *arrived)
-{
-    if (tree->waiting == 0)
-        return EID_OK;
-    eid_entry **released = NULL;
-    size_t count = 0;
-    EID_TRY(eid_storage_quarantine_take(r->core->storage, tree, arrived, &released, &count));
-    eid_status status = EID_OK;
-    if (r->stack_count + count > r->stack_capacity) {
-        size_t capacity = (r->stack_count + count) * 2;
-        eid_entry **grown = eid_realloc_array(r->stack, capacity, sizeof(eid_entry *));
-        if (grown == NULL) {
-            status = eid_fail_memory();
-        } else {
-            r->stack = grown;
-            r->stack_capacity = capacity;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (status == EID_OK)
-            r->stack[r->stack_count++] = released[i];
-        else
-            eid_entry_unref(released[i]);
-    }
-    r->receipt->waiting -= count < r->receipt->waiting ? count : r->receipt->waiting;
-    eid_free(released);
-    return status;
-}
-
 eid_status eid_core_store_entry(eid_core *core, eid_state_batch *batch, eid_tree *tree, const eid_entry *entry,
                                 const int64_t *parents, size_t parent_count)
 {
     int64_t n;
     EID_TRY(eid_storage_admit(core->storage, tree, entry, parents, parent_count, &n));
-    return eid_state_apply(batch, tree, entry, n);
+    EID_TRY(eid_state_apply(batch, tree, entry, n));
+    /* The next entry of the batch may be judged by these settings: they can not stay due. */
+    bool is_settings = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS)) != NULL;
+    return is_settings ? eid_state_batch_finish(batch) : EID_OK;
 }
 
 /* Anything known of the entry already? *done true when the verdict is given. */
@@ -347,12 +368,9 @@ static eid_status known_before(reception *r, eid_tree *tree, const candidate *c,
     bool waits = false;
     if (tree->waiting > 0)
         EID_TRY(eid_storage_is_quarantined(r->core->storage, &c->entry->id, &waits));
-    if (waits) {
-        r->receipt->waiting++;
+    if (waits)
         set_verdict(r, c->index, EID_VERDICT_WAITING);
-        return EID_OK;
-    }
-    *done = false;
+    *done = waits;
     return EID_OK;
 }
 
@@ -367,7 +385,9 @@ static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree,
                              : EID_OK;
     if (refusal == EID_OK)
         EID_TRY(find_parents(r, tree, c, &refusal));
-    if (refusal == EID_OK && eid_id_is_empty(&c->missing))
+    if (is_open(c, refusal))
+        EID_TRY(find_settings_parents(r, tree, c, &refusal));
+    if (is_open(c, refusal))
         EID_TRY(judge(r, tree, c, &refusal));
     if (refusal == EID_ERR_NO_MEMORY || refusal == EID_ERR_STORAGE)
         return refusal;
@@ -376,9 +396,9 @@ static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree,
         return EID_OK;
     }
     if (refusal != EID_OK)
-        return refuse(r, c->index, c->entry, refusal);
+        return refuse(r, tree, c, refusal);
     if (!eid_id_is_empty(&c->missing))
-        return wait_for(r, c->index, tree, c->entry, &c->missing);
+        return wait_for_missing(r, tree, c);
     EID_TRY(eid_core_store_entry(r->core, batch, tree, c->entry, c->parents, c->parent_count));
     EID_TRY(remember_admitted(r, c->entry));
     r->receipt->admitted++;
@@ -516,19 +536,28 @@ static eid_status make_order(reception *r)
 }
 
 /* Entries that waited when their verdict was written may have been released by a later one. */
+static eid_status settle_verdict(reception *r, size_t index)
+{
+    int64_t n;
+    eid_status reason;
+    EID_TRY(eid_storage_find(r->core->storage, &r->entries[index]->id, &n, NULL));
+    EID_TRY(eid_storage_was_refused(r->core->storage, &r->entries[index]->id, &reason));
+    if (n != 0)
+        r->verdicts[index] = EID_VERDICT_ADMITTED;
+    else if (reason != EID_OK)
+        r->verdicts[index] = EID_VERDICT_REFUSED;
+    else
+        r->receipt->waiting++;
+    return EID_OK;
+}
+
 static eid_status settle_verdicts(reception *r)
 {
-    if (r->verdicts == NULL)
-        return EID_OK;
     eid_storage_lock(r->core->storage);
     eid_status status = EID_OK;
-    for (size_t i = 0; i < r->count && status == EID_OK; i++) {
-        int64_t n = 0;
+    for (size_t i = 0; i < r->count && status == EID_OK; i++)
         if (r->verdicts[i] == EID_VERDICT_WAITING)
-            status = eid_storage_find(r->core->storage, &r->entries[i]->id, &n, NULL);
-        if (n != 0)
-            r->verdicts[i] = EID_VERDICT_ADMITTED;
-    }
+            status = settle_verdict(r, i);
     eid_storage_unlock(r->core->storage);
     return status;
 }
@@ -542,11 +571,11 @@ eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *c
                    .entries = entries,
                    .count = count,
                    .receipt = receipt != NULL ? receipt : &own,
-                   .verdicts = verdicts};
+                   .verdicts = verdicts != NULL ? verdicts : eid_realloc_array(NULL, count + 1, sizeof *verdicts)};
     memset(r.receipt, 0, sizeof *r.receipt);
     pthread_t threads[MAX_THREADS];
     size_t thread_count = 0;
-    eid_status status = make_order(&r);
+    eid_status status = r.verdicts == NULL ? eid_fail_memory() : make_order(&r);
     if (status == EID_OK)
         thread_count = start_threads(&r, threads);
     for (size_t from = 0; from < count && status == EID_OK; from += STORE_BATCH) {
@@ -567,5 +596,7 @@ eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *c
     eid_free(r.stack);
     eid_free(r.order);
     eid_free((void *)r.checks);
+    if (verdicts == NULL)
+        eid_free(r.verdicts);
     return status;
 }

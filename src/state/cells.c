@@ -223,6 +223,8 @@ static eid_status fold_again(eid_storage *storage, eid_tree_store *store, eid_sl
 
 eid_status eid_state_batch_finish(eid_state_batch *batch)
 {
+    if (eid_map_len(batch->late) == 0)
+        return EID_OK;
     for (eid_map_entry *e = eid_map_first(batch->late); e != NULL; e = eid_map_next(batch->late, e)) {
         eid_slice key = eid_slice_of(e->key.data + sizeof(uint64_t), e->key.len - sizeof(uint64_t));
         EID_TRY(fold_again(batch->storage, e->value, key));
