@@ -284,24 +284,30 @@ static eid_status store_in_transaction(eid_core *core, const eid_id *root, const
     return status;
 }
 
-static eid_status store_entry(eid_core *core, const eid_id *root, const eid_entry *entry, const int64_t *parents, size_t parent_count)
+/* Two transactions that began at one moment and say the same make the same entry: the second finds it (*stored false). */
+static eid_status store_entry(eid_core *core, const eid_id *root, const eid_entry *entry, const int64_t *parents,
+                              size_t parent_count, bool *stored)
 {
+    int64_t n = 0;
     eid_storage_lock(core->storage);
-    eid_status status = eid_storage_begin(core->storage);
-    if (status == EID_OK) {
+    eid_status status = eid_storage_find(core->storage, &entry->id, &n, NULL);
+    *stored = status == EID_OK && n == 0;
+    if (*stored)
+        status = eid_storage_begin(core->storage);
+    if (*stored && status == EID_OK) {
         status = store_in_transaction(core, root, entry, parents, parent_count);
         if (status == EID_OK)
             status = eid_storage_commit(core->storage);
         else
             eid_storage_rollback(core->storage);
     }
-    if (status == EID_OK)
+    if (*stored && status == EID_OK)
         eid_core_note(core, root, EID_WRITE_LOCAL);
     eid_storage_unlock(core->storage);
     return status;
 }
 
-static eid_status store_planned(plan *p)
+static eid_status store_planned(plan *p, bool *stored)
 {
     eid_txn *txn = p->txn;
     int64_t *parents = eid_realloc_array(NULL, txn->parent_count + 1, sizeof *parents);
@@ -309,7 +315,7 @@ static eid_status store_planned(plan *p)
         return eid_fail_memory();
     for (size_t i = 0; i < txn->parent_count; i++)
         parents[i] = txn->parents[i].n;
-    eid_status status = store_entry(txn->database->core, &txn->database->root, p->entry, parents, txn->parent_count);
+    eid_status status = store_entry(txn->database->core, &txn->database->root, p->entry, parents, txn->parent_count, stored);
     eid_free(parents);
     return status;
 }
@@ -337,18 +343,18 @@ eid_status eid_txn_commit(eid_txn *txn, eid_id *id)
 {
     EID_TRY(eid_txn_usable(txn));
     plan p = {.txn = txn};
+    bool stored = false;
     eid_status status = prepare(&p);
     if (status == EID_OK && p.part_count > 0)
-        status = store_planned(&p);
+        status = store_planned(&p, &stored);
     if (status == EID_OK) {
         txn->committed = true;
         if (id != NULL)
             memset(id, 0, sizeof *id);
-        if (p.entry != NULL) {
-            if (id != NULL)
-                *id = p.entry->id;
+        if (p.entry != NULL && id != NULL)
+            *id = p.entry->id;
+        if (stored)
             eid_core_announce(txn->database->core, &txn->database->root, &p.entry, 1, EID_WRITE_LOCAL);
-        }
     }
     plan_free(&p);
     return status;
@@ -432,7 +438,8 @@ eid_status eid_database_create(eid_core *core, const eid_doc *settings, const ei
 {
     eid_entry *root;
     EID_TRY(build_root(core, settings, key, &root));
-    eid_status status = store_entry(core, &root->id, root, NULL, 0);
+    bool stored;
+    eid_status status = store_entry(core, &root->id, root, NULL, 0, &stored);
     if (status == EID_OK)
         status = eid_database_open_as(core, &root->id, key, NULL, out);
     if (status == EID_OK)
