@@ -15,13 +15,15 @@
 
 static eid_status each_of_all(eid_core *core, const eid_id *database, eid_entry_callback callback, void *ctx)
 {
-    eid_place place = {INT64_MIN, 0};
+    eid_place place = {INT64_MIN, 0, 0};
     eid_entry *entries[SLICE];
     size_t count = 0;
     do {
         eid_tree *tree;
         eid_storage_lock(core->storage);
         eid_status status = eid_storage_tree(core->storage, database, &tree);
+        if (status == EID_OK && place.up_to == 0)
+            place.up_to = tree->main->newest;
         if (status == EID_OK)
             status = eid_storage_slice(core->storage, tree, &place, SLICE, entries, &count);
         eid_storage_unlock(core->storage);

@@ -64,12 +64,14 @@ eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_pla
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(storage->sql,
                             "SELECT part.height, part.n, entry.bytes FROM part JOIN entry ON entry.n = part.n"
-                            " WHERE part.s = ? AND (part.height, part.n) > (?, ?) ORDER BY part.height, part.n LIMIT ?",
+                            " WHERE part.s = ? AND (part.height, part.n) > (?, ?) AND part.n <= ?"
+                            " ORDER BY part.height, part.n LIMIT ?",
                             &stmt));
     eid_sql_bind_i64(stmt, 1, tree->main->s);
     eid_sql_bind_i64(stmt, 2, place->rank);
     eid_sql_bind_i64(stmt, 3, place->n);
-    eid_sql_bind_i64(stmt, 4, (int64_t)limit);
+    eid_sql_bind_i64(stmt, 4, place->up_to);
+    eid_sql_bind_i64(stmt, 5, (int64_t)limit);
     eid_place last = *place;
     size_t found = 0;
     eid_status status;
@@ -210,10 +212,11 @@ static eid_status join(eid_storage *storage, eid_tree_store *store, const eid_no
     return eid_storage_mark_dirty(storage, store);
 }
 
-/* The number of a store parent, 0 when it is not a held participant of the store. */
+/* The number of a store parent, 0 when it is not a held participant of the store. Mostly it is one of the youngest tips; to
+ * look at all would make many tips slow. */
 static eid_status store_parent(eid_storage *storage, const eid_tree_store *store, const eid_id *id, int64_t *n)
 {
-    for (size_t i = store->tip_count; i-- > 0;)
+    for (size_t i = store->tip_count; i-- > 0 && i + FEW >= store->tip_count;)
         if (eid_id_equal(&store->tips[i].id, id)) {
             *n = store->tips[i].n;
             return EID_OK;

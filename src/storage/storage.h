@@ -3,12 +3,13 @@
  *
  * Admitted entries get the next integer n. Main parents are always admitted before their children, so n is a topological
  * order of the main DAG, and edges are lists of n. A store parent need not be an ancestor in the main DAG, so it may arrive
- * behind its child; stores where that happened are marked (has_dangling), and only there a parent may have the larger n. A database (here: tree) and each of its stores have a small integer and a cached object that
- * holds the tips; the main DAG of a tree is its store with the empty name, so that both are kept by the same code.
+ * behind its child; stores where that happened are marked (has_dangling), and only there a parent may have the larger n. A
+ * database (here: tree) and each of its stores have a small integer and a cached object that holds the tips; the main DAG of a
+ * tree is its store with the empty name, so that both are kept by the same code.
  *
  * Locking: one mutex. Everything but open, close and lock expects it to be held by the caller. Cached objects (eid_tree,
- * eid_tree_store) live until the storage is closed; their fields may only be read under the lock. After a rollback they are
- * read again from the file.
+ * eid_tree_store) are lent while it is held and must be asked for again afterwards: after a rollback the stores of a tree are
+ * made anew from the file.
  */
 #ifndef EID_STORAGE_STORAGE_H
 #define EID_STORAGE_STORAGE_H
@@ -56,6 +57,7 @@ typedef struct eid_tree_store {
     eid_node barrier;
     bool has_dangling;     /* some participant names a parent in this store that was not held when it arrived */
     uint64_t unreadable;   /* participants whose payload is not a document */
+    bool dirty;            /* changed in the open transaction and not written yet */
 } eid_tree_store;
 
 typedef struct eid_tree {
@@ -88,10 +90,13 @@ void eid_storage_set_cache_free(eid_storage *storage, void (*free_cache)(void *c
 eid_status eid_storage_find(eid_storage *storage, const eid_id *id, int64_t *n, int64_t *d);
 eid_status eid_storage_load(eid_storage *storage, int64_t n, eid_entry **out); /* unref */
 eid_status eid_storage_id(eid_storage *storage, int64_t n, eid_id *out);
-/* Entry rows of a tree with rank order (rank, n) strictly behind the given place, at most `limit`; each is loaded. */
+/* Entry rows of a tree with rank order (rank, n) strictly behind the given place, at most `limit`; each is loaded. What arrived
+ * behind `up_to` is left out: between two slices an entry may arrive that sorts in front of the place, and its child must not
+ * be handed out without it. */
 typedef struct eid_place {
     int64_t rank;
     int64_t n;
+    int64_t up_to;
 } eid_place;
 eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
                              size_t *count);

@@ -139,7 +139,7 @@ static void check_stores(dag *g)
 /* In slices of every size: each entry once, parents first, and honest ones by height. */
 static void check_slices(dag *g, size_t limit, bool honest)
 {
-    eid_place place = {INT64_MIN, 0};
+    eid_place place = {INT64_MIN, 0, INT64_MAX};
     eid_entry **entries = calloc(limit, sizeof(eid_entry *));
     bool *seen = tm_set(&g->model, false);
     size_t total = 0, count;
@@ -164,12 +164,30 @@ static void check_slices(dag *g, size_t limit, bool honest)
     free(entries);
 }
 
+/* Only what had arrived by some moment. */
+static void check_slices_of_the_past(dag *g, size_t arrived)
+{
+    eid_place place = {INT64_MIN, 0, g->n[g->order[arrived - 1]]};
+    eid_entry *entries[5];
+    size_t total = 0, count;
+    do {
+        tu_assert_ok(eid_storage_slice(g->storage, tree_of(g), &place, 5, entries, &count));
+        for (size_t i = 0; i < count; i++) {
+            assert_true(g->n[tm_find(&g->model, &entries[i]->id)] <= place.up_to);
+            eid_entry_unref(entries[i]);
+        }
+        total += count;
+    } while (count == 5);
+    assert_int_equal(total, arrived);
+}
+
 static void check(dag *g, tu_random *random, bool honest)
 {
     eid_storage_lock(g->storage);
     if (g->arrived > 0) {
         check_stores(g);
         check_slices(g, 1 + (size_t)tu_random_below(random, 7), honest);
+        check_slices_of_the_past(g, 1 + (size_t)tu_random_below(random, g->arrived));
     } else {
         eid_tree *tree;
         tu_assert_fails(eid_storage_tree(g->storage, root_of(g), &tree), EID_ERR_DATABASE_NOT_FOUND);
