@@ -236,7 +236,7 @@ static eid_status replace(eid_vault *vault, uint64_t place, eid_slice value)
 /* A second vault with the same entries takes the place of the first. */
 static eid_status build_anew(eid_vault *vault)
 {
-    eid_vault *fresh;
+    eid_vault *fresh = NULL;
     EID_TRY(eid_vault_new(vault->max, &fresh));
     eid_status status = EID_OK;
     for (uint64_t place = at(vault, 0)->next[0]; place != NONE && status == EID_OK; place = at(vault, place)->next[0])

@@ -118,7 +118,7 @@ static eid_status read_tips(eid_storage *storage, eid_tree_store *store, const i
 /* Reads the row under the statement into a new object; the statement stays open. */
 static eid_status store_from_row(eid_sql_stmt *stmt, eid_tree_store **out, int64_t **tips, size_t *tip_count, int64_t *barrier)
 {
-    eid_tree_store *store;
+    eid_tree_store *store = NULL;
     EID_TRY(store_new(eid_sql_i64(stmt, 0), eid_sql_bytes(stmt, 1), &store));
     eid_slice packed = eid_sql_bytes(stmt, 2);
     *tip_count = packed.len / sizeof(int64_t);
@@ -338,7 +338,7 @@ eid_status eid_storage_store_make(eid_storage *storage, eid_tree *tree, eid_slic
         *out = place->value;
         return EID_OK;
     }
-    eid_tree_store *store;
+    eid_tree_store *store = NULL;
     eid_status status = store_new(storage->next_s, name, &store);
     eid_sql_stmt *stmt;
     if (status == EID_OK)
@@ -346,8 +346,6 @@ eid_status eid_storage_store_make(eid_storage *storage, eid_tree *tree, eid_slic
                                  "INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable)"
                                  " VALUES (?, ?, ?, x'', 0, 0, 0, 0, 0)",
                                  &stmt);
-    else
-        store = NULL;
     if (status == EID_OK) {
         eid_sql_bind_i64(stmt, 1, store->s);
         eid_sql_bind_i64(stmt, 2, tree->d);
@@ -367,10 +365,8 @@ eid_status eid_storage_store_make(eid_storage *storage, eid_tree *tree, eid_slic
 
 eid_status eid_storage_mark_dirty(eid_storage *storage, eid_tree_store *store)
 {
-    /* The stores of one entry repeat from entry to entry: looking back a little finds nearly all of them. */
-    for (size_t i = storage->dirty_count; i-- > 0 && i + 8 >= storage->dirty_count;)
-        if (storage->dirty[i] == store)
-            return EID_OK;
+    if (store->dirty)
+        return EID_OK;
     if (storage->dirty_count == storage->dirty_capacity) {
         size_t capacity = storage->dirty_capacity == 0 ? 16 : storage->dirty_capacity * 2;
         eid_tree_store **grown = eid_realloc_array(storage->dirty, capacity, sizeof(eid_tree_store *));
@@ -380,6 +376,7 @@ eid_status eid_storage_mark_dirty(eid_storage *storage, eid_tree_store *store)
         storage->dirty_capacity = capacity;
     }
     storage->dirty[storage->dirty_count++] = store;
+    store->dirty = true;
     return EID_OK;
 }
 
@@ -422,9 +419,12 @@ static eid_status write_store(eid_storage *storage, const eid_tree_store *store)
 
 eid_status eid_storage_write_dirty(eid_storage *storage)
 {
-    for (size_t i = 0; i < storage->dirty_count; i++)
-        EID_TRY(write_store(storage, storage->dirty[i]));
-    storage->dirty_count = 0;
+    while (storage->dirty_count > 0) {
+        eid_tree_store *store = storage->dirty[storage->dirty_count - 1];
+        EID_TRY(write_store(storage, store));
+        store->dirty = false;
+        storage->dirty_count--;
+    }
     return EID_OK;
 }
 

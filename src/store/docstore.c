@@ -122,7 +122,7 @@ static eid_status get_kind(eid_txn *txn, const char *store, const char *path, ei
 
 eid_status eid_docstore_get_text(eid_txn *txn, const char *store, const char *path, char **out, size_t *len)
 {
-    eid_value *value;
+    eid_value *value = NULL;
     const char *text;
     size_t text_len;
 
@@ -144,7 +144,7 @@ eid_status eid_docstore_get_text(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_get_int(eid_txn *txn, const char *store, const char *path, int64_t *out)
 {
-    eid_value *value;
+    eid_value *value = NULL;
 
     EID_TRY(get_kind(txn, store, path, EID_VALUE_INT, &value));
     eid_status status = eid_value_as_int(value, out);
@@ -154,7 +154,7 @@ eid_status eid_docstore_get_int(eid_txn *txn, const char *store, const char *pat
 
 eid_status eid_docstore_get_bool(eid_txn *txn, const char *store, const char *path, bool *out)
 {
-    eid_value *value;
+    eid_value *value = NULL;
 
     EID_TRY(get_kind(txn, store, path, EID_VALUE_BOOL, &value));
     eid_status status = eid_value_as_bool(value, out);

@@ -118,7 +118,7 @@ eid_status eid_table_delete(eid_txn *txn, const char *name, const char *key, boo
 eid_status eid_table_get(eid_txn *txn, const char *name, const char *key, char **row, size_t *len)
 {
     eid_txn_store *store;
-    eid_value *value;
+    eid_value *value = NULL;
     const char *text;
     size_t text_len;
 
