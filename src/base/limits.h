@@ -38,6 +38,8 @@
 #define EID_LIMIT_KDF_PASSES 16          /* recorded memory and 8 times the passes, at most seconds of work and */
 #define EID_LIMIT_KDF_LANES 16           /* never gigabytes */
 
+#define EID_LIMIT_HIDDEN_STATE_BYTES (1u << 30)  /* decrypted state of one store: it lives in memory, cells do not */
+
 /* HTTP and sync */
 #define EID_LIMIT_HTTP_REQUEST_BYTES (2u << 20)     /* the Rust server's limit; ours answers 413 above it too */
 #define EID_LIMIT_HTTP_RESPONSE_BYTES (1u << 30)    /* a bootstrap answer may be large; never without an end */

@@ -35,6 +35,13 @@ void eid_wipe(void *memory, size_t len)
     sodium_memzero(memory, len);
 }
 
+void eid_buf_free_secret(eid_buf *buf)
+{
+    if (buf->data != NULL)
+        sodium_memzero(buf->data, buf->capacity);
+    eid_buf_free(buf);
+}
+
 /* ---- public keys ---- */
 
 /* The part after "ed25519:", or a sentence about what stands there instead. */

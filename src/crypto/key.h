@@ -5,11 +5,13 @@
 
 #include <eidetica/key.h>
 
-#include "base/slice.h"
-#include "base/status.h"
+#include "base/buf.h"
 
 /* Readies libsodium; called by every entry point that needs it, cheap when done. Thread safe. */
 eid_status eid_crypto_init(void);
+
+/* Wipes and frees a buffer that held a secret. Reserve its room before writing: growing leaves copies behind. */
+void eid_buf_free_secret(eid_buf *buf);
 
 eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out);
 eid_status eid_keypair_parse_slice(eid_slice text, eid_keypair **out);

@@ -104,6 +104,8 @@ static eid_status collect_parts(plan *p)
         EID_TRY(eid_doc_to_json(store->delta, &next->data, &next->data_len));
         next->store = store;
         p->part_count++;
+        if (store->codec != NULL)
+            EID_TRY(eid_hidden_encode(store->codec, &next->data, &next->data_len));
     }
     return EID_OK;
 }

@@ -22,6 +22,17 @@ typedef struct source {
     bool started;                    /* `place` holds a key (which may be empty) */
 } source;
 
+static eid_status read_slice(source *s, eid_tree_store *store, const eid_slice *after)
+{
+    eid_txn *txn = s->store->txn;
+    bool usable = false;
+    if (s->store->codec != NULL)
+        EID_TRY(eid_hidden_cells(s->store, store, after, SLICE, s->cells, &s->count, &usable));
+    else if (eid_view_is_current(&txn->view, store))
+        return eid_state_cells(txn->database->core->storage, store, after, SLICE, s->cells, &s->count);
+    return usable ? EID_OK : eid_txn_store_fold(s->store, store, &s->doc);
+}
+
 static eid_status refill(source *s)
 {
     eid_txn *txn = s->store->txn;
@@ -36,12 +47,8 @@ static eid_status refill(source *s)
     eid_status status = eid_database_tree(txn->database, &tree);
     if (status == EID_OK)
         status = eid_storage_store(storage, tree, eid_slice_text(s->store->name), &store);
-    if (status == EID_OK && store != NULL) {
-        if (eid_view_is_current(&txn->view, store))
-            status = eid_state_cells(storage, store, s->started ? &after : NULL, SLICE, s->cells, &s->count);
-        else
-            status = eid_txn_store_fold(s->store, store, &s->doc);
-    }
+    if (status == EID_OK && store != NULL)
+        status = read_slice(s, store, s->started ? &after : NULL);
     eid_storage_unlock(storage);
     s->done = s->count < SLICE;
     return status;

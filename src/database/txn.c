@@ -20,22 +20,27 @@ eid_status eid_txn_usable(const eid_txn *txn)
 
 /* ---- Beginning and end ---- */
 
-static void store_free(void *value)
+void eid_txn_store_free(eid_txn_store *store)
 {
-    eid_txn_store *store = value;
     if (store == NULL)
         return;
     eid_doc_free(store->delta);
     eid_doc_free(store->committed);
+    eid_store_codec_unref(store->codec);
     eid_free(store->name);
     eid_free(store);
+}
+
+static void free_store(void *value)
+{
+    eid_txn_store_free(value);
 }
 
 void eid_txn_free(eid_txn *txn)
 {
     if (txn == NULL)
         return;
-    eid_map_free(txn->stores, store_free);
+    eid_map_free(txn->stores, free_store);
     eid_free(txn->parents);
     eid_free(txn->members);
     eid_free(txn);
@@ -132,7 +137,7 @@ eid_database *eid_txn_database(const eid_txn *txn)
 
 /* ---- Opening stores ---- */
 
-static eid_status check_name(const char *name)
+eid_status eid_store_name_check(const char *name)
 {
     size_t len = strlen(name);
     if (len == 0)
@@ -148,15 +153,16 @@ static eid_status check_name(const char *name)
     return EID_OK;
 }
 
-/* Reads the registry record of a store (stores.md section 4). */
-static eid_status read_record(eid_txn_store *store, const eid_value *record, const char *type)
+/* stores.md section 4 */
+eid_status eid_txn_store_registered(eid_txn_store *store, const eid_value *record, const char *type)
 {
     const eid_doc *doc;
     const char *registered;
     if (eid_value_as_doc(record, &doc) != EID_OK || eid_doc_get_text(doc, "type", &registered, NULL) != EID_OK)
         return eid_fail(EID_ERR_CORRUPT, "The registry record of store %s can not be read", store->name);
     if (strcmp(registered, type) != 0)
-        return eid_fail(EID_ERR_TYPE_MISMATCH, "Store %s is of type %s, not %s", store->name, registered, type);
+        return eid_fail(EID_ERR_TYPE_MISMATCH, "Store %s is of type %s, not %s%s", store->name, registered, type,
+                        strncmp(registered, "encrypted:", 10) == 0 ? ": unlock it with its password first" : "");
     store->registered = true;
     const eid_value *strategy;
     if (eid_doc_get(doc, "settings.height_strategy", &strategy) == EID_OK) {
@@ -166,18 +172,42 @@ static eid_status read_record(eid_txn_store *store, const eid_value *record, con
     return EID_OK;
 }
 
-static eid_status look_up(eid_txn *txn, eid_txn_store *store, const char *type)
+eid_status eid_txn_store_record(eid_txn *txn, const char *name, eid_value **out)
 {
     eid_txn_store *index;
     EID_TRY(eid_txn_open_store(txn, EID_INDEX, NULL, &index));
+    return eid_txn_store_child(index, eid_slice_text(name), out);
+}
+
+/* A store that has no record, but payloads that are no documents, lost its record: taking it for a new one would put clear
+ * text into an encrypted store. */
+static eid_status check_new(eid_txn *txn, const char *name)
+{
+    eid_storage *storage = txn->database->core->storage;
+    eid_tree *tree;
+    eid_tree_store *store = NULL;
+    eid_storage_lock(storage);
+    eid_status status = eid_database_tree(txn->database, &tree);
+    if (status == EID_OK)
+        status = eid_storage_store(storage, tree, eid_slice_text(name), &store);
+    bool hidden = status == EID_OK && store != NULL && store->unreadable > 0;
+    eid_storage_unlock(storage);
+    if (hidden)
+        return eid_fail(EID_ERR_TYPE_MISMATCH,
+                        "Store %s has no record in the registry, but holds data of another kind: use another name", name);
+    return status;
+}
+
+static eid_status look_up(eid_txn *txn, eid_txn_store *store, const char *type)
+{
     eid_value *record;
-    EID_TRY(eid_txn_store_child(index, eid_slice_text(store->name), &record));
-    eid_status status = record == NULL ? EID_OK : read_record(store, record, type);
+    EID_TRY(eid_txn_store_record(txn, store->name, &record));
+    eid_status status = record == NULL ? check_new(txn, store->name) : eid_txn_store_registered(store, record, type);
     eid_value_free(record);
     return status;
 }
 
-static eid_status store_new(eid_txn *txn, const char *name, const char *type, eid_txn_store **out)
+eid_status eid_txn_store_new(eid_txn *txn, const char *name, const char *type, eid_txn_store **out)
 {
     eid_txn_store *store = eid_alloc_zero(1, sizeof *store);
     if (store == NULL)
@@ -186,14 +216,25 @@ static eid_status store_new(eid_txn *txn, const char *name, const char *type, ei
     store->type = type;
     store->name = eid_strdup(name);
     eid_status status = store->name == NULL ? eid_fail_memory() : eid_doc_new(&store->delta);
-    if (status == EID_OK && type != NULL)
-        status = look_up(txn, store, type);
     if (status != EID_OK) {
-        store_free(store);
+        eid_txn_store_free(store);
         return status;
     }
     *out = store;
     return EID_OK;
+}
+
+eid_status eid_txn_store_enter(eid_txn_store *store)
+{
+    eid_map_entry *place;
+    EID_TRY(eid_map_put(store->txn->stores, eid_slice_text(store->name), &place, NULL));
+    place->value = store;
+    return EID_OK;
+}
+
+bool eid_txn_has_open_store(const eid_txn *txn, const char *name)
+{
+    return eid_map_get(txn->stores, eid_slice_text(name)) != NULL;
 }
 
 eid_status eid_txn_open_store(eid_txn *txn, const char *name, const char *type, eid_txn_store **out)
@@ -207,15 +248,15 @@ eid_status eid_txn_open_store(eid_txn *txn, const char *name, const char *type, 
         return EID_OK;
     }
     if (type != NULL)
-        EID_TRY(check_name(name));
-    EID_TRY(store_new(txn, name, type, &store));
-    eid_map_entry *place;
-    eid_status status = eid_map_put(txn->stores, eid_slice_text(name), &place, NULL);
+        EID_TRY(eid_store_name_check(name));
+    EID_TRY(eid_txn_store_new(txn, name, type, &store));
+    eid_status status = type == NULL ? EID_OK : look_up(txn, store, type);
+    if (status == EID_OK)
+        status = eid_txn_store_enter(store);
     if (status != EID_OK) {
-        store_free(store);
+        eid_txn_store_free(store);
         return status;
     }
-    place->value = store;
     *out = store;
     return EID_OK;
 }
@@ -231,6 +272,8 @@ eid_status eid_txn_store_fold(eid_txn_store *store, eid_tree_store *tree_store, 
 {
     eid_txn *txn = store->txn;
     eid_storage *storage = txn->database->core->storage;
+    if (store->codec != NULL)
+        return eid_hidden_fold(store, tree_store, out);
     if (txn->view.members == NULL)
         return eid_state_doc(storage, tree_store, &txn->view, out);
     if (store->committed == NULL)
@@ -250,6 +293,8 @@ static eid_status committed_child(eid_txn_store *store, eid_slice key, eid_value
     EID_TRY(eid_storage_store(storage, tree, eid_slice_text(store->name), &tree_store));
     if (tree_store == NULL)
         return EID_OK;
+    if (store->codec != NULL)
+        return eid_hidden_child(store, tree_store, key, out);
     if (txn->view.members == NULL)
         return eid_state_child(storage, tree_store, &txn->view, key, out);
     if (store->committed == NULL)

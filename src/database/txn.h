@@ -21,6 +21,41 @@ eid_database *eid_txn_database(const eid_txn *txn);
  * is registered once something is staged in it. Lent: lives as long as the transaction. */
 eid_status eid_txn_open_store(eid_txn *txn, const char *name, const char *type, eid_txn_store **out);
 
+/* ---- Stores with hidden payloads ---- */
+
+/* How a store's documents become payloads at commit and come back: the same for every transaction that may read it, so it
+ * is counted, and it carries the decoded state from one transaction to the next. */
+typedef struct eid_store_codec eid_store_codec;
+
+typedef struct eid_store_codec_calls {
+    eid_status (*encode)(const void *ctx, eid_slice document, eid_buf *payload);
+    eid_status (*decode)(const void *ctx, eid_slice payload, eid_buf *document); /* see eid_decoder */
+    void (*release)(void *ctx);                                                   /* when the last one lets go */
+} eid_store_codec_calls;
+
+/* Takes ctx on success. For one store of one database; any thread. */
+eid_status eid_store_codec_new(const eid_store_codec_calls *calls, void *ctx, eid_store_codec **out);
+eid_store_codec *eid_store_codec_ref(eid_store_codec *codec);
+void eid_store_codec_unref(eid_store_codec *codec); /* NULL is allowed */
+
+/* Refuses a name no store may have: EID_ERR_STORE_NAME. */
+eid_status eid_store_name_check(const char *name);
+/* Whether the transaction has opened the store, in whatever way. */
+bool eid_txn_has_open_store(const eid_txn *txn, const char *name);
+/* The store's record in the registry as the transaction sees it; NULL when there is none. eid_value_free. */
+eid_status eid_txn_store_record(eid_txn *txn, const char *name, eid_value **out);
+
+/* Opens a store that stands in the registry as `registered`, and gives it the codec: from then on it is of type `type` in
+ * this transaction. Both texts must be constants. EID_ERR_CONFLICT when it is open already. */
+eid_status eid_txn_open_hidden(eid_txn *txn, const char *name, const char *registered, const char *type,
+                               eid_store_codec *codec);
+/* The same for a store that is to be registered with this record, which is taken on success. EID_ERR_CONFLICT also when the
+ * store has entries: they would no longer be read. */
+eid_status eid_txn_register_hidden(eid_txn *txn, const char *name, const char *type, eid_store_codec *codec,
+                                   eid_value *record);
+
+/* ---- Reading and staging ---- */
+
 /* The staged delta. Change it only through the functions below. */
 const eid_doc *eid_txn_store_delta(const eid_txn_store *store);
 

@@ -13,7 +13,8 @@ struct eid_txn_store {
     bool has_strategy;            /* the record names a height strategy of its own */
     eid_height_strategy strategy;
     eid_doc *delta;
-    eid_doc *committed;           /* folded once, for transactions at chosen tips; NULL otherwise */
+    eid_store_codec *codec;       /* NULL: payloads are the documents themselves */
+    eid_doc *committed;           /* folded once, for what cells can not answer; NULL otherwise */
 };
 
 struct eid_txn {
@@ -26,8 +27,26 @@ struct eid_txn {
     bool committed;
 };
 
-/* The store's committed state within the view as one document, for views that are not current; eid_doc_free. Lock held. */
+/* The store's committed state within the view as one document, for what cells can not answer; eid_doc_free. Lock held. */
 eid_status eid_txn_store_fold(eid_txn_store *store, eid_tree_store *tree_store, eid_doc **out);
 eid_status eid_txn_usable(const eid_txn *txn);
+
+/* A store that the transaction has not opened yet, without a look into the registry; and its entry into the transaction,
+ * which takes it on success. */
+eid_status eid_txn_store_new(eid_txn *txn, const char *name, const char *type, eid_txn_store **out);
+void eid_txn_store_free(eid_txn_store *store);
+eid_status eid_txn_store_enter(eid_txn_store *store);
+/* Reads the registry record: the type, which must be this one, and the height strategy. */
+eid_status eid_txn_store_registered(eid_txn_store *store, const eid_value *record, const char *type);
+
+/* ---- hidden.c: stores with a codec; lock held but for encoding ---- */
+
+eid_status eid_hidden_child(eid_txn_store *store, eid_tree_store *tree_store, eid_slice key, eid_value **out);
+eid_status eid_hidden_fold(eid_txn_store *store, eid_tree_store *tree_store, eid_doc **out);
+/* *usable false: the cells show more than the transaction may see; fold. */
+eid_status eid_hidden_cells(eid_txn_store *store, eid_tree_store *tree_store, const eid_slice *after, size_t limit,
+                            eid_cell *out, size_t *count, bool *usable);
+/* Replaces the text of the document by the payload. */
+eid_status eid_hidden_encode(const eid_store_codec *codec, char **data, size_t *len);
 
 #endif

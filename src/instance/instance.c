@@ -16,13 +16,6 @@
 /* Far above any real record; a larger one is not ours. */
 #define META_MAX 65536
 
-void eid_buf_free_secret(eid_buf *buf)
-{
-    if (buf->data != NULL)
-        eid_wipe(buf->data, buf->capacity);
-    eid_buf_free(buf);
-}
-
 /* ---- Metadata and secrets ---- */
 
 static eid_status load_meta(eid_instance *instance, const char *key, eid_buf *out)

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/random.h"
+#include "crypto/key.h"
 #include "instance/instance.h"
 #include "instance/records.h"
 
@@ -97,8 +98,7 @@ eid_status eid_tracked_find(eid_user *user, const eid_id *id, eid_tracked_row *o
 eid_status eid_tracked_stage(eid_txn *txn, const eid_tracked_row *row);
 void eid_user_preferences_changed(eid_user *user);
 
-/* Frees a buffer that holds a secret. Reserve its room before writing, so that growing leaves no copies. */
+/* Reserved in a buffer for a record that holds a secret, before it is written (eid_buf_free_secret). */
 #define EID_SECRET_ROOM 8192
-void eid_buf_free_secret(eid_buf *buf);
 
 #endif

@@ -3,9 +3,23 @@
 #include "state/state_int.h"
 
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "codec/cid.h"
+#include "crypto/key.h"
 
-eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, int64_t n, eid_doc **out)
+static eid_status parse_decoded(const eid_decoder *decoder, eid_slice payload, eid_doc **out)
+{
+    eid_buf text;
+    eid_buf_init(&text, EID_LIMIT_ENTRY_BYTES);
+    eid_status status = decoder->decode(decoder->ctx, payload, &text);
+    if (status == EID_OK)
+        status = eid_doc_parse(eid_buf_slice(&text), out);
+    eid_buf_free_secret(&text);
+    return status;
+}
+
+eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, const eid_decoder *decoder, int64_t n,
+                             eid_doc **out)
 {
     eid_entry *entry;
     EID_TRY(eid_storage_load(storage, n, &entry));
@@ -13,7 +27,8 @@ eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, 
     eid_status status = EID_OK;
     *out = NULL;
     if (subtree != NULL && subtree->has_data && subtree->data_len > 0) {
-        status = eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), out);
+        eid_slice payload = eid_slice_of(subtree->data, subtree->data_len);
+        status = decoder == NULL ? eid_doc_parse(payload, out) : parse_decoded(decoder, payload, out);
         if (status != EID_OK && status != EID_ERR_NO_MEMORY) {
             *out = NULL;
             status = EID_OK;
@@ -87,7 +102,7 @@ static eid_status load_child(eid_storage *storage, const eid_tree_store *store, 
 {
     eid_doc *doc;
     *out = NULL;
-    EID_TRY(eid_state_payload(storage, store, n, &doc));
+    EID_TRY(eid_state_payload(storage, store, NULL, n, &doc));
     if (doc != NULL)
         *out = eid_doc_take_child(doc, key);
     eid_doc_free(doc);
@@ -176,13 +191,14 @@ eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const ei
 
 /* ---- Whole documents ---- */
 
-eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid_node *nodes, size_t count, eid_doc **out)
+static eid_status fold(eid_storage *storage, eid_tree_store *store, const eid_decoder *decoder, const eid_node *nodes,
+                       size_t count, eid_doc **out)
 {
     eid_doc *state;
     EID_TRY(eid_doc_new(&state));
     for (size_t i = 0; i < count; i++) {
         eid_doc *doc = NULL;
-        eid_status status = eid_state_payload(storage, store, nodes[i].n, &doc);
+        eid_status status = eid_state_payload(storage, store, decoder, nodes[i].n, &doc);
         if (status == EID_OK && doc != NULL)
             status = eid_doc_merge(state, doc);
         eid_doc_free(doc);
@@ -195,8 +211,13 @@ eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid
     return EID_OK;
 }
 
+eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid_node *nodes, size_t count, eid_doc **out)
+{
+    return fold(storage, store, NULL, nodes, count, out);
+}
+
 typedef struct gathering {
-    eid_nodes nodes;
+    eid_nodes *nodes;
     eid_status status;
 } gathering;
 
@@ -204,28 +225,36 @@ static bool gather(const eid_participation *part, void *ctx)
 {
     gathering *g = ctx;
     eid_node node = {.n = part->n, .height = part->height};
-    g->status = eid_nodes_add(&g->nodes, &node);
+    if (part->has_data)
+        g->status = eid_nodes_add(g->nodes, &node);
     return g->status == EID_OK;
 }
 
-/* What had arrived by a moment is closed under parents, so every participant of it counts. */
-static eid_status fold_arrived(eid_storage *storage, eid_tree_store *store, int64_t up_to, eid_doc **out)
+eid_status eid_state_arrived(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to, eid_nodes *nodes)
 {
-    gathering g = {{NULL, 0, 0}, EID_OK};
-    eid_status status = eid_storage_each_participation(storage, store, 0, up_to, gather, &g);
+    gathering g = {nodes, EID_OK};
+    EID_TRY(eid_storage_each_participation(storage, store, after, up_to, gather, &g));
+    EID_TRY(g.status);
+    for (size_t i = 0; i < nodes->count; i++)
+        EID_TRY(eid_storage_id(storage, nodes->items[i].n, &nodes->items[i].id));
+    eid_nodes_sort(nodes->items, nodes->count);
+    return EID_OK;
+}
+
+/* What had arrived by a moment is closed under parents, so every participant of it counts. */
+static eid_status fold_arrived(eid_storage *storage, eid_tree_store *store, const eid_decoder *decoder, int64_t up_to,
+                               eid_doc **out)
+{
+    eid_nodes nodes = {NULL, 0, 0};
+    eid_status status = eid_state_arrived(storage, store, 0, up_to, &nodes);
     if (status == EID_OK)
-        status = g.status;
-    for (size_t i = 0; i < g.nodes.count && status == EID_OK; i++)
-        status = eid_storage_id(storage, g.nodes.items[i].n, &g.nodes.items[i].id);
-    if (status == EID_OK) {
-        eid_nodes_sort(g.nodes.items, g.nodes.count);
-        status = eid_state_fold(storage, store, g.nodes.items, g.nodes.count, out);
-    }
-    eid_free(g.nodes.items);
+        status = fold(storage, store, decoder, nodes.items, nodes.count, out);
+    eid_free(nodes.items);
     return status;
 }
 
-static eid_status fold_members(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
+static eid_status fold_members(eid_storage *storage, eid_tree_store *store, const eid_decoder *decoder, const eid_view *view,
+                               eid_doc **out)
 {
     eid_node *tips = NULL, *nodes = NULL;
     int64_t *numbers = NULL;
@@ -241,11 +270,19 @@ static eid_status fold_members(eid_storage *storage, eid_tree_store *store, cons
         status = eid_state_closure_up_to(storage, store, view->up_to, numbers, tip_count, &nodes, &count);
     }
     if (status == EID_OK)
-        status = eid_state_fold(storage, store, nodes, count, out);
+        status = fold(storage, store, decoder, nodes, count, out);
     eid_free(nodes);
     eid_free(numbers);
     eid_free(tips);
     return status;
+}
+
+eid_status eid_state_doc_decoded(eid_storage *storage, eid_tree_store *store, const eid_view *view, const eid_decoder *decoder,
+                                 eid_doc **out)
+{
+    if (view->members != NULL)
+        return fold_members(storage, store, decoder, view, out);
+    return fold_arrived(storage, store, decoder, view->up_to, out);
 }
 
 /* Cells a slice: enough to make the statement's start cheap, little enough to stay small. */
@@ -254,7 +291,7 @@ static eid_status fold_members(eid_storage *storage, eid_tree_store *store, cons
 eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
 {
     if (!eid_view_is_current(view, store))
-        return view->members == NULL ? fold_arrived(storage, store, view->up_to, out) : fold_members(storage, store, view, out);
+        return eid_state_doc_decoded(storage, store, view, NULL, out);
     eid_doc *doc;
     EID_TRY(eid_doc_new(&doc));
     eid_doc_set_atomic(doc, store->has_barrier);

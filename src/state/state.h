@@ -53,6 +53,35 @@ eid_status eid_state_cells(eid_storage *storage, eid_tree_store *store, const ei
                            size_t *count);
 void eid_cells_free(eid_cell *cells, size_t count); /* the members, not the array */
 
+/* ---- Hidden payloads ---- */
+
+/* Some stores keep documents in another form, encrypted ones above all. A decoder turns a payload into the text of its
+ * document, appended to `out`. What it can not turn is left out of the state, as a payload is that is no document: one
+ * bad entry must not make a store unreadable. EID_ERR_NO_MEMORY and EID_ERR_LIMIT are the exceptions. */
+typedef struct eid_decoder {
+    eid_status (*decode)(const void *ctx, eid_slice payload, eid_buf *out);
+    const void *ctx;
+} eid_decoder;
+
+/* eid_state_doc of decoded payloads: always a fold. */
+eid_status eid_state_doc_decoded(eid_storage *storage, eid_tree_store *store, const eid_view *view, const eid_decoder *decoder,
+                                 eid_doc **out);
+
+/* The cells of such a store, in guarded memory instead of the data file. Of one store, for as long as it lives. */
+typedef struct eid_hidden_state eid_hidden_state;
+eid_status eid_hidden_state_new(eid_hidden_state **out);
+void eid_hidden_state_free(eid_hidden_state *state); /* wipes it; NULL is allowed */
+/* Takes in what arrived since, up to this arrival number. *shows false: the state is ahead of that, so it can not answer for
+ * this view. After a failure the state is empty and the next call folds it anew. */
+eid_status eid_hidden_state_follow(eid_hidden_state *state, eid_storage *storage, eid_tree_store *store,
+                                   const eid_decoder *decoder, int64_t up_to, bool *shows);
+/* As eid_state_child, eid_state_cells and eid_state_doc. */
+eid_status eid_hidden_state_child(const eid_hidden_state *state, eid_slice key, eid_value **out);
+eid_status eid_hidden_state_cells(const eid_hidden_state *state, const eid_slice *after, size_t limit, eid_cell *out,
+                                  size_t *count);
+eid_status eid_hidden_state_doc(const eid_hidden_state *state, eid_doc **out);
+uint64_t eid_hidden_state_left_out(const eid_hidden_state *state); /* payloads that could not be decoded */
+
 /* Tips of a store within the view, ascending n; eid_free. */
 eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_node **out, size_t *count);
 /* The closure of store tips along store parents, in fold order. */
