@@ -6,7 +6,8 @@
 #include "base/limits.h"
 #include "codec/cid.h"
 
-#define FIRST_WINDOW 64
+#define FIRST_WINDOW 4
+#define GROWTH 4
 
 void eid_places_free(eid_places *places)
 {
@@ -159,7 +160,7 @@ static eid_status fill(eid_places *places, eid_storage *storage, int64_t s)
 
 static eid_status grow(eid_places *places)
 {
-    size_t wanted = places->wanted == 0 ? FIRST_WINDOW : places->wanted * 2;
+    size_t wanted = places->wanted == 0 ? FIRST_WINDOW : places->wanted * GROWTH;
     if (wanted > EID_LIMIT_HISTORY_WINDOW)
         return EID_OK;
     eid_node *grown = eid_realloc_array(places->nodes, 2 * wanted, sizeof *grown);

@@ -52,5 +52,6 @@ bool eid_sql_is_null(eid_sql_stmt *stmt, int column);
 
 /* For fault tests: the n-th call from now on that touches the engine fails with EID_ERR_STORAGE; 0 switches it off. */
 void eid_sql_fail_after(eid_sql *sql, uint64_t calls);
+uint64_t eid_sql_calls_left(const eid_sql *sql); /* of those; for tests that count calls */
 
 #endif

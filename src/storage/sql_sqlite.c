@@ -321,3 +321,8 @@ void eid_sql_fail_after(eid_sql *sql, uint64_t calls)
 {
     sql->fail_after = calls;
 }
+
+uint64_t eid_sql_calls_left(const eid_sql *sql)
+{
+    return sql->fail_after;
+}

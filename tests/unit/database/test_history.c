@@ -484,7 +484,6 @@ static eid_status read_everything(void *ctx)
 static void test_memory_failures(void **state)
 {
     (void)state;
-    tu_alloc_install();
     eid_core *core = dt_memory();
     eid_database *database = dt_create(core);
     fault f = {.database = database};
@@ -494,7 +493,6 @@ static void test_memory_failures(void **state)
     assert_true(tu_alloc_fault_loop(read_everything, &f) > 10);
     eid_database_close(database);
     eid_core_close(core);
-    tu_alloc_remove();
 }
 
 int main(void)
