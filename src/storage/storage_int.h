@@ -23,6 +23,26 @@ struct eid_storage {
     void (*free_cache)(void *cache);
 };
 
+/* ---- schema.c ---- */
+
+/* Leads from one version of the tables to the next. */
+typedef struct eid_schema_step {
+    int64_t from;
+    const char *text;                          /* SQL, may be NULL */
+    eid_status (*run)(eid_storage *storage);   /* what SQL can not say, behind the text; may be NULL */
+} eid_schema_step;
+
+typedef struct eid_schema {
+    int64_t version;
+    const char *create;                        /* SQL for a new file */
+    const eid_schema_step *steps;
+    size_t step_count;
+} eid_schema;
+
+extern const eid_schema eid_schema_present;
+/* Makes the tables of an empty file, or brings those of an older one up to date. EID_ERR_SCHEMA_VERSION. */
+eid_status eid_schema_open(eid_storage *storage, const eid_schema *schema);
+
 /* Heights are unsigned 64-bit in entries and signed in SQL: those beyond are equal for ordering. */
 static inline int64_t eid_height_to_sql(uint64_t height)
 {
