@@ -2,7 +2,7 @@
 /* What a peer lacks: entries that are not ancestors of what it has.
  *
  * A walk (walk.h) knows, when it takes an entry, whether the peer has it: all its descendants were taken before. It ends when
- * only entries the peer has are left, so its cost is the difference, not the history.
+ * only entries the peer has are left, so its cost is what is younger than the oldest entry the peer lacks, not the history.
  */
 #include "database/walk.h"
 
@@ -10,6 +10,8 @@
 
 /* Entries loaded under one hold of the lock. */
 #define SLICE 256
+/* Steps of a walk under one hold of the lock: a millisecond or two. */
+#define STEPS 1024
 
 /* ---- Everything ---- */
 
@@ -56,20 +58,37 @@ static eid_status start_walk(eid_core *core, eid_tree *tree, const eid_id *have,
     return EID_OK;
 }
 
-/* Collects the numbers of what the peer lacks, descending; the lock is held. */
-static eid_status find_missing(eid_core *core, eid_tree *tree, const eid_id *have, size_t have_count, eid_buf *missing)
+/* Collects the numbers of what the peer lacks, descending: some of them, under one hold of the lock. What arrives between two
+ * holds has larger numbers, so the walk does not meet it. */
+static eid_status find_some(eid_core *core, const eid_id *database, eid_dag_walk *walk, eid_buf *missing)
 {
-    eid_dag_walk walk;
-    eid_dag_walk_init(&walk, HAD);
-    eid_status status = start_walk(core, tree, have, have_count, &walk);
-    while (status == EID_OK && walk.wanted > 0) {
+    eid_tree *tree;
+    eid_storage_lock(core->storage);
+    eid_status status = eid_storage_tree(core->storage, database, &tree);
+    for (size_t i = 0; i < STEPS && status == EID_OK && walk->wanted > 0; i++) {
         eid_dag_item item;
-        status = eid_dag_walk_next(&walk, core->storage, tree, &item);
+        status = eid_dag_walk_next(walk, core->storage, tree, &item);
         if (status == EID_OK && item.marks != HAD)
             eid_buf_append(missing, &item.n, sizeof item.n);
     }
-    eid_dag_walk_free(&walk);
+    eid_storage_unlock(core->storage);
     return status == EID_OK ? eid_buf_status(missing) : status;
+}
+
+static eid_status find_missing(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count, eid_buf *missing)
+{
+    eid_dag_walk walk;
+    eid_tree *tree;
+    eid_dag_walk_init(&walk, HAD);
+    eid_storage_lock(core->storage);
+    eid_status status = eid_storage_tree(core->storage, database, &tree);
+    if (status == EID_OK)
+        status = start_walk(core, tree, have, have_count, &walk);
+    eid_storage_unlock(core->storage);
+    while (status == EID_OK && walk.wanted > 0)
+        status = find_some(core, database, &walk, missing);
+    eid_dag_walk_free(&walk);
+    return status;
 }
 
 /* Hands out the entries of these numbers, from the last to the first: the list is descending. */
@@ -102,12 +121,7 @@ static eid_status each_missing(eid_core *core, const eid_id *database, const eid
 {
     eid_buf missing;
     eid_buf_init(&missing, SIZE_MAX / 2);
-    eid_tree *tree;
-    eid_storage_lock(core->storage);
-    eid_status status = eid_storage_tree(core->storage, database, &tree);
-    if (status == EID_OK)
-        status = find_missing(core, tree, have, have_count, &missing);
-    eid_storage_unlock(core->storage);
+    eid_status status = find_missing(core, database, have, have_count, &missing);
     if (status == EID_OK)
         status = each_of_list(core, (const int64_t *)(const void *)missing.data, missing.len / sizeof(int64_t), callback, ctx);
     eid_buf_free(&missing);
