@@ -14,6 +14,7 @@
 #include <eidetica/key.h>
 #include <eidetica/log.h>
 #include <eidetica/memory.h>
+#include <eidetica/password_store.h>
 #include <eidetica/status.h>
 #include <eidetica/store.h>
 #include <eidetica/sync.h>

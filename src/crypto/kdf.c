@@ -31,16 +31,16 @@ static eid_status check(eid_slice password, eid_slice salt, const eid_kdf_costs 
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "a salt has %d characters, this one has %zu", EID_KDF_SALT_LEN, salt.len);
     if (password.len > EID_LIMIT_PASSWORD)
         return eid_fail(EID_ERR_LIMIT, "a password has at most %d bytes", EID_LIMIT_PASSWORD);
-    if (costs->passes < ARGON2_MIN_TIME || costs->lanes < ARGON2_MIN_LANES || costs->memory_kib / 8 < costs->lanes)
-        return eid_fail(EID_ERR_RANGE,
-                        "there is no Argon2id with %u KiB, %u passes and %u lanes: each is at least 1, and a lane needs 8 KiB",
-                        costs->memory_kib, costs->passes, costs->lanes);
     if (costs->memory_kib > EID_LIMIT_KDF_MEMORY_KIB || costs->passes > EID_LIMIT_KDF_PASSES ||
         costs->lanes > EID_LIMIT_KDF_LANES)
         return eid_fail(EID_ERR_LIMIT,
                         "the password is to be stretched with %u KiB, %u passes and %u lanes; at most %d, %d and %d are allowed",
                         costs->memory_kib, costs->passes, costs->lanes, EID_LIMIT_KDF_MEMORY_KIB, EID_LIMIT_KDF_PASSES,
                         EID_LIMIT_KDF_LANES);
+    if (costs->passes < ARGON2_MIN_TIME || costs->lanes < ARGON2_MIN_LANES || costs->memory_kib / 8 < costs->lanes)
+        return eid_fail(EID_ERR_RANGE,
+                        "there is no Argon2id with %u KiB, %u passes and %u lanes: each is at least 1, and a lane needs 8 KiB",
+                        costs->memory_kib, costs->passes, costs->lanes);
     return EID_OK;
 }
 

@@ -53,6 +53,14 @@ void eid_store_codec_unref(eid_store_codec *codec)
     eid_free(codec);
 }
 
+uint64_t eid_store_codec_left_out(const eid_store_codec *codec, eid_core *core)
+{
+    eid_storage_lock(core->storage);
+    uint64_t count = eid_hidden_state_left_out(codec->state);
+    eid_storage_unlock(core->storage);
+    return count;
+}
+
 /* ---- Opening ---- */
 
 static eid_status prepare(eid_txn *txn, const char *name, const char *type, eid_store_codec *codec, eid_txn_store **out)
