@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "codec/base.h"
 #include "codec/json.h"
-#include "crypto/blake3.h"
 #include "crypto/key.h"
 #include "database/txn.h"
 
@@ -103,20 +102,6 @@ static eid_status read_wrapped(const eid_doc *config, const char *store, eid_pas
     return EID_OK;
 }
 
-static eid_status digest_of(const eid_doc *config, uint8_t out[32])
-{
-    eid_blake3 hasher;
-    char *text;
-    size_t len;
-
-    EID_TRY(eid_doc_to_json(config, &text, &len));
-    eid_blake3_init(&hasher);
-    eid_blake3_update(&hasher, text, len);
-    eid_blake3_final(&hasher, out);
-    eid_free(text);
-    return EID_OK;
-}
-
 static eid_status not_initialized(const char *store)
 {
     return eid_fail(EID_ERR_CONFLICT, "the store \"%.200s\" is not initialized: give it a password first", store);
@@ -140,8 +125,6 @@ eid_status eid_password_config_read(const char *store, const eid_value *record, 
     eid_status status = read_encryption(config, store, &read);
     if (status == EID_OK)
         status = read_wrapped(config, store, &read);
-    if (status == EID_OK)
-        status = digest_of(config, read.digest);
     if (status == EID_OK)
         *out = read;
     else

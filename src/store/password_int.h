@@ -16,7 +16,6 @@ typedef struct eid_password_config {
     uint8_t nonce[EID_AEAD_NONCE];
     uint8_t *wrapped;        /* the encrypted inner configuration with its tag */
     size_t wrapped_len;
-    uint8_t digest[32];      /* tells two configurations apart */
 } eid_password_config;
 
 /* Reads the record; NULL is a store that nobody registered. EID_ERR_CONFLICT: not initialized; EID_ERR_TYPE_MISMATCH: no

@@ -12,7 +12,7 @@ struct eid_password_session {
     eid_id database;
     char *store;
     eid_wrapped_type type;
-    uint8_t digest[32]; /* of the configuration the key belongs to */
+    eid_value *config; /* what the key belongs to */
     eid_store_codec *codec;
 };
 
@@ -54,8 +54,19 @@ static eid_status no_password(const char *password)
     return EID_OK;
 }
 
+/* The configuration inside the record; NULL when there is none. */
+static const eid_value *config_of(const eid_value *record)
+{
+    const eid_value *config;
+    const eid_doc *doc;
+
+    if (record == NULL || eid_value_as_doc(record, &doc) != EID_OK || eid_doc_get(doc, "config", &config) != EID_OK)
+        return NULL;
+    return config;
+}
+
 /* Takes the codec on success. */
-static eid_status session_new(eid_database *database, const char *store, const eid_password_config *config,
+static eid_status session_new(eid_database *database, const char *store, const eid_value *record,
                               eid_wrapped_type type, eid_store_codec *codec, eid_password_session **out)
 {
     eid_password_session *session = eid_alloc_zero(1, sizeof *session);
@@ -63,15 +74,16 @@ static eid_status session_new(eid_database *database, const char *store, const e
     if (session == NULL)
         return eid_fail_memory();
     session->store = eid_strdup(store);
-    if (session->store == NULL) {
-        eid_free(session);
-        return eid_fail_memory();
+    eid_status status =
+        session->store == NULL ? eid_fail_memory() : eid_value_copy(config_of(record), &session->config);
+    if (status != EID_OK) {
+        eid_password_session_close(session);
+        return status;
     }
     session->core = eid_database_core(database);
     session->database = *eid_database_root_id(database);
     session->type = type;
     session->codec = codec;
-    memcpy(session->digest, config->digest, sizeof session->digest);
     *out = session;
     return EID_OK;
 }
@@ -89,7 +101,7 @@ static eid_status open_with_record(eid_database *database, const char *store, co
     if (status == EID_OK)
         status = make_codec(key, &codec);
     if (status == EID_OK)
-        status = session_new(database, store, &config, type, codec, out);
+        status = session_new(database, store, record, type, codec, out);
     if (status != EID_OK)
         eid_store_codec_unref(codec);
     eid_password_config_free(&config);
@@ -115,23 +127,21 @@ void eid_password_session_close(eid_password_session *session)
     if (session == NULL)
         return;
     eid_store_codec_unref(session->codec);
+    eid_value_free(session->config);
     eid_free(session->store);
     eid_free(session);
 }
 
 static eid_status check_config(const eid_password_session *session, const eid_value *record)
 {
-    eid_password_config config;
+    const eid_value *config = config_of(record);
 
-    EID_TRY(eid_password_config_read(session->store, record, &config));
-    bool same = memcmp(config.digest, session->digest, sizeof config.digest) == 0;
-    eid_password_config_free(&config);
-    if (!same)
-        return eid_fail(EID_ERR_CONFLICT,
-                        "the store \"%.200s\" has another configuration in this transaction than in the session: open "
-                        "it with the password again",
-                        session->store);
-    return EID_OK;
+    if (config != NULL && eid_value_equal(config, session->config))
+        return EID_OK;
+    return eid_fail(EID_ERR_CONFLICT,
+                    "the store \"%.200s\" has %s configuration in this transaction %s the session: open it with the password "
+                    "again",
+                    session->store, config == NULL ? "no" : "another", config == NULL ? "but has one in" : "than in");
 }
 
 eid_status eid_password_session_unlock(eid_password_session *session, eid_txn *txn)
