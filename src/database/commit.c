@@ -24,6 +24,9 @@ typedef struct store_part {
 
 typedef struct plan {
     eid_txn *txn;
+    const eid_id *root;
+    int64_t *parents;         /* arrival numbers of the main parents */
+    size_t parent_count;
     store_part *parts;
     size_t part_count;
     eid_id *pin;
@@ -31,7 +34,8 @@ typedef struct plan {
     eid_auth_settings *settings;
     eid_height_strategy strategy;
     uint64_t now_ms;
-    eid_entry *entry;
+    eid_entry *entry;         /* NULL: nothing was staged */
+    bool stored;
 } plan;
 
 static void plan_free(plan *p)
@@ -41,6 +45,7 @@ static void plan_free(plan *p)
         eid_free(p->parts[i].data);
     }
     eid_free(p->parts);
+    eid_free(p->parents);
     eid_free(p->pin);
     eid_auth_settings_unref(p->settings);
     eid_entry_unref(p->entry);
@@ -286,40 +291,54 @@ static eid_status store_in_transaction(eid_core *core, const eid_id *root, const
     return status;
 }
 
-/* Two transactions that began at one moment and say the same make the same entry: the second finds it (*stored false). */
-static eid_status store_entry(eid_core *core, const eid_id *root, const eid_entry *entry, const int64_t *parents,
-                              size_t parent_count, bool *stored)
+static eid_status write_new(eid_core *core, const plan *plans, size_t count)
 {
-    int64_t n = 0;
+    EID_TRY(eid_storage_begin(core->storage));
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < count && status == EID_OK; i++)
+        if (plans[i].stored)
+            status = store_in_transaction(core, plans[i].root, plans[i].entry, plans[i].parents, plans[i].parent_count);
+    if (status == EID_OK)
+        return eid_storage_commit(core->storage);
+    eid_storage_rollback(core->storage);
+    return status;
+}
+
+/* All entries or none. Two transactions that began at one moment and say the same make the same entry: the second finds it,
+ * and its plan is not marked as stored. */
+static eid_status write_all(eid_core *core, plan *plans, size_t count)
+{
+    eid_status status = EID_OK;
+    bool any = false;
     eid_storage_lock(core->storage);
-    eid_status status = eid_storage_find(core->storage, &entry->id, &n, NULL);
-    *stored = status == EID_OK && n == 0;
-    if (*stored)
-        status = eid_storage_begin(core->storage);
-    if (*stored && status == EID_OK) {
-        status = store_in_transaction(core, root, entry, parents, parent_count);
-        if (status == EID_OK)
-            status = eid_storage_commit(core->storage);
-        else
-            eid_storage_rollback(core->storage);
+    for (size_t i = 0; i < count && status == EID_OK; i++) {
+        int64_t n = 1;
+        if (plans[i].entry != NULL)
+            status = eid_storage_find(core->storage, &plans[i].entry->id, &n, NULL);
+        plans[i].stored = status == EID_OK && n == 0;
+        any = any || plans[i].stored;
     }
-    if (*stored && status == EID_OK)
-        eid_core_note(core, root, EID_WRITE_LOCAL);
+    if (status == EID_OK && any)
+        status = write_new(core, plans, count);
+    for (size_t i = 0; i < count; i++) {
+        plans[i].stored = plans[i].stored && status == EID_OK;
+        if (plans[i].stored)
+            eid_core_note(core, plans[i].root, EID_WRITE_LOCAL);
+    }
     eid_storage_unlock(core->storage);
     return status;
 }
 
-static eid_status store_planned(plan *p, bool *stored)
+static eid_status number_parents(plan *p)
 {
     eid_txn *txn = p->txn;
-    int64_t *parents = eid_realloc_array(NULL, txn->parent_count + 1, sizeof *parents);
-    if (parents == NULL)
+    p->parents = eid_realloc_array(NULL, txn->parent_count + 1, sizeof *p->parents);
+    if (p->parents == NULL)
         return eid_fail_memory();
     for (size_t i = 0; i < txn->parent_count; i++)
-        parents[i] = txn->parents[i].n;
-    eid_status status = store_entry(txn->database->core, &txn->database->root, p->entry, parents, txn->parent_count, stored);
-    eid_free(parents);
-    return status;
+        p->parents[i] = txn->parents[i].n;
+    p->parent_count = txn->parent_count;
+    return EID_OK;
 }
 
 static eid_status prepare(plan *p)
@@ -341,25 +360,49 @@ static eid_status prepare(plan *p)
     return authorise(p);
 }
 
+static void finish(const plan *p, eid_id *id)
+{
+    p->txn->committed = true;
+    if (id != NULL)
+        memset(id, 0, sizeof *id);
+    if (id != NULL && p->entry != NULL)
+        *id = p->entry->id;
+}
+
+static eid_status commit_plans(plan *plans, eid_txn *const *txns, size_t count, eid_id *ids)
+{
+    eid_core *core = txns[0]->database->core;
+    for (size_t i = 0; i < count; i++) {
+        plans[i].txn = txns[i];
+        plans[i].root = &txns[i]->database->root;
+        EID_TRY(eid_txn_usable(txns[i]));
+        EID_TRY(prepare(&plans[i]));
+        EID_TRY(number_parents(&plans[i]));
+    }
+    EID_TRY(write_all(core, plans, count));
+    for (size_t i = 0; i < count; i++)
+        finish(&plans[i], ids == NULL ? NULL : &ids[i]);
+    for (size_t i = 0; i < count; i++)
+        if (plans[i].stored)
+            eid_core_announce(core, plans[i].root, &plans[i].entry, 1, EID_WRITE_LOCAL);
+    return EID_OK;
+}
+
+eid_status eid_txn_commit_all(eid_txn *const *txns, size_t count, eid_id *ids)
+{
+    plan *plans = eid_alloc_zero(count, sizeof *plans);
+    if (plans == NULL)
+        return eid_fail_memory();
+    eid_status status = commit_plans(plans, txns, count, ids);
+    for (size_t i = 0; i < count; i++)
+        plan_free(&plans[i]);
+    eid_free(plans);
+    return status;
+}
+
 eid_status eid_txn_commit(eid_txn *txn, eid_id *id)
 {
-    EID_TRY(eid_txn_usable(txn));
-    plan p = {.txn = txn};
-    bool stored = false;
-    eid_status status = prepare(&p);
-    if (status == EID_OK && p.part_count > 0)
-        status = store_planned(&p, &stored);
-    if (status == EID_OK) {
-        txn->committed = true;
-        if (id != NULL)
-            memset(id, 0, sizeof *id);
-        if (p.entry != NULL && id != NULL)
-            *id = p.entry->id;
-        if (stored)
-            eid_core_announce(txn->database->core, &txn->database->root, &p.entry, 1, EID_WRITE_LOCAL);
-    }
-    plan_free(&p);
-    return status;
+    return eid_txn_commit_all(&txn, 1, id);
 }
 
 eid_status eid_txn_commit_free(eid_txn *txn, eid_id *id)
@@ -440,12 +483,17 @@ eid_status eid_database_create(eid_core *core, const eid_doc *settings, const ei
 {
     eid_entry *root;
     EID_TRY(build_root(core, settings, key, &root));
-    bool stored;
-    eid_status status = store_entry(core, &root->id, root, NULL, 0, &stored);
+    plan p = {.root = &root->id, .entry = root};
+    eid_database *handle = NULL; /* made first: once the root is stored nothing may fail any more */
+    eid_status status = eid_database_new_handle(core, &root->id, key, NULL, &handle);
     if (status == EID_OK)
-        status = eid_database_open_as(core, &root->id, key, NULL, out);
-    if (status == EID_OK)
+        status = write_all(core, &p, 1);
+    if (status == EID_OK) {
         eid_core_announce(core, &root->id, &root, 1, EID_WRITE_LOCAL);
+        *out = handle;
+    } else {
+        eid_database_close(handle);
+    }
     eid_entry_unref(root);
     return status;
 }

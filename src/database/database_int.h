@@ -77,6 +77,9 @@ void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const 
 eid_status eid_tree_members_at(eid_core *core, eid_tree *tree, const eid_id *tips, size_t count, int64_t **out,
                                size_t *out_count);
 
+/* A handle, whether the database is held yet or not. */
+eid_status eid_database_new_handle(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
+                                   eid_database **out);
 /* The tree of the handle; lock held. */
 eid_status eid_database_tree(eid_database *database, eid_tree **out);
 

@@ -14,8 +14,8 @@
 
 /* ---- Handles ---- */
 
-static eid_status handle_new(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
-                             eid_database **out)
+eid_status eid_database_new_handle(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
+                                   eid_database **out)
 {
     eid_database *database = eid_alloc_zero(1, sizeof *database);
     if (database == NULL)
@@ -49,7 +49,7 @@ eid_status eid_database_open_as(eid_core *core, const eid_id *id, const eid_keyp
     eid_status status = eid_storage_tree(core->storage, id, &tree);
     eid_storage_unlock(core->storage);
     EID_TRY(status);
-    return handle_new(core, id, key, identity, out);
+    return eid_database_new_handle(core, id, key, identity, out);
 }
 
 void eid_database_close(eid_database *database)
