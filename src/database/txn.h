@@ -21,6 +21,10 @@ eid_database *eid_txn_database(const eid_txn *txn);
  * is registered once something is staged in it. Lent: lives as long as the transaction. */
 eid_status eid_txn_open_store(eid_txn *txn, const char *name, const char *type, eid_txn_store **out);
 
+/* Commits transactions of different databases of one core, all or nothing: eid_txn_commit of each, in one storage
+ * transaction. At least one. `ids` (may be NULL) has a place for each. */
+eid_status eid_txn_commit_all(eid_txn *const *txns, size_t count, eid_id *ids);
+
 /* ---- Stores with hidden payloads ---- */
 
 /* How a store's documents become payloads at commit and come back: the same for every transaction that may read it, so it
