@@ -5,8 +5,10 @@ set -eu
 
 wanted="build-essential meson ninja-build pkg-config libsodium-dev nettle-dev libargon2-dev libsqlite3-dev
 libmicrohttpd-dev libcurl4-gnutls-dev libncurses-dev libcmocka-dev python3 clang sqlite3"
-# Used by the tests when there: an independent BLAKE3. Older releases do not have it.
-optional="b3sum"
+# Used by the tests when there: an independent BLAKE3 (older releases do not have it), and what installs the libraries
+# that tests/interop compares with. Those of npm bring hundreds of packages along, so they are asked for in CI only.
+optional="b3sum python3-venv"
+[ "${CI:-}" != true ] || optional="$optional nodejs npm"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "set-up: not a Debian system; install the equivalents of these packages yourself:" $wanted
@@ -16,6 +18,10 @@ fi
 installed() {
     # Any of the libcurl development packages will do, they exclude each other.
     if [ "$1" = libcurl4-gnutls-dev ] && command -v pkg-config >/dev/null && pkg-config --exists libcurl; then
+        return 0
+    fi
+    # Node does not always come from Debian, and then excludes Debian's npm.
+    if { [ "$1" = npm ] || [ "$1" = nodejs ]; } && command -v npm >/dev/null && command -v node >/dev/null; then
         return 0
     fi
     dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'
