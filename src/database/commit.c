@@ -139,6 +139,15 @@ static eid_status gather_parents(plan *p, eid_tree *tree, store_part *part)
     return status;
 }
 
+static const store_part *find_part(const plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->part_count; i++)
+        if (strcmp(p->parts[i].store->name, name) == 0)
+            return &p->parts[i];
+    return NULL;
+}
+
+/* A commit that joins concurrent versions of the settings may pin the newest of them when they are too many to pin all. */
 static eid_status gather_settings(plan *p, eid_tree *tree)
 {
     eid_core *core = p->txn->database->core;
@@ -152,27 +161,20 @@ static eid_status gather_settings(plan *p, eid_tree *tree)
     int64_t *numbers = eid_realloc_array(NULL, count + 1, sizeof *numbers);
     p->pin = eid_realloc_array(NULL, count + 1, sizeof *p->pin);
     eid_status status = numbers == NULL || p->pin == NULL ? eid_fail_memory() : EID_OK;
-    if (status == EID_OK && count > EID_LIMIT_SETTINGS_PIN)
+    size_t skipped = count > EID_LIMIT_SETTINGS_PIN ? count - EID_LIMIT_SETTINGS_PIN : 0;
+    if (status == EID_OK && skipped > 0 && find_part(p, EID_SETTINGS) == NULL)
         status = eid_fail(EID_ERR_LIMIT, "The settings have %zu concurrent versions; commit a settings change to join them", count);
-    for (size_t i = 0; status == EID_OK && i < count; i++) {
-        numbers[i] = tips[i].n;
+    for (size_t i = skipped; status == EID_OK && i < count; i++) {
+        numbers[p->pin_count] = tips[i].n;
         p->pin[p->pin_count++] = tips[i].id;
     }
     if (status == EID_OK) {
+        status = eid_settings_resolve(core, tree, numbers, p->pin_count, &p->settings);
         p->pin_count = eid_ids_sort(p->pin, p->pin_count);
-        status = eid_settings_resolve(core, tree, numbers, count, &p->settings);
     }
     eid_free(numbers);
     eid_free(tips);
     return status;
-}
-
-static const store_part *find_part(const plan *p, const char *name)
-{
-    for (size_t i = 0; i < p->part_count; i++)
-        if (strcmp(p->parts[i].store->name, name) == 0)
-            return &p->parts[i];
-    return NULL;
 }
 
 static eid_status gather_strategy(plan *p, eid_tree *tree)
