@@ -204,7 +204,7 @@ static eid_status fold_again(eid_storage *storage, eid_tree_store *store, eid_sl
         EID_TRY(add_touch(storage, store, key, cell.height, cell.n));
     eid_nodes nodes = {NULL, 0, 0};
     eid_value *value = NULL;
-    eid_status status = eid_state_touches(storage, store, key, INT64_MAX, &nodes);
+    eid_status status = eid_state_touches(storage, store, key, &nodes);
     if (status == EID_OK)
         status = eid_state_fold_key(storage, store, key, &nodes, &value);
     if (status == EID_OK && value != NULL) {

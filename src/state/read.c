@@ -40,7 +40,7 @@ eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, 
 
 /* ---- One key ---- */
 
-static eid_status read_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_nodes *out)
+static eid_status read_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, eid_nodes *out)
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
@@ -57,12 +57,9 @@ static eid_status read_touches(eid_storage *storage, const eid_tree_store *store
         if (!row)
             return EID_OK;
         eid_node node = {.n = eid_sql_i64(stmt, 1), .height = (uint64_t)eid_sql_i64(stmt, 0)};
-        eid_status status = EID_OK;
-        if (node.n <= up_to) {
-            status = eid_id_from_binary(eid_sql_bytes(stmt, 2), &node.id);
-            if (status == EID_OK && !(store->has_barrier && eid_node_compare(&node, &store->barrier) < 0))
-                status = eid_nodes_add(out, &node);
-        }
+        eid_status status = eid_id_from_binary(eid_sql_bytes(stmt, 2), &node.id);
+        if (status == EID_OK && !(store->has_barrier && eid_node_compare(&node, &store->barrier) < 0))
+            status = eid_nodes_add(out, &node);
         if (status != EID_OK) {
             eid_sql_reset(stmt);
             return status;
@@ -70,9 +67,9 @@ static eid_status read_touches(eid_storage *storage, const eid_tree_store *store
     }
 }
 
-eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_nodes *out)
+eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, eid_nodes *out)
 {
-    EID_TRY(read_touches(storage, store, key, up_to, out));
+    EID_TRY(read_touches(storage, store, key, out));
     eid_nodes_sort(out->items, out->count);
     /* While a key is folded again its cell's place stands in the log too. */
     size_t kept = 0;
@@ -171,22 +168,131 @@ static eid_status child_from_doc(eid_storage *storage, eid_tree_store *store, co
     return EID_OK;
 }
 
+/* Whether every key the view shows has a cell, though perhaps with a newer value. A barrier that came later has wiped cells
+ * the view still shows. */
+static bool cells_know_keys(const eid_view *view, const eid_tree_store *store)
+{
+    return view->members == NULL && !(store->has_barrier && store->barrier.n > view->up_to);
+}
+
+/* ---- One key in the past ---- */
+
+/* Reads the places of a key from the last to the first, no further than to a value that replaces everything before it: a
+ * key everybody writes costs what was written since, not all that ever was. */
+typedef struct rewind {
+    eid_storage *storage;
+    const eid_tree_store *store;
+    eid_slice key;
+    int64_t up_to;
+    eid_nodes group;     /* places of one height, still to be put in order */
+    eid_value **values;  /* the last one first */
+    size_t count;
+    size_t capacity;
+    bool enough;
+} rewind;
+
+static eid_status keep_value(rewind *r, eid_value *value)
+{
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity == 0 ? 8 : r->capacity * 2;
+        eid_value **grown = eid_realloc_array(r->values, capacity, sizeof(eid_value *));
+        if (grown == NULL) {
+            eid_value_free(value);
+            return eid_fail_memory();
+        }
+        r->values = grown;
+        r->capacity = capacity;
+    }
+    r->values[r->count++] = value;
+    r->enough = replaces_all(value);
+    return EID_OK;
+}
+
+static eid_status load_group(rewind *r)
+{
+    eid_nodes_sort(r->group.items, r->group.count);
+    while (r->group.count > 0 && !r->enough) {
+        eid_value *value;
+        EID_TRY(load_child(r->storage, r->store, r->key, r->group.items[--r->group.count].n, &value));
+        if (value != NULL)
+            EID_TRY(keep_value(r, value));
+    }
+    r->group.count = 0;
+    return EID_OK;
+}
+
+static eid_status take_place(rewind *r, eid_sql_stmt *stmt)
+{
+    eid_node node = {.n = eid_sql_i64(stmt, 1), .height = (uint64_t)eid_sql_i64(stmt, 0)};
+    if (r->group.count > 0 && r->group.items[0].height != node.height)
+        EID_TRY(load_group(r));
+    if (node.n > r->up_to || r->enough)
+        return EID_OK;
+    EID_TRY(eid_id_from_binary(eid_sql_bytes(stmt, 2), &node.id));
+    if (r->store->has_barrier && eid_node_compare(&node, &r->store->barrier) < 0)
+        return EID_OK;
+    return eid_nodes_add(&r->group, &node);
+}
+
+static eid_status take_places(rewind *r, const char *text)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(r->storage), text, &stmt));
+    eid_sql_bind_i64(stmt, 1, r->store->s);
+    eid_sql_bind_blob(stmt, 2, r->key);
+    while (!r->enough) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return EID_OK;
+        eid_status status = take_place(r, stmt);
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            return status;
+        }
+    }
+    eid_sql_reset(stmt);
+    return EID_OK;
+}
+
+/* The key without what came later; *out NULL when there was nothing. */
+static eid_status fold_past(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_value **out)
+{
+    rewind r = {.storage = storage, .store = store, .key = key, .up_to = up_to};
+    /* The cell stands at the last place of all. */
+    eid_status status = take_places(&r, "SELECT cell.height, cell.n, entry.id FROM cell JOIN entry ON entry.n = cell.n"
+                                        " WHERE cell.s = ? AND cell.key = ?");
+    if (status == EID_OK)
+        status = take_places(&r, "SELECT touch.height, touch.n, entry.id FROM touch JOIN entry ON entry.n = touch.n"
+                                 " WHERE touch.s = ? AND touch.key = ? ORDER BY touch.height DESC");
+    if (status == EID_OK)
+        status = load_group(&r);
+    eid_value *value = NULL;
+    while (r.count > 0) {
+        eid_value *next = r.values[--r.count];
+        if (status == EID_OK)
+            status = eid_value_merge(&value, next);
+        eid_value_free(next);
+    }
+    eid_free(r.values);
+    eid_free(r.group.items);
+    if (status != EID_OK) {
+        eid_value_free(value);
+        return status;
+    }
+    *out = value;
+    return EID_OK;
+}
+
+/* ---- Reading one key ---- */
+
 eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out)
 {
-    /* A barrier that came later has wiped cells the view still shows. */
-    bool barrier_later = store->has_barrier && store->barrier.n > view->up_to;
-    if (view->members != NULL || barrier_later)
+    if (!cells_know_keys(view, store))
         return child_from_doc(storage, store, view, key, out);
     bool usable;
     EID_TRY(child_from_cell(storage, store, view, key, &usable, out));
-    if (usable)
-        return EID_OK;
-    eid_nodes nodes = {NULL, 0, 0};
-    eid_status status = eid_state_touches(storage, store, key, view->up_to, &nodes);
-    if (status == EID_OK)
-        status = eid_state_fold_key(storage, store, key, &nodes, out);
-    eid_free(nodes.items);
-    return status;
+    return usable ? EID_OK : fold_past(storage, store, key, view->up_to, out);
 }
 
 /* ---- Whole documents ---- */
@@ -288,35 +394,54 @@ eid_status eid_state_doc_decoded(eid_storage *storage, eid_tree_store *store, co
 /* Cells a slice: enough to make the statement's start cheap, little enough to stay small. */
 #define SLICE 256
 
+/* Moves the cell into the document, or what the key held before somebody touched it later. */
+static eid_status put_cell(eid_storage *storage, const eid_tree_store *store, int64_t up_to, eid_cell *cell, eid_doc *doc)
+{
+    eid_slice key = eid_slice_of(cell->key, cell->key_len);
+    if (cell->newest > up_to) {
+        eid_value *past;
+        EID_TRY(fold_past(storage, store, key, up_to, &past));
+        eid_value_free(cell->value);
+        cell->value = past;
+    }
+    if (cell->value != NULL) {
+        EID_TRY(eid_doc_put_child(doc, key, cell->value));
+        cell->value = NULL;
+    }
+    return EID_OK;
+}
+
+static eid_status put_slices(eid_storage *storage, eid_tree_store *store, int64_t up_to, eid_buf *last, eid_doc *doc)
+{
+    eid_cell cells[SLICE];
+    size_t count;
+    eid_status status = EID_OK;
+    do {
+        eid_slice after = eid_buf_slice(last);
+        EID_TRY(eid_state_cells(storage, store, last->data == NULL ? NULL : &after, SLICE, cells, &count));
+        if (count == SLICE) {
+            eid_buf_reset(last);
+            eid_buf_append(last, cells[count - 1].key, cells[count - 1].key_len);
+            status = eid_buf_status(last);
+        }
+        for (size_t i = 0; i < count && status == EID_OK; i++)
+            status = put_cell(storage, store, up_to, &cells[i], doc);
+        eid_cells_free(cells, count);
+    } while (status == EID_OK && count == SLICE);
+    return status;
+}
+
+/* The cost is that of the cells, and of the keys touched after the view; not of the history. */
 eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out)
 {
-    if (!eid_view_is_current(view, store))
+    if (!cells_know_keys(view, store))
         return eid_state_doc_decoded(storage, store, view, NULL, out);
     eid_doc *doc;
     EID_TRY(eid_doc_new(&doc));
     eid_doc_set_atomic(doc, store->has_barrier);
-    eid_cell cells[SLICE];
-    size_t count = 0;
     eid_buf last;
     eid_buf_init(&last, SIZE_MAX / 2);
-    eid_status status = EID_OK;
-    do {
-        eid_slice after = eid_buf_slice(&last);
-        status = eid_state_cells(storage, store, last.data == NULL ? NULL : &after, SLICE, cells, &count);
-        if (status != EID_OK)
-            break;
-        for (size_t i = 0; i < count && status == EID_OK; i++) {
-            status = eid_doc_put_child(doc, eid_slice_of(cells[i].key, cells[i].key_len), cells[i].value);
-            if (status == EID_OK)
-                cells[i].value = NULL;
-        }
-        if (status == EID_OK && count == SLICE) {
-            eid_buf_reset(&last);
-            eid_buf_append(&last, cells[count - 1].key, cells[count - 1].key_len);
-            status = eid_buf_status(&last);
-        }
-        eid_cells_free(cells, count);
-    } while (status == EID_OK && count == SLICE);
+    eid_status status = put_slices(storage, store, view->up_to, &last, doc);
     eid_buf_free(&last);
     if (status != EID_OK) {
         eid_doc_free(doc);
@@ -335,7 +460,7 @@ static eid_status read_cells(eid_sql_stmt *stmt, eid_cell *out, size_t *count)
         if (!row)
             return EID_OK;
         eid_slice key = eid_sql_bytes(stmt, 0);
-        eid_cell cell = {.key = eid_memdup(key.data, key.len), .key_len = key.len};
+        eid_cell cell = {.key = eid_memdup(key.data, key.len), .key_len = key.len, .newest = eid_sql_i64(stmt, 2)};
         eid_status status = cell.key == NULL ? eid_fail_memory() : eid_value_parse(eid_sql_bytes(stmt, 1), &cell.value);
         if (status != EID_OK) {
             eid_free(cell.key);
@@ -352,11 +477,11 @@ eid_status eid_state_cells(eid_storage *storage, eid_tree_store *store, const ei
     eid_sql_stmt *stmt;
     eid_sql *sql = eid_storage_sql(storage);
     if (after != NULL) {
-        EID_TRY(eid_sql_prepare(sql, "SELECT key, value FROM cell WHERE s = ? AND key > ? ORDER BY key LIMIT ?", &stmt));
+        EID_TRY(eid_sql_prepare(sql, "SELECT key, value, newest FROM cell WHERE s = ? AND key > ? ORDER BY key LIMIT ?", &stmt));
         eid_sql_bind_blob(stmt, 2, *after);
         eid_sql_bind_i64(stmt, 3, (int64_t)limit);
     } else {
-        EID_TRY(eid_sql_prepare(sql, "SELECT key, value FROM cell WHERE s = ? ORDER BY key LIMIT ?", &stmt));
+        EID_TRY(eid_sql_prepare(sql, "SELECT key, value, newest FROM cell WHERE s = ? ORDER BY key LIMIT ?", &stmt));
         eid_sql_bind_i64(stmt, 2, (int64_t)limit);
     }
     eid_sql_bind_i64(stmt, 1, store->s);

@@ -48,6 +48,7 @@ typedef struct eid_cell {
     char *key;
     size_t key_len;
     eid_value *value;
+    int64_t newest; /* the last arrival that touched the key */
 } eid_cell;
 eid_status eid_state_cells(eid_storage *storage, eid_tree_store *store, const eid_slice *after, size_t limit, eid_cell *out,
                            size_t *count);

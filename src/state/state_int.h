@@ -32,8 +32,8 @@ eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, 
 eid_status eid_state_arrived(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to,
                              eid_nodes *nodes);
 
-/* All places that touched a key and count (at or behind the barrier, n <= up_to), in fold order. */
-eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t up_to, eid_nodes *out);
+/* All places that touched a key and count (at or behind the barrier), in fold order. */
+eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, eid_nodes *out);
 /* The fold of one key over these places; *out NULL when nothing is left. */
 eid_status eid_state_fold_key(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_nodes *nodes,
                               eid_value **out);
