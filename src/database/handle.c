@@ -155,7 +155,8 @@ static int compare_entries(const void *a, const void *b)
 
 static void hand_out(run *r)
 {
-    qsort(r->entries, r->count, sizeof(eid_entry *), compare_entries);
+    if (r->count > 1)
+        qsort(r->entries, r->count, sizeof(eid_entry *), compare_entries);
     for (size_t i = 0; i < r->count; i++) {
         r->wanted = r->wanted && r->callback(r->entries[i], r->ctx);
         eid_entry_unref(r->entries[i]);
