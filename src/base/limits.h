@@ -34,6 +34,8 @@
 #define EID_LIMIT_USERNAME 256     /* bytes; a name is shown on one line and stands inside a database's name */
 #define EID_LIMIT_KEY_BYTES 1024   /* an encrypted private key at rest; every known form has 68 */
 #define EID_LIMIT_PASSWORD 65536   /* bytes: generous even for a key file used as password */
+#define EID_LIMIT_LOGIN_DELAY_MS 3200    /* what a wrong password costs at most; the first one costs a 32nd of it */
+#define EID_LIMIT_LOGIN_MEMORY_S 60      /* wrong passwords are forgotten when none came for so long */
 #define EID_LIMIT_KDF_MEMORY_KIB 262144  /* Argon2id costs are read from configurations others wrote: 13 times the */
 #define EID_LIMIT_KDF_PASSES 16          /* recorded memory and 8 times the passes, at most seconds of work and */
 #define EID_LIMIT_KDF_LANES 16           /* never gigabytes */

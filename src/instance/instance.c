@@ -197,6 +197,7 @@ eid_status eid_instance_open_url_with(const char *url, const eid_instance_option
     }
     pthread_mutex_init(&instance->mutex, NULL);
     pthread_mutex_init(&instance->change_mutex, NULL);
+    pthread_mutex_init(&instance->login_mutex, NULL);
     eid_status status = open_instance(instance, path, &used);
     eid_free(path);
     if (status != EID_OK) {
@@ -223,6 +224,7 @@ void eid_instance_close(eid_instance *instance)
     eid_core_close(instance->core);
     eid_keypair_free(instance->device);
     eid_directory_free(instance);
+    pthread_mutex_destroy(&instance->login_mutex);
     pthread_mutex_destroy(&instance->change_mutex);
     pthread_mutex_destroy(&instance->mutex);
     eid_free(instance);

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/random.h"
+#include "crypto/kdf.h"
 #include "crypto/key.h"
 #include "instance/instance.h"
 #include "instance/records.h"
@@ -35,6 +36,12 @@ struct eid_instance {
      * row is written from an outdated reading. Hooks run under it and may not change users. */
     pthread_mutex_t change_mutex;
 
+    /* Held while a password is tried, the delay after a wrong one included: one attempt at a time, and one Argon2id
+     * worth of memory. Taken before change_mutex, guards what follows. */
+    pthread_mutex_t login_mutex;
+    unsigned wrong_passwords;
+    uint64_t last_wrong_ns;
+
     /* Guards what follows; never held during a commit. */
     pthread_mutex_t mutex;
     eid_instance_metadata metadata;
@@ -52,16 +59,20 @@ typedef struct eid_session_key {
     char *display_name; /* NULL when none */
     int64_t created_at;
     bool is_default;
-} eid_session_key;
+} eid_session_key; /* never changes once it is in a session, and lives as long */
 
 struct eid_user {
     eid_instance *instance;
     char uuid[EID_UUID_TEXT_SIZE];
     char *name;
     eid_database *private_database; /* signs with the root key */
-    eid_session_key *keys;          /* by created_at; fixed during the session */
+    const eid_session_key *default_key;
+
+    /* Guards what follows; changed under change_mutex too. */
+    pthread_mutex_t mutex;
+    eid_aead_key *encryption; /* of the keys at rest; NULL: no password */
+    eid_session_key **keys;   /* by created_at */
     size_t key_count;
-    size_t default_key; /* index */
 };
 
 /* ---- directory.c ---- */
@@ -75,17 +86,51 @@ void eid_directory_remove(eid_instance *instance, const char *name, const eid_id
 /* False when no user has the name. */
 bool eid_directory_find(eid_instance *instance, const char *name, eid_directory_entry *out);
 
+/* ---- password.c: credentials ---- */
+
+/* The key that encrypts a user's keys, and the salt it came from. Without a password: NULL and "". */
+typedef struct eid_credentials {
+    char salt[EID_KDF_SALT_SIZE];
+    eid_aead_key *encryption;
+} eid_credentials;
+/* With a fresh salt. eid_aead_key_free the key. */
+eid_status eid_credentials_new(const char *password, eid_credentials *out);
+
+/* What a password opens. */
+typedef struct eid_opened {
+    char uuid[EID_UUID_TEXT_SIZE];
+    eid_user_record record;
+    eid_aead_key *encryption; /* NULL: no password */
+    eid_keypair *root;
+} eid_opened;
+void eid_opened_free(eid_opened *opened); /* the members */
+/* Finds the user and opens the root key. With a password, an unknown name and a wrong password give the same error after
+ * the same time; wrong ones are slowed. EID_ERR_USER_NOT_FOUND only without a password. */
+eid_status eid_credentials_open(eid_instance *instance, const char *name, const char *password, eid_opened *out);
+/* Milliseconds the answer to the wrong password after so many others takes. */
+uint64_t eid_login_delay_ms(unsigned wrong_before);
+
+/* The record of a user. EID_ERR_USER_NOT_FOUND. */
+eid_status eid_user_record_load(eid_instance *instance, const char *uuid, eid_user_record *out);
+/* change_mutex held: fails with EID_ERR_CONFLICT when the session's encryption key is no longer the user's, because
+ * another session changed the password. */
+eid_status eid_session_check_encryption(eid_user *user);
+
 /* ---- user_keys.c: keys and mappings; change_mutex is held by the callers that change ---- */
 
 /* Reads the rows of `keys` and adds the root key when no row has it. `root` is taken on success. */
 eid_status eid_session_load_keys(eid_user *user, eid_keypair *root, int64_t created_at);
 void eid_session_free_keys(eid_user *user);
-const eid_session_key *eid_session_find_key(const eid_user *user,
-                                            const eid_pubkey *pubkey); /* NULL when not held */
+/* NULL when not held; the other one, the i-th by age, NULL behind the last. */
+const eid_session_key *eid_session_find_key(eid_user *user, const eid_pubkey *pubkey);
+const eid_session_key *eid_session_key_at(eid_user *user, size_t index);
 /* Stages the row of the key, new when it has none yet, with this mapping added. `database` NULL: just the
  * row. `identity` NULL: the default one. `keep`: a mapping that is there already stays as it is. */
-eid_status eid_session_stage_key(eid_txn *txn, const eid_session_key *key, const eid_id *database,
+eid_status eid_session_stage_key(eid_user *user, eid_txn *txn, const eid_session_key *key, const eid_id *database,
                                  const eid_sigkey *identity, bool keep);
+/* Stages every row of `keys` with its key encrypted anew. */
+eid_status eid_session_stage_encryption(eid_user *user, eid_txn *txn, const eid_aead_key *before,
+                                        const eid_aead_key *after);
 /* The key and identity to open the database with: the tracked row's key before older ones. eid_sigkey_free
  * the identity when *has_identity. EID_ERR_NO_KEY_FOR_DATABASE. */
 eid_status eid_session_choose_key(eid_user *user, const eid_id *database, const eid_session_key **key,

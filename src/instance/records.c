@@ -4,8 +4,11 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "crypto/key.h"
 #include "instance/fields_int.h"
+
+#define CIPHER "aes-256-gcm"
 
 static void wipe_text(char *text)
 {
@@ -230,28 +233,76 @@ void eid_key_storage_write(eid_buf *buf, const eid_key_storage *storage)
     eid_buf_append_byte(buf, '}');
 }
 
-eid_status eid_key_storage_clear(const eid_keypair *key, eid_key_storage *out)
+/* Both take the text form of the key. */
+static eid_status store_clear(const char *text, eid_key_storage *out)
 {
-    char text[EID_PUBKEY_TEXT_SIZE], *copy;
+    out->key = eid_strdup(text);
+    return out->key == NULL ? eid_fail_memory() : EID_OK;
+}
 
-    eid_keypair_format(key, text);
-    copy = eid_strdup(text);
-    eid_wipe(text, sizeof text);
-    if (copy == NULL)
+static eid_status store_encrypted(const char *text, const eid_aead_key *encryption, eid_key_storage *out)
+{
+    size_t len = strlen(text);
+
+    out->encrypted = true;
+    out->algorithm = eid_strdup(CIPHER);
+    out->nonce_len = EID_AEAD_NONCE;
+    out->nonce = eid_alloc(out->nonce_len);
+    out->ciphertext_len = len + EID_AEAD_TAG;
+    out->ciphertext = eid_alloc(out->ciphertext_len);
+    if (out->algorithm == NULL || out->nonce == NULL || out->ciphertext == NULL)
         return eid_fail_memory();
-    memset(out, 0, sizeof *out);
-    out->key = copy;
+    eid_random_bytes(out->nonce, out->nonce_len);
+    eid_aead_encrypt(encryption, out->nonce, eid_slice_of(text, len), out->ciphertext);
     return EID_OK;
 }
 
-eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_pubkey *expected, eid_keypair **out)
+eid_status eid_key_storage_make(const eid_keypair *key, const eid_aead_key *encryption, eid_key_storage *out)
+{
+    char text[EID_PUBKEY_TEXT_SIZE];
+    eid_key_storage made;
+
+    memset(&made, 0, sizeof made);
+    eid_keypair_format(key, text);
+    eid_status status = encryption == NULL ? store_clear(text, &made) : store_encrypted(text, encryption, &made);
+    eid_wipe(text, sizeof text);
+    if (status == EID_OK)
+        *out = made;
+    else
+        eid_key_storage_free(&made);
+    return status;
+}
+
+static eid_status decrypt_key(const eid_key_storage *storage, const eid_aead_key *encryption, eid_keypair **out)
+{
+    uint8_t text[EID_LIMIT_KEY_BYTES];
+
+    if (encryption == NULL)
+        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the key is encrypted under a password");
+    if (strcmp(storage->algorithm, CIPHER) != 0)
+        return eid_fail(EID_ERR_UNSUPPORTED, "the key is encrypted with \"%.100s\"; this version knows only \"" CIPHER "\"",
+                        storage->algorithm);
+    if (storage->nonce_len != EID_AEAD_NONCE || storage->ciphertext_len > sizeof text)
+        return eid_fail(EID_ERR_CORRUPT, "the encrypted key has a nonce of %zu bytes and %zu bytes: one of them is wrong",
+                        storage->nonce_len, storage->ciphertext_len);
+    EID_TRY(eid_aead_decrypt(encryption, storage->nonce, eid_slice_of(storage->ciphertext, storage->ciphertext_len), text));
+    eid_status status = eid_keypair_parse_slice(eid_slice_of(text, storage->ciphertext_len - EID_AEAD_TAG), out);
+    eid_wipe(text, sizeof text);
+    return status == EID_OK || status == EID_ERR_NO_MEMORY
+               ? status
+               : eid_fail(EID_ERR_CORRUPT, "what is encrypted as a private key is none");
+}
+
+eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_aead_key *encryption,
+                                const eid_pubkey *expected, eid_keypair **out)
 {
     eid_keypair *key;
     eid_pubkey found;
 
     if (storage->encrypted)
-        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the key is encrypted under a password");
-    EID_TRY(eid_keypair_parse(storage->key, &key));
+        EID_TRY(decrypt_key(storage, encryption, &key));
+    else
+        EID_TRY(eid_keypair_parse(storage->key, &key));
     eid_keypair_public(key, &found);
     if (!eid_pubkey_equal(&found, expected)) {
         eid_keypair_free(key);

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "codec/json.h"
+#include "crypto/aead.h"
 #include "entry/entry.h"
 
 /* ---- Instance ---- */
@@ -47,10 +48,12 @@ typedef struct eid_key_storage {
 void eid_key_storage_free(eid_key_storage *storage); /* the members; wipes them */
 eid_status eid_key_storage_read(eid_json *reader, eid_key_storage *out);
 void eid_key_storage_write(eid_buf *buf, const eid_key_storage *storage);
-eid_status eid_key_storage_clear(const eid_keypair *key, eid_key_storage *out); /* in clear */
-/* The key, which must be the private half of `expected`. EID_ERR_PASSWORD_REQUIRED for an encrypted one. */
-eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_pubkey *expected,
-                                eid_keypair **out);
+/* Encrypted under this key; in clear when it is NULL. */
+eid_status eid_key_storage_make(const eid_keypair *key, const eid_aead_key *encryption, eid_key_storage *out);
+/* The key, which must be the private half of `expected` (else EID_ERR_CORRUPT). An encrypted one needs the encryption key:
+ * EID_ERR_PASSWORD_REQUIRED without, EID_ERR_DECRYPTION when it is another, EID_ERR_UNSUPPORTED for another cipher. */
+eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_aead_key *encryption,
+                                const eid_pubkey *expected, eid_keypair **out);
 
 /* ---- Users: rows of `users` in `_users` ---- */
 

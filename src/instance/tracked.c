@@ -61,12 +61,12 @@ void eid_user_preferences_changed(eid_user *user)
 /* ---- Creating ---- */
 
 /* Stages what makes the database the user's: the mapping of the key, and the tracked row with sync off. */
-static eid_status stage_ownership(eid_txn *txn, const eid_session_key *key, const eid_id *id)
+static eid_status stage_ownership(eid_user *user, eid_txn *txn, const eid_session_key *key, const eid_id *id)
 {
     eid_tracked_row row = {
         .tracked = {.id = *id, .key = key->pubkey, .settings = EID_SYNC_SETTINGS_DISABLED}};
 
-    EID_TRY(eid_session_stage_key(txn, key, id, NULL, false));
+    EID_TRY(eid_session_stage_key(user, txn, key, id, NULL, false));
     return eid_tracked_stage(txn, &row);
 }
 
@@ -75,14 +75,14 @@ static eid_status stage_ownership(eid_txn *txn, const eid_session_key *key, cons
  * no harm. */
 static eid_status create_tracked(eid_user *user, const eid_doc *settings, eid_database **out)
 {
-    const eid_session_key *key = &user->keys[user->default_key];
+    const eid_session_key *key = user->default_key;
     eid_database *database = NULL;
     eid_txn *txn;
 
     EID_TRY(eid_database_new_transaction(user->private_database, &txn));
     eid_status status = eid_database_create(user->instance->core, settings, key->pair, &database);
     if (status == EID_OK)
-        status = stage_ownership(txn, key, eid_database_root_id(database));
+        status = stage_ownership(user, txn, key, eid_database_root_id(database));
     if (status == EID_OK)
         status = eid_txn_commit(txn, NULL);
     eid_txn_free(txn);
@@ -188,12 +188,16 @@ static eid_status discover(eid_user *user, const eid_id *id, const eid_session_k
     eid_status status;
 
     EID_TRY(eid_core_auth(user->instance->core, id, &auth));
-    *key = &user->keys[user->default_key];
-    status = eid_auth_best_identity(auth, &(*key)->pubkey, identity, &permission);
-    for (size_t i = 0; status != EID_OK && i < user->key_count; i++) {
-        *key = &user->keys[i];
-        status = eid_auth_best_identity(auth, &(*key)->pubkey, identity, &permission);
+    const eid_session_key *tried = user->default_key;
+    status = eid_auth_best_identity(auth, &tried->pubkey, identity, &permission);
+    for (size_t i = 0; status != EID_OK; i++) {
+        const eid_session_key *next = eid_session_key_at(user, i);
+        if (next == NULL)
+            break;
+        tried = next;
+        status = eid_auth_best_identity(auth, &tried->pubkey, identity, &permission);
     }
+    *key = tried;
     eid_auth_settings_unref(auth);
     if (status != EID_OK)
         return eid_fail_context(EID_ERR_NO_KEY_FOR_DATABASE, "the database can not be tracked");
@@ -218,7 +222,7 @@ static eid_status stage_tracking(eid_user *user, eid_txn *txn, const eid_id *id,
     *changed = true;
     if (status == EID_ERR_DATABASE_NOT_TRACKED) {
         EID_TRY(discover(user, id, &key, &identity));
-        EID_TRY(eid_session_stage_key(txn, key, id, &identity, false));
+        EID_TRY(eid_session_stage_key(user, txn, key, id, &identity, false));
         memset(&row, 0, sizeof row);
         row.tracked.id = *id;
         row.tracked.key = key->pubkey;
@@ -291,7 +295,7 @@ static eid_status record_access(eid_user *user, const eid_id *id)
     eid_txn *txn;
 
     EID_TRY(eid_database_new_transaction(user->private_database, &txn));
-    eid_status status = eid_session_stage_key(txn, &user->keys[user->default_key], id, NULL, true);
+    eid_status status = eid_session_stage_key(user, txn, user->default_key, id, NULL, true);
     if (status == EID_OK)
         status = eid_txn_commit(txn, NULL);
     eid_txn_free(txn);

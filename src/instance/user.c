@@ -39,12 +39,6 @@ static eid_status check_name(const char *name)
     return EID_OK;
 }
 
-static eid_status no_passwords(void)
-{
-    return eid_fail(EID_ERR_UNSUPPORTED,
-                    "users with a password are not supported by this version: leave the password out");
-}
-
 /* The first user becomes admin: nobody but the device may administrate yet. Revoked admins count, so that
  * revoking them all does not make the next user one. */
 static eid_status has_admin(eid_instance *instance, bool *out)
@@ -126,7 +120,8 @@ static eid_status commit_record(eid_instance *instance, const char *uuid, const 
     return status;
 }
 
-static eid_status create_with_key(eid_instance *instance, const char *name, const eid_keypair *root)
+static eid_status create_with_key(eid_instance *instance, const char *name, const eid_credentials *credentials,
+                                  const eid_keypair *root)
 {
     eid_user_record record = {.created_at = now_seconds(instance), .status = EID_USER_ACTIVE};
     char text[EID_UUID_TEXT_SIZE];
@@ -142,9 +137,13 @@ static eid_status create_with_key(eid_instance *instance, const char *name, cons
     eid_uuid_new(&uuid);
     eid_uuid_format(&uuid, text);
     record.username = eid_strdup(name);
-    eid_status status = record.username != NULL ? EID_OK : eid_fail_memory();
+    if (credentials->encryption != NULL)
+        record.password_salt = eid_strdup(credentials->salt);
+    eid_status status = EID_OK;
+    if (record.username == NULL || (credentials->encryption != NULL && record.password_salt == NULL))
+        status = eid_fail_memory();
     if (status == EID_OK)
-        status = eid_key_storage_clear(root, &record.root_key);
+        status = eid_key_storage_make(root, credentials->encryption, &record.root_key);
     /* The directory first: after the commit nothing may fail any more. */
     if (status == EID_OK)
         status = eid_directory_add(instance, name, text, &record.private_database);
@@ -157,7 +156,7 @@ static eid_status create_with_key(eid_instance *instance, const char *name, cons
     return status;
 }
 
-static eid_status create_user(eid_instance *instance, const char *name)
+static eid_status create_user(eid_instance *instance, const char *name, const eid_credentials *credentials)
 {
     eid_directory_entry entry;
     eid_keypair *root;
@@ -165,66 +164,25 @@ static eid_status create_user(eid_instance *instance, const char *name)
     if (eid_directory_find(instance, name, &entry))
         return eid_fail(EID_ERR_USER_EXISTS, "the user name \"%s\" is taken", name);
     EID_TRY(eid_keypair_generate(&root));
-    eid_status status = create_with_key(instance, name, root);
+    eid_status status = create_with_key(instance, name, credentials, root);
     eid_keypair_free(root);
     return status;
 }
 
 eid_status eid_instance_create_user(eid_instance *instance, const char *username, const char *password)
 {
+    eid_credentials credentials;
+
     EID_TRY(check_name(username));
-    if (password != NULL)
-        return no_passwords();
+    EID_TRY(eid_credentials_new(password, &credentials));
     pthread_mutex_lock(&instance->change_mutex);
-    eid_status status = create_user(instance, username);
+    eid_status status = create_user(instance, username, &credentials);
     pthread_mutex_unlock(&instance->change_mutex);
+    eid_aead_key_free(credentials.encryption);
     return status;
 }
 
 /* ---- Login ---- */
-
-static eid_status load_record(eid_instance *instance, const char *name, char uuid[EID_UUID_TEXT_SIZE],
-                              eid_user_record *out)
-{
-    eid_directory_entry entry;
-    eid_value *value;
-    const char *text;
-    size_t len;
-
-    if (!eid_directory_find(instance, name, &entry))
-        return eid_fail(EID_ERR_USER_NOT_FOUND, "there is no user named \"%.256s\"", name);
-    if (entry.count > 1)
-        return eid_fail(EID_ERR_CONFLICT, "%zu users are named \"%.256s\"; none of them can log in",
-                        entry.count, name);
-    eid_status status = eid_database_get(instance->users, EID_STORE_USERS, entry.uuid, &value);
-    if (status == EID_ERR_KEY_NOT_FOUND) /* just being created */
-        return eid_fail(EID_ERR_USER_NOT_FOUND, "there is no user named \"%.256s\"", name);
-    EID_TRY(status);
-    status = eid_value_as_text(value, &text, &len);
-    if (status == EID_OK)
-        status = eid_user_record_read(eid_slice_of(text, len), out);
-    eid_value_free(value);
-    if (status == EID_OK)
-        memcpy(uuid, entry.uuid, sizeof entry.uuid);
-    return status;
-}
-
-static eid_status open_root_key(const eid_user_record *record, const char *password, eid_keypair **out)
-{
-    bool protected = record->password_salt != NULL || record->root_key.encrypted;
-
-    if (record->status != EID_USER_ACTIVE)
-        return eid_fail(EID_ERR_USER_DISABLED, "the user \"%s\" is disabled", record->username);
-    if (!protected && password != NULL)
-        return eid_fail(EID_ERR_INVALID_PASSWORD, "the user \"%s\" has no password: log in without one",
-                        record->username);
-    if (protected && password == NULL)
-        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the user \"%s\" has a password, which was not given",
-                        record->username);
-    if (protected)
-        return no_passwords();
-    return eid_key_storage_open(&record->root_key, &record->root_key_id, out);
-}
 
 /* Whether `keys` has a row of the key. */
 typedef struct row_question {
@@ -265,7 +223,7 @@ static eid_status first_login(eid_user *user, const eid_session_key *root)
     EID_TRY(eid_database_new_transaction(user->private_database, &txn));
     eid_status status = EID_OK;
     if (!question.found)
-        status = eid_session_stage_key(txn, root, NULL, NULL, true);
+        status = eid_session_stage_key(user, txn, root, NULL, NULL, true);
     if (status == EID_OK && !device_known)
         status = eid_settings_set_auth_key(txn, &device, "device", read_right, EID_KEY_ACTIVE);
     if (status == EID_OK)
@@ -311,20 +269,18 @@ static eid_status note_login(eid_instance *instance, const char *uuid)
     return status;
 }
 
-static eid_status open_session(eid_user *user, const eid_user_record *record, const char *password)
+/* Takes from `opened` what the session keeps. */
+static eid_status open_session(eid_user *user, eid_opened *opened)
 {
-    eid_pubkey root_key = record->root_key_id;
-    eid_keypair *root;
+    eid_pubkey root_key = opened->record.root_key_id;
 
-    EID_TRY(open_root_key(record, password, &root));
-    eid_status status = eid_database_open_as(user->instance->core, &record->private_database, root, NULL,
-                                             &user->private_database);
-    if (status == EID_OK)
-        status = eid_session_load_keys(user, root, record->created_at);
-    if (status != EID_OK) {
-        eid_keypair_free(root);
-        return status;
-    }
+    memcpy(user->uuid, opened->uuid, sizeof user->uuid);
+    user->encryption = opened->encryption;
+    opened->encryption = NULL;
+    EID_TRY(eid_database_open_as(user->instance->core, &opened->record.private_database, opened->root, NULL,
+                                 &user->private_database));
+    EID_TRY(eid_session_load_keys(user, opened->root, opened->record.created_at));
+    opened->root = NULL;
 
     /* Both notes serve others; the session works without them. */
     pthread_mutex_lock(&user->instance->change_mutex);
@@ -341,20 +297,19 @@ static eid_status open_session(eid_user *user, const eid_user_record *record, co
 eid_status eid_instance_login_user(eid_instance *instance, const char *username, const char *password,
                                    eid_user **out)
 {
-    eid_user_record record;
-    eid_user *user = eid_alloc_zero(1, sizeof *user);
+    eid_opened opened;
 
-    if (user == NULL)
+    EID_TRY(eid_credentials_open(instance, username, password, &opened));
+    eid_user *user = eid_alloc_zero(1, sizeof *user);
+    if (user == NULL) {
+        eid_opened_free(&opened);
         return eid_fail_memory();
-    user->instance = instance;
-    eid_status status = load_record(instance, username, user->uuid, &record);
-    if (status != EID_OK) {
-        eid_user_logout(user);
-        return status;
     }
+    pthread_mutex_init(&user->mutex, NULL);
+    user->instance = instance;
     user->name = eid_strdup(username);
-    status = user->name != NULL ? open_session(user, &record, password) : eid_fail_memory();
-    eid_user_record_free(&record);
+    eid_status status = user->name != NULL ? open_session(user, &opened) : eid_fail_memory();
+    eid_opened_free(&opened);
     if (status != EID_OK) {
         eid_user_logout(user);
         return status;
@@ -363,16 +318,25 @@ eid_status eid_instance_login_user(eid_instance *instance, const char *username,
     return EID_OK;
 }
 
+static bool is_taken(eid_instance *instance, const char *name)
+{
+    eid_directory_entry entry;
+
+    /* Whoever is just being created is there when this lock is free. */
+    pthread_mutex_lock(&instance->change_mutex);
+    bool found = eid_directory_find(instance, name, &entry);
+    pthread_mutex_unlock(&instance->change_mutex);
+    return found;
+}
+
 eid_status eid_instance_login_or_create_user(eid_instance *instance, const char *username,
                                              const char *password, eid_user **out)
 {
-    eid_status status = eid_instance_login_user(instance, username, password, out);
-
-    if (status != EID_ERR_USER_NOT_FOUND)
-        return status;
-    status = eid_instance_create_user(instance, username, password);
-    if (status != EID_OK && status != EID_ERR_USER_EXISTS)
-        return status;
+    if (!is_taken(instance, username)) {
+        eid_status status = eid_instance_create_user(instance, username, password);
+        if (status != EID_OK && status != EID_ERR_USER_EXISTS)
+            return status;
+    }
     return eid_instance_login_user(instance, username, password, out);
 }
 
@@ -382,6 +346,8 @@ void eid_user_logout(eid_user *user)
         return;
     eid_database_close(user->private_database);
     eid_session_free_keys(user);
+    eid_aead_key_free(user->encryption);
+    pthread_mutex_destroy(&user->mutex);
     eid_free(user->name);
     eid_free(user);
 }
@@ -405,12 +371,12 @@ eid_instance *eid_user_instance(const eid_user *user)
 
 void eid_user_get_default_key(const eid_user *user, eid_pubkey *out)
 {
-    *out = user->keys[user->default_key].pubkey;
+    *out = user->default_key->pubkey;
 }
 
 const eid_keypair *eid_user_default_keypair(const eid_user *user)
 {
-    return user->keys[user->default_key].pair;
+    return user->default_key->pair;
 }
 
 eid_status eid_user_private_database(eid_user *user, eid_database **out)

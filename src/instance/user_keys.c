@@ -2,40 +2,91 @@
 /* The keys of a session: read from the private database at login, and the mappings that say which key and
  * identity opens which database (spec users.md sections 7, 9 and 11).
  *
- * Keys do not change during a session, but mappings do, also from other sessions of the same user. So
- * mappings are read anew whenever they are needed. */
-#include <stdlib.h>
-
+ * Keys are only ever added during a session, but mappings change, also from other sessions of the same user.
+ * So mappings are read anew whenever they are needed. */
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "instance/instance_int.h"
 
 /* ---- Loading ---- */
 
 static void free_session_key(eid_session_key *key)
 {
+    if (key == NULL)
+        return;
     eid_keypair_free(key->pair);
     eid_free(key->display_name);
+    eid_free(key);
 }
 
 void eid_session_free_keys(eid_user *user)
 {
     for (size_t i = 0; i < user->key_count; i++)
-        free_session_key(&user->keys[i]);
+        free_session_key(user->keys[i]);
     eid_free(user->keys);
     user->keys = NULL;
     user->key_count = 0;
 }
 
-/* Takes the members of the key on success. */
-static eid_status add_session_key(eid_user *user, const eid_session_key *key)
+static int by_age(const eid_session_key *left, const eid_session_key *right)
 {
-    eid_session_key *grown = eid_realloc_array(user->keys, user->key_count + 1, sizeof *grown);
+    if (left->created_at != right->created_at)
+        return left->created_at < right->created_at ? -1 : 1;
+    return memcmp(left->pubkey.bytes, right->pubkey.bytes, sizeof left->pubkey.bytes);
+}
+
+/* Makes room for one more. */
+static eid_status reserve_key(eid_user *user)
+{
+    eid_session_key **grown = eid_realloc_array(user->keys, user->key_count + 1, sizeof(eid_session_key *));
 
     if (grown == NULL)
         return eid_fail_memory();
     user->keys = grown;
-    user->keys[user->key_count++] = *key;
+    return EID_OK;
+}
+
+/* Puts the key, which is taken, where its age belongs; there is room. */
+static void insert_key(eid_user *user, eid_session_key *key)
+{
+    size_t at = user->key_count++;
+
+    for (; at > 0 && by_age(key, user->keys[at - 1]) < 0; at--)
+        user->keys[at] = user->keys[at - 1];
+    user->keys[at] = key;
+}
+
+/* Takes the pair on success. `display_name` may be NULL. */
+static eid_status session_key_new(eid_keypair *pair, const char *display_name, int64_t created_at, bool is_default,
+                                  eid_session_key **out)
+{
+    eid_session_key *key = eid_alloc_zero(1, sizeof *key);
+
+    if (key == NULL)
+        return eid_fail_memory();
+    if (display_name != NULL && (key->display_name = eid_strdup(display_name)) == NULL) {
+        eid_free(key);
+        return eid_fail_memory();
+    }
+    eid_keypair_public(pair, &key->pubkey);
+    key->pair = pair;
+    key->created_at = created_at;
+    key->is_default = is_default;
+    *out = key;
+    return EID_OK;
+}
+
+/* The same, into the session being opened. */
+static eid_status add_session_key(eid_user *user, eid_keypair *pair, const char *display_name, int64_t created_at,
+                                  bool is_default)
+{
+    eid_session_key *key;
+
+    EID_TRY(reserve_key(user));
+    EID_TRY(session_key_new(pair, display_name, created_at, is_default, &key));
+    insert_key(user, key);
     return EID_OK;
 }
 
@@ -46,21 +97,15 @@ typedef struct key_load {
 
 static eid_status load_row(eid_user *user, eid_slice row)
 {
-    eid_session_key key;
+    eid_keypair *pair = NULL;
     eid_user_key record;
 
     EID_TRY(eid_user_key_read(row, &record));
-    memset(&key, 0, sizeof key);
-    key.pubkey = record.key_id;
-    key.created_at = record.created_at;
-    key.is_default = record.is_default;
-    eid_status status = eid_key_storage_open(&record.storage, &record.key_id, &key.pair);
+    eid_status status = eid_key_storage_open(&record.storage, user->encryption, &record.key_id, &pair);
     if (status == EID_OK) {
-        key.display_name = record.display_name;
-        record.display_name = NULL;
-        status = add_session_key(user, &key);
+        status = add_session_key(user, pair, record.display_name, record.created_at, record.is_default);
         if (status != EID_OK)
-            free_session_key(&key);
+            eid_keypair_free(pair);
     }
     eid_user_key_free(&record);
     return status;
@@ -76,28 +121,6 @@ static bool load_key(const char *key, const char *row, size_t len, void *ctx)
     return load->status == EID_OK;
 }
 
-static int by_age(const void *a, const void *b)
-{
-    const eid_session_key *left = a, *right = b;
-
-    if (left->created_at != right->created_at)
-        return left->created_at < right->created_at ? -1 : 1;
-    return memcmp(left->pubkey.bytes, right->pubkey.bytes, sizeof left->pubkey.bytes);
-}
-
-static eid_status add_root(eid_user *user, const eid_pubkey *pubkey, eid_keypair *root, int64_t created_at)
-{
-    eid_session_key key = {*pubkey, root, NULL, created_at, true};
-
-    key.display_name = eid_strdup("Root Key");
-    if (key.display_name == NULL)
-        return eid_fail_memory();
-    eid_status status = add_session_key(user, &key);
-    if (status != EID_OK)
-        eid_free(key.display_name);
-    return status;
-}
-
 eid_status eid_session_load_keys(eid_user *user, eid_keypair *root, int64_t created_at)
 {
     key_load load = {user, EID_OK};
@@ -107,25 +130,36 @@ eid_status eid_session_load_keys(eid_user *user, eid_keypair *root, int64_t crea
     EID_TRY(load.status);
     eid_keypair_public(root, &pubkey);
     if (eid_session_find_key(user, &pubkey) == NULL)
-        EID_TRY(add_root(user, &pubkey, root, created_at));
+        EID_TRY(add_session_key(user, root, "Root Key", created_at, true));
     else
         eid_keypair_free(root);
-    qsort(user->keys, user->key_count, sizeof *user->keys, by_age);
-    user->default_key = 0;
+    user->default_key = user->keys[0];
     for (size_t i = user->key_count; i-- > 0;) {
-        if (user->keys[i].is_default)
-            user->default_key = i;
+        if (user->keys[i]->is_default)
+            user->default_key = user->keys[i];
     }
     return EID_OK;
 }
 
-const eid_session_key *eid_session_find_key(const eid_user *user, const eid_pubkey *pubkey)
+const eid_session_key *eid_session_find_key(eid_user *user, const eid_pubkey *pubkey)
 {
-    for (size_t i = 0; i < user->key_count; i++) {
-        if (eid_pubkey_equal(&user->keys[i].pubkey, pubkey))
-            return &user->keys[i];
+    const eid_session_key *found = NULL;
+
+    pthread_mutex_lock(&user->mutex);
+    for (size_t i = 0; i < user->key_count && found == NULL; i++) {
+        if (eid_pubkey_equal(&user->keys[i]->pubkey, pubkey))
+            found = user->keys[i];
     }
-    return NULL;
+    pthread_mutex_unlock(&user->mutex);
+    return found;
+}
+
+const eid_session_key *eid_session_key_at(eid_user *user, size_t index)
+{
+    pthread_mutex_lock(&user->mutex);
+    const eid_session_key *key = index < user->key_count ? user->keys[index] : NULL;
+    pthread_mutex_unlock(&user->mutex);
+    return key;
 }
 
 /* ---- Changing a row ---- */
@@ -154,13 +188,14 @@ static bool match_row(const char *key, const char *row, size_t len, void *ctx)
     return false;
 }
 
-static eid_status new_record(const eid_session_key *key, eid_user_key *out)
+static eid_status new_record(eid_user *user, const eid_session_key *key, eid_user_key *out)
 {
+    EID_TRY(eid_session_check_encryption(user));
     memset(out, 0, sizeof *out);
     out->key_id = key->pubkey;
     out->created_at = key->created_at;
     out->is_default = key->is_default;
-    EID_TRY(eid_key_storage_clear(key->pair, &out->storage));
+    EID_TRY(eid_key_storage_make(key->pair, user->encryption, &out->storage));
     if (key->display_name != NULL && (out->display_name = eid_strdup(key->display_name)) == NULL) {
         eid_user_key_free(out);
         return eid_fail_memory();
@@ -185,7 +220,7 @@ static eid_status write_row(eid_txn *txn, const char *row_key, const eid_user_ke
     return status;
 }
 
-eid_status eid_session_stage_key(eid_txn *txn, const eid_session_key *key, const eid_id *database,
+eid_status eid_session_stage_key(eid_user *user, eid_txn *txn, const eid_session_key *key, const eid_id *database,
                                  const eid_sigkey *identity, bool keep)
 {
     row_search search = {.wanted = &key->pubkey, .status = EID_OK};
@@ -194,7 +229,7 @@ eid_status eid_session_stage_key(eid_txn *txn, const eid_session_key *key, const
     EID_TRY(eid_table_scan(txn, EID_STORE_KEYS, NULL, match_row, &search));
     status = search.status;
     if (status == EID_OK && search.row_key == NULL)
-        status = new_record(key, &search.record);
+        status = new_record(user, key, &search.record);
     if (status == EID_OK && database != NULL &&
         !(keep && eid_user_key_mapping(&search.record, database) != NULL))
         status = eid_user_key_map(&search.record, database, identity);
@@ -205,10 +240,158 @@ eid_status eid_session_stage_key(eid_txn *txn, const eid_session_key *key, const
     return status;
 }
 
+/* ---- Encrypting anew ---- */
+
+typedef struct rewrap {
+    eid_txn *txn;
+    const eid_aead_key *before, *after;
+    eid_status status;
+} rewrap;
+
+static eid_status rewrap_row(rewrap *wrapping, const char *row_key, eid_slice row)
+{
+    eid_key_storage storage;
+    eid_keypair *pair;
+    eid_user_key record;
+
+    EID_TRY(eid_user_key_read(row, &record));
+    eid_status status = eid_key_storage_open(&record.storage, wrapping->before, &record.key_id, &pair);
+    if (status == EID_OK) {
+        status = eid_key_storage_make(pair, wrapping->after, &storage);
+        eid_keypair_free(pair);
+    }
+    if (status == EID_OK) {
+        eid_key_storage_free(&record.storage);
+        record.storage = storage;
+        status = write_row(wrapping->txn, row_key, &record);
+    }
+    eid_user_key_free(&record);
+    return status;
+}
+
+static bool rewrap_next(const char *key, const char *row, size_t len, void *ctx)
+{
+    rewrap *wrapping = ctx;
+
+    wrapping->status = rewrap_row(wrapping, key, eid_slice_of(row, len));
+    if (wrapping->status != EID_OK)
+        wrapping->status = eid_fail_context(wrapping->status, "the user's key in row %.64s can not be encrypted anew", key);
+    return wrapping->status == EID_OK;
+}
+
+eid_status eid_session_stage_encryption(eid_user *user, eid_txn *txn, const eid_aead_key *before,
+                                        const eid_aead_key *after)
+{
+    rewrap wrapping = {txn, before, after, EID_OK};
+
+    /* Read past the transaction, which changes while the rows go by; nobody else writes, change_mutex is held. */
+    EID_TRY(eid_database_table_scan(user->private_database, EID_STORE_KEYS, NULL, rewrap_next, &wrapping));
+    return wrapping.status;
+}
+
+/* ---- Adding and listing ---- */
+
+static eid_status check_display_name(const char *name)
+{
+    eid_slice text = eid_slice_text(name != NULL ? name : "");
+
+    if (text.len > EID_LIMIT_KEY_NAME)
+        return eid_fail(EID_ERR_LIMIT, "the name of a key has at most %d bytes, this one has %zu", EID_LIMIT_KEY_NAME,
+                        text.len);
+    if (!eid_utf8_valid(text))
+        return eid_fail(EID_ERR_UTF8, "the name of a key must be valid UTF-8");
+    return EID_OK;
+}
+
+/* The key is taken on success. */
+static eid_status commit_key(eid_user *user, eid_session_key *key)
+{
+    eid_txn *txn;
+
+    EID_TRY(eid_database_new_transaction(user->private_database, &txn));
+    eid_status status = eid_session_stage_key(user, txn, key, NULL, NULL, true);
+    /* The room first: after the commit nothing may fail any more. */
+    if (status == EID_OK) {
+        pthread_mutex_lock(&user->mutex);
+        status = reserve_key(user);
+        pthread_mutex_unlock(&user->mutex);
+    }
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    if (status != EID_OK)
+        return status;
+    pthread_mutex_lock(&user->mutex);
+    insert_key(user, key);
+    pthread_mutex_unlock(&user->mutex);
+    return EID_OK;
+}
+
+eid_status eid_user_add_private_key(eid_user *user, const char *display_name, eid_pubkey *out)
+{
+    int64_t now = (int64_t)(eid_clock_now_ms(eid_instance_clock(user->instance)) / 1000);
+    eid_session_key *key = NULL;
+    eid_keypair *pair;
+    eid_pubkey pubkey;
+
+    EID_TRY(check_display_name(display_name));
+    EID_TRY(eid_keypair_generate(&pair));
+    eid_keypair_public(pair, &pubkey);
+    eid_status status = session_key_new(pair, display_name, now, false, &key);
+    if (status != EID_OK) {
+        eid_keypair_free(pair);
+        return status;
+    }
+    pthread_mutex_lock(&user->instance->change_mutex);
+    status = commit_key(user, key);
+    pthread_mutex_unlock(&user->instance->change_mutex);
+    if (status == EID_OK && out != NULL)
+        *out = pubkey;
+    if (status != EID_OK)
+        free_session_key(key);
+    return status;
+}
+
+static size_t name_size(const eid_session_key *key)
+{
+    return key->display_name == NULL ? 0 : strlen(key->display_name) + 1;
+}
+
+/* One block: the list, then the names it points to. */
+static eid_status list_keys(const eid_user *user, eid_user_key_info **out, size_t *count)
+{
+    size_t names = 0;
+
+    for (size_t i = 0; i < user->key_count; i++)
+        names += name_size(user->keys[i]);
+    eid_user_key_info *list = eid_alloc_zero(1, user->key_count * sizeof *list + names);
+    if (list == NULL)
+        return eid_fail_memory();
+    char *name = (char *)(list + user->key_count);
+    for (size_t i = 0; i < user->key_count; i++) {
+        const eid_session_key *key = user->keys[i];
+        list[i] = (eid_user_key_info){key->pubkey, NULL, key->created_at, key == user->default_key};
+        if (key->display_name != NULL)
+            list[i].display_name = memcpy(name, key->display_name, name_size(key));
+        name += name_size(key);
+    }
+    *out = list;
+    *count = user->key_count;
+    return EID_OK;
+}
+
+eid_status eid_user_list_keys(eid_user *user, eid_user_key_info **out, size_t *count)
+{
+    pthread_mutex_lock(&user->mutex);
+    eid_status status = list_keys(user, out, count);
+    pthread_mutex_unlock(&user->mutex);
+    return status;
+}
+
 /* ---- Choosing ---- */
 
 typedef struct choice {
-    const eid_user *user;
+    eid_user *user;
     const eid_id *database;
     const eid_pubkey *tracked; /* the key the tracked row names; NULL when it is not tracked */
     const eid_session_key *best;
@@ -227,7 +410,7 @@ static eid_status consider(choice *choosing, const eid_user_key *record)
 
     if (mapping == NULL || key == NULL)
         return EID_OK;
-    if (choosing->best != NULL && !tracked && (choosing->best_is_tracked || choosing->best < key))
+    if (choosing->best != NULL && !tracked && (choosing->best_is_tracked || by_age(choosing->best, key) < 0))
         return EID_OK;
     memset(&identity, 0, sizeof identity);
     if (mapping->has_identity)

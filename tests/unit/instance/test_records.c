@@ -128,9 +128,9 @@ static void stored_keys(void **state)
     tu_assert_ok(read_storage(CLEAR, &storage));
     eid_key_storage_write(&buf, &storage);
     assert_written(&buf, CLEAR);
-    tu_assert_fails(eid_key_storage_open(&storage, &other, &pair), EID_ERR_CORRUPT);
+    tu_assert_fails(eid_key_storage_open(&storage, NULL, &other, &pair), EID_ERR_CORRUPT);
     assert_null(pair);
-    tu_assert_ok(eid_key_storage_open(&storage, &key, &pair));
+    tu_assert_ok(eid_key_storage_open(&storage, NULL, &key, &pair));
     eid_keypair_free(pair);
     eid_key_storage_free(&storage);
 
@@ -139,7 +139,7 @@ static void stored_keys(void **state)
     assert_int_equal(storage.ciphertext[1], 255);
     eid_key_storage_write(&buf, &storage);
     assert_written(&buf, encrypted);
-    tu_assert_fails(eid_key_storage_open(&storage, &key, &pair), EID_ERR_PASSWORD_REQUIRED);
+    tu_assert_fails(eid_key_storage_open(&storage, NULL, &key, &pair), EID_ERR_PASSWORD_REQUIRED);
     eid_key_storage_free(&storage);
 }
 
