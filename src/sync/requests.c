@@ -516,7 +516,8 @@ eid_status eid_sync_list_bootstrap_requests(eid_sync *sync, const char *status, 
         eid_bootstrap_requests_free(l.items, l.count);
         return result;
     }
-    qsort(l.items, l.count, sizeof(eid_bootstrap_request), compare_listed);
+    if (l.count > 1)
+        qsort(l.items, l.count, sizeof(eid_bootstrap_request), compare_listed);
     *out = l.items;
     *count = l.count;
     return EID_OK;
