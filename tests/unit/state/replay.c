@@ -246,7 +246,8 @@ static void check_ancestors(replay *r, const bool *below, const int64_t *members
     }
 }
 
-static void check_closure(replay *r, eid_tree_store *store, const bool *tips, const bool *closed, size_t number)
+static void check_closure(replay *r, eid_tree_store *store, int64_t up_to, const bool *tips, const bool *closed,
+                          size_t number)
 {
     int64_t *numbers = calloc(r->model->count + 1, sizeof *numbers);
     size_t tip_count = 0, count, want_count;
@@ -254,7 +255,7 @@ static void check_closure(replay *r, eid_tree_store *store, const bool *tips, co
         if (tips[i])
             numbers[tip_count++] = r->n[i];
     eid_node *nodes;
-    tu_assert_ok(eid_state_closure(r->storage, store, numbers, tip_count, &nodes, &count));
+    tu_assert_ok(eid_state_closure_up_to(r->storage, store, up_to, numbers, tip_count, &nodes, &count));
     size_t *want = tm_fold_order(r->model, closed, number, &want_count);
     if (count != want_count)
         fail_msg("%s: closure of %zu, wanted %zu", r->what, count, want_count);
@@ -265,13 +266,16 @@ static void check_closure(replay *r, eid_tree_store *store, const bool *tips, co
     eid_free(nodes);
 }
 
-void rp_check_boundary(replay *r, tu_random *random)
+void rp_check_boundary(replay *r, tu_random *random, size_t moment)
 {
-    bool *below = tm_set(r->model, false), *tips = tm_set(r->model, false), *closed = tm_set(r->model, false);
-    int64_t *from = calloc(3, sizeof *from), *members; /* up to three, drawn with repetition */
+    bool *then = tm_set(r->model, false), *below = tm_set(r->model, false), *tips = tm_set(r->model, false);
+    bool *closed = tm_set(r->model, false);
+    int64_t *from = calloc(r->model->count, sizeof *from), *members;
     size_t from_count = 0, count;
+    for (size_t i = 0; i < moment; i++)
+        then[r->order[i]] = true;
     for (size_t i = 0, want = 1 + (size_t)tu_random_below(random, 3); i < want; i++) {
-        size_t node = r->order[tu_random_below(random, r->arrived)];
+        size_t node = r->order[tu_random_below(random, moment)];
         below[node] = true;
         from[from_count++] = r->n[node];
     }
@@ -279,15 +283,15 @@ void rp_check_boundary(replay *r, tu_random *random)
     eid_storage_lock(r->storage);
     tu_assert_ok(eid_state_ancestors(r->storage, rp_tree(r), from, from_count, &members, &count));
     check_ancestors(r, below, members, count);
-    eid_view view = {INT64_MAX, members, count};
+    eid_view view = {r->n[r->order[moment - 1]], members, count};
     for (size_t s = 0; s < r->model->store_count; s++) {
         eid_tree_store *store = store_of(r, s);
         if (store == NULL)
             continue;
         tm_store_tips(r->model, below, s, tips);
         check_view_tips(r, store, &view, tips, s);
-        tm_closure(r->model, r->present, s, tips, closed);
-        check_closure(r, store, tips, closed, s);
+        tm_closure(r->model, then, s, tips, closed);
+        check_closure(r, store, view.up_to, tips, closed, s);
         eid_doc *want = tm_fold(r->model, closed, s);
         check_state(r, store, &view, want);
         eid_doc_free(want);
@@ -298,6 +302,7 @@ void rp_check_boundary(replay *r, tu_random *random)
     free(closed);
     free(tips);
     free(below);
+    free(then);
 }
 
 static int64_t count_rows(replay *r, const char *text, int64_t s)

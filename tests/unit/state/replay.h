@@ -29,8 +29,8 @@ void rp_admit(replay *r, size_t count, bool undo);
 void rp_check_current(replay *r);
 /* The same for what was there after the first `arrived` arrivals. */
 void rp_check_past(replay *r, size_t arrived);
-/* And for what stands at and below a random set of entries that are here. */
-void rp_check_boundary(replay *r, tu_random *random);
+/* And for what stands at and below a random set of the entries that were here after so many arrivals, as it was then. */
+void rp_check_boundary(replay *r, tu_random *random, size_t moment);
 /* The rows behind the cells: every touch of a key is there exactly once. */
 void rp_check_rows(replay *r);
 

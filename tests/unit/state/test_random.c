@@ -28,10 +28,11 @@ static void run_in_order(eid_storage *storage, const tm_model *model, tu_random 
         if (tu_random_below(random, 3) == 0)
             rp_check_past(&r, (size_t)tu_random_below(random, r.arrived + 1));
         if (tu_random_below(random, 3) == 0)
-            rp_check_boundary(&r, random);
+            rp_check_boundary(&r, random, r.arrived);
     }
     rp_check_past(&r, model->count / 2);
-    rp_check_boundary(&r, random);
+    rp_check_boundary(&r, random, model->count);
+    rp_check_boundary(&r, random, 1 + (size_t)tu_random_below(random, model->count));
     rp_check_rows(&r);
     rp_end(&r);
 }
