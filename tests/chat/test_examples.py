@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples run and print what they are there to show.
 
-    test_examples.py QUICKSTART TWO_PEERS
+    test_examples.py QUICKSTART TWO_PEERS SECRETS
 """
 
 import os
@@ -19,6 +19,12 @@ task 1: {{"text":"write it down"}}
 TWO_PEERS = rf"""ticket: eidetica:\?db={ID}&pr=http:127\.0\.0\.1:\d+
 bob sees {{"alice":"hello from alice"}}
 alice sees {{"alice":"hello from alice","bob":"hello from bob"}}
+"""
+
+SECRETS = r"""not in: the user name or the password is wrong
+locked: Store pins is of type encrypted:password:v0, not docstore:v0: unlock it with its password first
+door: 1234
+changed
 """
 
 QUICKSTART_LINES = 60
@@ -58,5 +64,6 @@ def documents_name_what_exists():
 
 
 if __name__ == "__main__":
-    results = [check(sys.argv[1], QUICKSTART), check(sys.argv[2], TWO_PEERS), short_enough(), documents_name_what_exists()]
+    results = [check(sys.argv[1], QUICKSTART), check(sys.argv[2], TWO_PEERS), check(sys.argv[3], SECRETS),
+               short_enough(), documents_name_what_exists()]
     sys.exit(0 if all(results) else 1)
