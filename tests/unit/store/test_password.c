@@ -302,6 +302,79 @@ static void deletions_and_atomic_documents(void **state)
     eid_password_session_close(session);
 }
 
+/* ---- Between peers ---- */
+
+typedef struct parcel {
+    eid_entry *entries[64];
+    size_t count;
+} parcel;
+
+static bool pack(eid_entry *entry, void *ctx)
+{
+    parcel *all = ctx;
+
+    assert_true(all->count < 64);
+    all->entries[all->count++] = eid_entry_ref(entry);
+    return true;
+}
+
+/* Gives everything one core holds of the database to the other. */
+static void carry(eid_core *from, eid_core *to, const eid_id *id)
+{
+    parcel all = {.count = 0};
+    eid_receipt receipt;
+
+    tu_assert_ok(eid_core_difference(from, id, NULL, 0, pack, &all));
+    tu_assert_ok(eid_core_receive(to, id, all.entries, all.count, &receipt, NULL));
+    assert_int_equal(receipt.admitted + receipt.held, all.count);
+    for (size_t i = 0; i < all.count; i++)
+        eid_entry_unref(all.entries[i]);
+}
+
+/* A, B in the middle without the password, C with it: both ways. */
+static void a_peer_without_the_password_passes_it_on(void **state)
+{
+    fixture *f = *state;
+    eid_core_options options = {.path = ":memory:", .clock = eid_clock_system};
+    eid_id id = *eid_database_root_id(f->database);
+    eid_core *middle, *far;
+    eid_database *there, *between;
+    eid_password_session *session;
+    uint8_t near_hash[32], middle_hash[32];
+    eid_txn *txn;
+
+    make_store(f, "sec", "pw");
+    tu_assert_ok(eid_core_open(&options, &middle));
+    tu_assert_ok(eid_core_open(&options, &far));
+    carry(f->core, middle, &id);
+    tu_assert_ok(eid_database_open_as(middle, &id, NULL, NULL, &between));
+    tu_assert_ok(eid_database_state_hash(f->database, near_hash));
+    tu_assert_ok(eid_database_state_hash(between, middle_hash));
+    assert_memory_equal(near_hash, middle_hash, sizeof near_hash);
+    carry(middle, far, &id);
+
+    tu_assert_ok(eid_database_open_as(far, &id, f->key, NULL, &there));
+    tu_assert_fails(eid_password_session_open(there, "sec", "wrong", &session), EID_ERR_INVALID_PASSWORD);
+    tu_assert_ok(eid_password_session_open(there, "sec", "pw", &session));
+    tu_assert_ok(eid_database_new_transaction(there, &txn));
+    tu_assert_ok(eid_password_session_unlock(session, txn));
+    assert_all(txn, "sec", "{\"k\":\"v\"}");
+    tu_assert_ok(eid_docstore_set_text(txn, "sec", "answer", "w"));
+    commit(txn);
+    eid_password_session_close(session);
+    carry(far, middle, &id);
+    carry(middle, f->core, &id);
+    session = session_of(f, "sec", "pw");
+    txn = unlocked(f, session);
+    assert_all(txn, "sec", "{\"answer\":\"w\",\"k\":\"v\"}");
+    eid_txn_free(txn);
+    eid_password_session_close(session);
+    eid_database_close(between);
+    eid_database_close(there);
+    eid_core_close(middle);
+    eid_core_close(far);
+}
+
 /* ---- Wrong use ---- */
 
 static void wrong_use_is_refused(void **state)
@@ -505,6 +578,7 @@ int main(void)
         WITH_DATABASE(a_scan_shows_one_state),
         WITH_DATABASE(chosen_tips_are_seen),
         WITH_DATABASE(deletions_and_atomic_documents),
+        WITH_DATABASE(a_peer_without_the_password_passes_it_on),
         WITH_DATABASE(wrong_use_is_refused),
         WITH_DATABASE(a_session_is_of_one_database),
         WITH_DATABASE(a_session_serves_several_threads),
