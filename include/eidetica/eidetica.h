@@ -13,6 +13,7 @@
 #include <eidetica/instance.h>
 #include <eidetica/key.h>
 #include <eidetica/log.h>
+#include <eidetica/maintenance.h>
 #include <eidetica/memory.h>
 #include <eidetica/password_store.h>
 #include <eidetica/status.h>

@@ -9,6 +9,7 @@
 
 #include <eidetica/database.h>
 #include <eidetica/instance.h>
+#include <eidetica/maintenance.h>
 
 #include "auth/auth.h"
 #include "base/clock.h"
@@ -84,6 +85,15 @@ eid_status eid_core_entry_count(eid_core *core, const eid_id *database, uint64_t
  * runs: entries are loaded in slices. `have_count` 0: everything. */
 eid_status eid_core_difference(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
                                eid_entry_callback callback, void *ctx);
+
+/* ---- Care ---- */
+
+/* eidetica/maintenance.h, without an instance. `id` NULL: every database. */
+eid_status eid_core_check(eid_core *core, const eid_id *id, unsigned flags, eid_check_report *report);
+eid_status eid_core_import(eid_core *core, eid_read_bytes read, void *ctx, eid_import_report *report);
+eid_status eid_core_import_file(eid_core *core, const char *path, eid_import_report *report);
+
+/* ---- The hook ---- */
 
 /* One hook for all local and remote writes of the core; for sync on commit. NULL removes it. */
 typedef void (*eid_core_hook)(const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source,

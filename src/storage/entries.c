@@ -2,6 +2,8 @@
 /* Entries: admission, lookup, and participation in stores. */
 #include "storage/storage_int.h"
 
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "codec/cid.h"
 
@@ -102,17 +104,28 @@ eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_pla
 
 /* ---- Participation ---- */
 
+static int compare_numbers(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* Parents are kept in ascending order, whatever the order of the entry's IDs: one DAG has one form. */
 static eid_status insert_part(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t height,
                               const int64_t *parents, size_t parent_count, bool has_data)
 {
-    uint8_t few[FEW * sizeof(int64_t)];
-    uint8_t *packed = few;
+    int64_t few[FEW];
+    int64_t *packed = few;
     if (parent_count > FEW) {
-        packed = eid_realloc_array(NULL, parent_count, sizeof(int64_t));
+        packed = eid_realloc_array(NULL, parent_count, sizeof *packed);
         if (packed == NULL)
             return eid_fail_memory();
     }
-    eid_numbers_encode(parents, parent_count, packed);
+    if (parent_count > 0)
+        memcpy(packed, parents, parent_count * sizeof *packed);
+    if (parent_count > 1)
+        qsort(packed, parent_count, sizeof *packed, compare_numbers);
+    eid_numbers_encode(packed, parent_count, (uint8_t *)packed);
     eid_sql_stmt *stmt;
     eid_status status =
         eid_sql_prepare(storage->sql, "INSERT INTO part (s, n, height, parents, has_data) VALUES (?, ?, ?, ?, ?)", &stmt);
@@ -120,7 +133,7 @@ static eid_status insert_part(eid_storage *storage, const eid_tree_store *store,
         eid_sql_bind_i64(stmt, 1, store->s);
         eid_sql_bind_i64(stmt, 2, n);
         eid_sql_bind_i64(stmt, 3, eid_height_to_sql(height));
-        eid_sql_bind_blob(stmt, 4, eid_slice_of(packed, parent_count * sizeof(int64_t)));
+        eid_sql_bind_blob(stmt, 4, eid_slice_of(packed, parent_count * sizeof *packed));
         eid_sql_bind_i64(stmt, 5, has_data);
         status = eid_sql_run(stmt);
     }
@@ -287,27 +300,33 @@ static eid_status rank_of(eid_storage *storage, const eid_tree *tree, const eid_
     return EID_OK;
 }
 
-eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const int64_t *parents,
-                             size_t parent_count, int64_t *n)
+eid_status eid_storage_join(eid_storage *storage, eid_tree *tree, const eid_entry *entry, int64_t n, const int64_t *parents,
+                            size_t parent_count)
 {
-    eid_node node = {.n = storage->next_n, .height = 0, .id = entry->id};
+    eid_node node = {.n = n, .height = 0, .id = entry->id};
     EID_TRY(rank_of(storage, tree, entry, parents, parent_count, &node.height));
-    eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO entry (n, id, d, bytes) VALUES (?, ?, ?, ?)", &stmt));
-    eid_sql_bind_i64(stmt, 1, node.n);
-    eid_sql_bind_blob(stmt, 2, eid_id_slice(&entry->id));
-    eid_sql_bind_i64(stmt, 3, tree->d);
-    eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
-    EID_TRY(eid_sql_run(stmt));
     EID_TRY(join(storage, tree->main, &node, parents, parent_count, true));
     for (size_t i = 0; i < entry->subtree_count; i++) {
         const eid_subtree *subtree = &entry->subtrees[i];
         /* Of several nodes with one name only the first exists for every reader (entry.md section 5). */
         if (eid_entry_subtree(entry, eid_slice_of(subtree->name, subtree->name_len)) == subtree)
-            EID_TRY(join_store(storage, tree, entry, subtree, node.n));
+            EID_TRY(join_store(storage, tree, entry, subtree, n));
     }
-    storage->next_n++;
-    *n = node.n;
+    return EID_OK;
+}
+
+eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const int64_t *parents,
+                             size_t parent_count, int64_t *n)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO entry (n, id, d, bytes) VALUES (?, ?, ?, ?)", &stmt));
+    eid_sql_bind_i64(stmt, 1, storage->next_n);
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(&entry->id));
+    eid_sql_bind_i64(stmt, 3, tree->d);
+    eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
+    EID_TRY(eid_sql_run(stmt));
+    EID_TRY(eid_storage_join(storage, tree, entry, storage->next_n, parents, parent_count));
+    *n = storage->next_n++;
     return EID_OK;
 }
 

@@ -22,7 +22,7 @@ static const char SCHEMA[] =
     /* Admitted entries in order of arrival; bytes: canonical DAG-CBOR. */
     "CREATE TABLE entry (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, d INTEGER NOT NULL, bytes BLOB NOT NULL);"
     /* Participation of entries in stores. height orders the fold; in the main DAG it is the height made to grow along parents.
-     * parents: n of each parent in the store, 8 bytes little endian. */
+     * parents: n of each parent in the store, ascending, 8 bytes little endian. */
     "CREATE TABLE part (s INTEGER NOT NULL, n INTEGER NOT NULL, height INTEGER NOT NULL, parents BLOB NOT NULL,"
     " has_data INTEGER NOT NULL, PRIMARY KEY (s, n)) WITHOUT ROWID;"
     "CREATE INDEX part_order ON part (s, height, n);"

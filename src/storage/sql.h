@@ -50,6 +50,20 @@ int64_t eid_sql_i64(eid_sql_stmt *stmt, int column); /* columns count from 0 */
 eid_slice eid_sql_bytes(eid_sql_stmt *stmt, int column); /* blob or text, lent until the next step or reset */
 bool eid_sql_is_null(eid_sql_stmt *stmt, int column);
 
+/* ---- Care of the file ---- */
+
+/* Writes the file anew without gaps. No transaction may be open. */
+eid_status eid_sql_compact(eid_sql *sql);
+
+/* Copies everything, page by page, into an existing empty file, while this connection goes on: what it writes meanwhile is
+ * in the copy too. Each call holds the caller's lock; between the calls it need not be held. */
+typedef struct eid_sql_backup eid_sql_backup;
+eid_status eid_sql_backup_begin(eid_sql *sql, const char *path, eid_sql_backup **out);
+/* Copies the next pages. *done and *total are in bytes. */
+eid_status eid_sql_backup_step(eid_sql_backup *backup, bool *finished, uint64_t *done, uint64_t *total);
+/* Ends it; a copy that was finished is on the disk when this returns. NULL is allowed. */
+eid_status eid_sql_backup_end(eid_sql_backup *backup);
+
 /* For fault tests: the n-th call from now on that touches the engine fails with EID_ERR_STORAGE; 0 switches it off. */
 void eid_sql_fail_after(eid_sql *sql, uint64_t calls);
 uint64_t eid_sql_calls_left(const eid_sql *sql); /* of those; for tests that count calls */

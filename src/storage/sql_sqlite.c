@@ -317,6 +317,99 @@ bool eid_sql_is_null(eid_sql_stmt *stmt, int column)
     return sqlite3_column_type(stmt->handle, column) == SQLITE_NULL;
 }
 
+/* ---- Care of the file ---- */
+
+eid_status eid_sql_compact(eid_sql *sql)
+{
+    /* The new file is first written beside the old one; that must not happen in memory. */
+    EID_TRY(eid_sql_exec(sql, "PRAGMA temp_store=FILE;"));
+    eid_status status = eid_sql_exec(sql, "VACUUM;");
+    if (status == EID_OK)
+        status = eid_sql_checkpoint(sql);
+    if (sqlite3_exec(sql->handle, "PRAGMA temp_store=MEMORY;", NULL, NULL, NULL) != SQLITE_OK && status == EID_OK)
+        status = failure(sql, sqlite3_errcode(sql->handle));
+    return status;
+}
+
+/* Small enough that a writer does not notice, large enough that a reader of the disk does not either: 4 MiB. */
+#define BACKUP_PAGES 1024
+
+struct eid_sql_backup {
+    eid_sql *source;
+    eid_sql target; /* only its handle and path are used */
+    sqlite3_backup *backup;
+    uint64_t page_bytes;
+};
+
+static eid_status read_page_size(eid_sql *sql, uint64_t *out)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(sql, "PRAGMA page_size", &stmt));
+    EID_TRY(eid_sql_step(stmt, &row));
+    *out = row ? (uint64_t)eid_sql_i64(stmt, 0) : 0;
+    eid_sql_reset(stmt);
+    return EID_OK;
+}
+
+eid_status eid_sql_backup_begin(eid_sql *sql, const char *path, eid_sql_backup **out)
+{
+    eid_sql_backup *backup = eid_alloc_zero(1, sizeof *backup);
+    if (backup == NULL)
+        return eid_fail_memory();
+    backup->source = sql;
+    backup->target.path = eid_strdup(path);
+    eid_status status = backup->target.path == NULL ? eid_fail_memory() : EID_OK;
+    if (status == EID_OK)
+        status = read_page_size(sql, &backup->page_bytes);
+    if (status == EID_OK && fault(sql))
+        status = injected();
+    if (status == EID_OK) {
+        int code = sqlite3_open_v2(path, &backup->target.handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        if (code == SQLITE_OK) {
+            backup->backup = sqlite3_backup_init(backup->target.handle, "main", sql->handle, "main");
+            code = backup->backup == NULL ? sqlite3_errcode(backup->target.handle) : SQLITE_OK;
+        }
+        status = code == SQLITE_OK ? EID_OK : failure(&backup->target, code);
+    }
+    if (status != EID_OK) {
+        eid_sql_backup_end(backup);
+        return status;
+    }
+    *out = backup;
+    return EID_OK;
+}
+
+eid_status eid_sql_backup_step(eid_sql_backup *backup, bool *finished, uint64_t *done, uint64_t *total)
+{
+    if (fault(backup->source))
+        return injected();
+    int code = sqlite3_backup_step(backup->backup, BACKUP_PAGES);
+    if (code != SQLITE_OK && code != SQLITE_DONE)
+        return failure(&backup->target, code);
+    uint64_t pages = (uint64_t)sqlite3_backup_pagecount(backup->backup);
+    *finished = code == SQLITE_DONE;
+    *total = pages * backup->page_bytes;
+    *done = (pages - (uint64_t)sqlite3_backup_remaining(backup->backup)) * backup->page_bytes;
+    return EID_OK;
+}
+
+eid_status eid_sql_backup_end(eid_sql_backup *backup)
+{
+    if (backup == NULL)
+        return EID_OK;
+    eid_status status = EID_OK;
+    int code = backup->backup == NULL ? SQLITE_OK : sqlite3_backup_finish(backup->backup);
+    if (code != SQLITE_OK)
+        status = failure(&backup->target, code);
+    sqlite3_close(backup->target.handle);
+    eid_free(backup->target.path);
+    eid_free(backup);
+    return status;
+}
+
+/* ---- Fault tests ---- */
+
 void eid_sql_fail_after(eid_sql *sql, uint64_t calls)
 {
     sql->fail_after = calls;

@@ -14,6 +14,8 @@
 #ifndef EID_STORAGE_STORAGE_H
 #define EID_STORAGE_STORAGE_H
 
+#include <eidetica/maintenance.h>
+
 #include "base/map.h"
 #include "entry/entry.h"
 #include "storage/sql.h"
@@ -124,6 +126,21 @@ eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_s
 eid_status eid_storage_participation(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height,
                                      int64_t **parents, size_t *parent_count);
 
+/* ---- Recomputing what follows from entries ---- */
+
+/* The rows of a tree once more, in stores of their own beside the present ones, under the number -d: for comparing and for
+ * replacing. Made and used inside one storage transaction, which is then rolled back, or committed after _adopt. `d` is
+ * given because the tree itself may be too damaged to be read. Free it after the transaction. */
+eid_status eid_storage_shadow_new(eid_storage *storage, const eid_id *root, int64_t d, eid_tree **out);
+void eid_storage_shadow_free(eid_storage *storage, eid_tree *shadow);
+/* Entries in ascending n, each with those of its main parents that took part before. */
+eid_status eid_storage_shadow_join(eid_storage *storage, eid_tree *shadow, const eid_entry *entry, int64_t n,
+                                   const int64_t *parents, size_t parent_count);
+/* Writes the rows of its stores, so that they can be compared. */
+eid_status eid_storage_shadow_settle(eid_storage *storage);
+/* Puts the rows of the shadow in the place of the tree's. Cached trees are read again before their next use. */
+eid_status eid_storage_shadow_adopt(eid_storage *storage, const eid_tree *shadow);
+
 /* ---- Quarantine and refusals ---- */
 
 /* Keeps an entry (nothing happens when it waits already) until `missing` (an ID it needs) arrives. EID_ERR_LIMIT when the tree's quarantine is full. */
@@ -134,6 +151,13 @@ eid_status eid_storage_quarantine_take(eid_storage *storage, eid_tree *tree, con
 eid_status eid_storage_is_quarantined(eid_storage *storage, const eid_id *id, bool *out);
 eid_status eid_storage_refuse(eid_storage *storage, const eid_id *id, eid_status reason);
 eid_status eid_storage_was_refused(eid_storage *storage, const eid_id *id, eid_status *reason); /* EID_OK: it was not */
+
+/* ---- Sizes ---- */
+
+/* Where the bytes of the file are. `counted` false: estimated from the content of the tables, as where the engine can not
+ * count pages. Reads the whole file. */
+eid_status eid_storage_sizes(eid_storage *storage, bool counted, eid_sizes *out);
+eid_status eid_storage_file_size(eid_storage *storage, uint64_t *out); /* bytes, without the write-ahead log; cheap */
 
 /* ---- Instance metadata ---- */
 

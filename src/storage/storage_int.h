@@ -76,6 +76,10 @@ void eid_storage_forget(eid_storage *storage);
 eid_status eid_storage_read_counters(eid_storage *storage);
 void eid_tree_free(eid_storage *storage, eid_tree *tree);
 
+/* Lets an entry whose row is there take part in the DAGs of the tree and of its stores. */
+eid_status eid_storage_join(eid_storage *storage, eid_tree *tree, const eid_entry *entry, int64_t n, const int64_t *parents,
+                            size_t parent_count);
+
 /* Tips: kept in ascending n. */
 eid_status eid_tips_add(eid_tree_store *store, const eid_node *node);
 void eid_tips_remove(eid_tree_store *store, int64_t n);
