@@ -275,7 +275,8 @@ typedef struct store_pair {
 static void copy_name(char out[64], eid_slice name)
 {
     size_t len = name.len < 63 ? name.len : 63;
-    memcpy(out, name.data, len);
+    if (len > 0)
+        memcpy(out, name.data, len);
     out[len] = '\0';
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)out[i] < ' ')
