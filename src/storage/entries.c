@@ -330,6 +330,17 @@ eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_ent
     return EID_OK;
 }
 
+/* Walks rely on numbers that fall, or at least on numbers of participants: in a damaged file they could run for ever, or
+ * leave their bounds. */
+static eid_status decode_parents(const eid_tree_store *store, int64_t n, eid_slice packed, int64_t *out)
+{
+    eid_numbers_decode(packed, out);
+    bool right = packed.len % sizeof(int64_t) == 0;
+    for (size_t i = 0; i < packed.len / sizeof(int64_t) && right; i++)
+        right = out[i] > 0 && out[i] != n && out[i] <= store->newest && (out[i] < n || store->has_dangling);
+    return right ? EID_OK : eid_fail(EID_ERR_CORRUPT, "The parents of entry number %lld in the data file are damaged", (long long)n);
+}
+
 eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to,
                                           eid_participation_callback callback, void *ctx)
 {
@@ -360,7 +371,11 @@ eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_s
             parents = grown;
             capacity = count;
         }
-        eid_numbers_decode(packed, parents);
+        status = decode_parents(store, eid_sql_i64(stmt, 0), packed, parents);
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            break;
+        }
         eid_participation part = {.n = eid_sql_i64(stmt, 0),
                                   .height = (uint64_t)eid_sql_i64(stmt, 1),
                                   .parents = parents,
@@ -393,9 +408,13 @@ eid_status eid_storage_participation(eid_storage *storage, const eid_tree_store 
         if (copy == NULL) {
             status = eid_fail_memory();
         } else {
-            eid_numbers_decode(packed, copy);
+            status = decode_parents(store, n, packed, copy);
+        }
+        if (status == EID_OK) {
             *parents = copy;
             *parent_count = packed.len / sizeof(int64_t);
+        } else {
+            eid_free(copy);
         }
     }
     if (status == EID_OK && height != NULL)

@@ -413,6 +413,7 @@ static void touch(eid_database *database, eid_entry *entry, eid_write_source sou
     fragile *f = ctx;
     assert_int_equal(atomic_load(&f->alive), 1);
     atomic_fetch_add(&f->calls, 1);
+    usleep(300); /* time for a removal that does not wait */
     assert_int_equal(atomic_load(&f->alive), 1);
 }
 

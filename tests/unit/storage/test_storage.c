@@ -403,6 +403,64 @@ static void test_damaged_rows(void **state)
     tu_temp_dir_remove(dir);
 }
 
+static bool visit(const eid_participation *part, void *ctx)
+{
+    (void)part;
+    (void)ctx;
+    return true;
+}
+
+/* Parents that a walk could follow for ever, or out of its bounds. */
+static void test_damaged_parents(void **state)
+{
+    (void)state;
+    static const char *const damages[] = {
+        "UPDATE part SET parents = x'0200000000000000' WHERE n = 2",          /* itself */
+        "UPDATE part SET parents = x'0300000000000000' WHERE n = 2",          /* its child */
+        "UPDATE part SET parents = x'0000000000000000' WHERE n = 3",          /* nobody */
+        "UPDATE part SET parents = x'ffffffffffffffff' WHERE n = 3",
+        "UPDATE part SET parents = x'ffffffffffffff7f' WHERE n = 3",          /* beyond all */
+        "UPDATE part SET parents = x'010000000000000001' WHERE n = 3",        /* cut */
+    };
+    char *dir = tu_temp_dir(), *path = tu_path(dir, "data.db");
+    static const char *const stores[] = {"a", NULL};
+    eid_entry *e[3] = {st_root(1)};
+    for (unsigned i = 1; i < 3; i++)
+        e[i] = st_child(e[0], &e[i - 1], 1, stores, i, 0);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        eid_storage *storage = st_open(path);
+        eid_tree *tree;
+        int64_t n[3], *parents = NULL;
+        size_t count = 0;
+        ST_IN_TRANSACTION(storage, {
+            n[0] = st_admit_root(storage, e[0], &tree);
+            n[1] = st_admit(storage, tree, e[1], &n[0], 1);
+            n[2] = st_admit(storage, tree, e[2], &n[1], 1);
+        });
+        assert_true(n[0] == 1 && n[1] == 2 && n[2] == 3);
+        eid_storage_close(storage);
+        exec_in_file(path, damages[i]);
+        storage = st_open(path);
+        eid_storage_lock(storage);
+        tu_assert_ok(eid_storage_tree(storage, &e[0]->id, &tree));
+        eid_status first = eid_storage_participation(storage, tree->main, 2, NULL, &parents, &count);
+        if (first == EID_OK)
+            eid_free(parents);
+        eid_status second = eid_storage_participation(storage, tree->main, 3, NULL, &parents, &count);
+        if (second == EID_OK)
+            eid_free(parents);
+        assert_true((first == EID_ERR_CORRUPT) != (second == EID_ERR_CORRUPT));
+        tu_assert_fails(eid_storage_each_participation(storage, tree->main, 0, INT64_MAX, visit, NULL), EID_ERR_CORRUPT);
+        eid_storage_unlock(storage);
+        eid_storage_close(storage);
+        assert_int_equal(remove(path), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        eid_entry_unref(e[i]);
+    free(path);
+    tu_temp_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_rollback_restores_everything),
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_damaged_rows),
+        cmocka_unit_test(test_damaged_parents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
