@@ -61,7 +61,8 @@ static void check_copy(const subject *s, const dt_print *want)
     for (size_t i = 0; i < 2; i++) {
         char *from, *to;
         size_t len;
-        assert_true(asprintf(&from, "%s%s", s->path, suffixes[i]) > 0 && asprintf(&to, "%s%s", copy, suffixes[i]) > 0);
+        assert_true(asprintf(&from, "%s%s", s->path, suffixes[i]) > 0);
+        assert_true(asprintf(&to, "%s%s", copy, suffixes[i]) > 0);
         uint8_t *bytes = tu_read_file(from, &len);
         tu_write_file(to, bytes, len);
         free(bytes);
