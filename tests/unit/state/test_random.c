@@ -6,7 +6,7 @@
 
 #include "replay.h"
 
-#define HISTORIES 1000
+#define HISTORIES 600
 #define ORDERS 2
 /* Trees in one storage: opening one costs more than a history. */
 #define SHARED 100
