@@ -302,30 +302,77 @@ static eid_status receive_batch(import *in)
     return status;
 }
 
-static eid_status parse_block(import *in, eid_entry **out)
+/* Checks that the block is what its CID says; *bytes is what stands behind it. */
+static eid_status verify_block(const import *in, eid_id *id, eid_slice *bytes)
 {
     unsigned long long number = (unsigned long long)in->report.blocks + 1;
-    eid_slice bytes = eid_buf_slice(&in->block);
-    eid_id named, found;
-    if (eid_id_read(&bytes, &named) != EID_OK)
+    eid_id found;
+    *bytes = eid_buf_slice(&in->block);
+    if (eid_id_read(bytes, id) != EID_OK)
         return eid_fail_context(EID_ERR_INVALID_ID, "Block %llu of the CAR file", number);
-    if (!eid_id_is_entry(&named))
+    if (!eid_id_is_entry(id))
         return eid_fail(EID_ERR_INVALID_ID, "Block %llu of the CAR file has an ID that no entry has", number);
-    eid_id_of_bytes(EID_CODEC_DAG_CBOR, bytes.data, bytes.len, &found);
-    if (!eid_id_equal(&named, &found))
+    eid_id_of_bytes(EID_CODEC_DAG_CBOR, bytes->data, bytes->len, &found);
+    if (!eid_id_equal(id, &found))
         return eid_fail(EID_ERR_INVALID_ID, "Block %llu of the CAR file is not what its ID says: it was changed or damaged",
                         number);
+    return EID_OK;
+}
+
+/* What is held in this database need not be judged again. */
+static eid_status is_held(const import *in, const eid_id *id, bool *out)
+{
+    eid_tree *tree;
+    int64_t n = 0, d = 0;
+    eid_storage_lock(in->core->storage);
+    eid_status status = eid_storage_tree(in->core->storage, &in->report.database, &tree);
+    if (status == EID_OK) {
+        status = eid_storage_find(in->core->storage, id, &n, &d);
+        *out = n != 0 && d == tree->d;
+    } else if (status == EID_ERR_DATABASE_NOT_FOUND) {
+        status = EID_OK;
+        *out = false;
+    }
+    eid_storage_unlock(in->core->storage);
+    return status;
+}
+
+static eid_status parse_block(const import *in, const eid_id *id, eid_slice bytes, eid_entry **out)
+{
+    unsigned long long number = (unsigned long long)in->report.blocks + 1;
     eid_entry *entry;
     eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, &entry);
     if (status == EID_ERR_NO_MEMORY)
         return status;
     if (status != EID_OK)
         return eid_fail_context(EID_ERR_INVALID_ENTRY, "Block %llu of the CAR file", number);
-    if (!eid_id_equal(&entry->id, &named)) {
+    if (!eid_id_equal(&entry->id, id)) {
         eid_entry_unref(entry);
         return eid_fail(EID_ERR_INVALID_ENTRY, "Block %llu of the CAR file is not in the canonical form", number);
     }
     *out = entry;
+    return EID_OK;
+}
+
+/* Takes the block that was read: into the batch, unless its entry is here. */
+static eid_status take_block(import *in)
+{
+    eid_id id;
+    eid_slice bytes;
+    bool held;
+    EID_TRY(verify_block(in, &id, &bytes));
+    EID_TRY(is_held(in, &id, &held));
+    if (held) {
+        in->report.held++;
+        in->report.blocks++;
+        return EID_OK;
+    }
+    EID_TRY(parse_block(in, &id, bytes, &in->batch[in->batch_count]));
+    in->batch_bytes += bytes.len;
+    in->batch_count++;
+    in->report.blocks++;
+    if (in->batch_count == EID_LIMIT_IMPORT_ENTRIES || in->batch_bytes >= EID_LIMIT_IMPORT_BYTES)
+        return receive_batch(in);
     return EID_OK;
 }
 
@@ -342,13 +389,7 @@ static eid_status next_block(import *in, bool *more)
         return eid_fail(EID_ERR_LIMIT, "Block %llu of the CAR file has %llu bytes, more than an entry may have",
                         (unsigned long long)in->report.blocks + 1, (unsigned long long)len);
     EID_TRY(read_block(in, (size_t)len));
-    EID_TRY(parse_block(in, &in->batch[in->batch_count]));
-    in->batch_bytes += (size_t)len;
-    in->batch_count++;
-    in->report.blocks++;
-    if (in->batch_count == EID_LIMIT_IMPORT_ENTRIES || in->batch_bytes >= EID_LIMIT_IMPORT_BYTES)
-        return receive_batch(in);
-    return EID_OK;
+    return take_block(in);
 }
 
 /* ---- Importing ---- */

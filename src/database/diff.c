@@ -19,8 +19,9 @@
 #define FROM 1
 #define TO 2
 #define SIDES 2
-/* Entries read under one hold of the lock. */
+/* Entries read under one hold of the lock, and arrival numbers looked through. */
 #define SLICE 64
+#define STRETCH 4096
 
 typedef struct side_state {
     int64_t *extra;          /* ascending: outside the snapshot, but in the store at it */
@@ -67,6 +68,31 @@ static uint8_t belongs(const diff *d, int64_t n)
     return marks;
 }
 
+/* ---- Participants ---- */
+
+/* Calls back for the participants of a store with low <= n <= high, holding the lock for a stretch of them at a time. The
+ * callback may stop it all. */
+static eid_status each_participant(eid_database *database, eid_slice name, int64_t low, int64_t high,
+                                   eid_participation_callback callback, void *ctx, const bool *stop)
+{
+    eid_storage *storage = database->core->storage;
+    eid_status status = EID_OK;
+    while (low <= high && status == EID_OK && (stop == NULL || !*stop)) {
+        int64_t last = high - low < STRETCH ? high : low + STRETCH;
+        eid_tree *tree;
+        eid_tree_store *store;
+        eid_storage_lock(storage);
+        status = eid_database_tree(database, &tree);
+        if (status == EID_OK)
+            status = eid_storage_store(storage, tree, name, &store);
+        if (status == EID_OK && store != NULL)
+            status = eid_storage_each_participation(storage, store, low - 1, last, callback, ctx);
+        eid_storage_unlock(storage);
+        low = last + 1;
+    }
+    return status;
+}
+
 /* ---- Store parents outside the snapshot ---- */
 
 typedef struct foreign {
@@ -96,47 +122,61 @@ static int compare_numbers(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static eid_status collect_extra(diff *d, eid_tree_store *store, foreign *f, side_state *state)
+/* Adds the parents of what was found, and theirs in turn: the list grows while it is read. The lock is held. */
+static eid_status follow_foreign(diff *d, foreign *f, eid_map *met)
 {
-    eid_map *met = NULL;
-    EID_TRY(eid_map_new(&met));
-    eid_status status = eid_buf_status(f->found);
-    /* The list grows while it is read: parents of what was found are looked at in turn. */
-    for (size_t i = 0; status == EID_OK && i < f->found->len / sizeof(int64_t); i++) {
+    eid_tree *tree;
+    eid_tree_store *store;
+    EID_TRY(eid_buf_status(f->found));
+    EID_TRY(eid_database_tree(d->database, &tree));
+    EID_TRY(eid_storage_store(d->storage, tree, eid_slice_text(d->name), &store));
+    for (size_t i = 0; i < f->found->len / sizeof(int64_t); i++) {
         int64_t n;
-        memcpy(&n, f->found->data + i * sizeof n, sizeof n);
         bool created;
         eid_map_entry *place;
-        status = eid_map_put(met, eid_slice_of(&n, sizeof n), &place, &created);
-        if (status != EID_OK || !created)
+        memcpy(&n, f->found->data + i * sizeof n, sizeof n);
+        EID_TRY(eid_map_put(met, eid_slice_of(&n, sizeof n), &place, &created));
+        if (!created)
             continue;
         int64_t *parents = NULL;
         size_t count = 0;
-        status = eid_storage_participation(d->storage, store, n, NULL, &parents, &count);
-        if (status == EID_OK) {
-            note_foreign(f, parents, count);
-            status = eid_buf_status(f->found);
-        }
+        EID_TRY(eid_storage_participation(d->storage, store, n, NULL, &parents, &count));
+        note_foreign(f, parents, count);
         eid_free(parents);
+        EID_TRY(eid_buf_status(f->found));
     }
-    size_t total = eid_map_len(met);
-    int64_t *extra = status != EID_OK || total == 0 ? NULL : eid_realloc_array(NULL, total, sizeof *extra);
-    if (status == EID_OK && total > 0 && extra == NULL)
-        status = eid_fail_memory();
-    if (extra != NULL) {
-        size_t at = 0;
-        for (eid_map_entry *e = eid_map_first(met); e != NULL; e = eid_map_next(met, e))
-            memcpy(&extra[at++], e->key.data, sizeof *extra);
-        qsort(extra, total, sizeof *extra, compare_numbers);
-        state->extra = extra;
-        state->extra_count = total;
-    }
+    return EID_OK;
+}
+
+static eid_status keep_extra(const eid_map *met, side_state *state)
+{
+    size_t total = eid_map_len(met), at = 0;
+    int64_t *extra = eid_realloc_array(NULL, total, sizeof *extra);
+    if (extra == NULL)
+        return eid_fail_memory();
+    for (eid_map_entry *e = eid_map_first(met); e != NULL; e = eid_map_next(met, e))
+        memcpy(&extra[at++], e->key.data, sizeof *extra);
+    qsort(extra, total, sizeof *extra, compare_numbers);
+    state->extra = extra;
+    state->extra_count = total;
+    return EID_OK;
+}
+
+static eid_status collect_extra(diff *d, foreign *f, side_state *state)
+{
+    eid_map *met;
+    EID_TRY(eid_map_new(&met));
+    eid_storage_lock(d->storage);
+    eid_status status = follow_foreign(d, f, met);
+    eid_storage_unlock(d->storage);
+    if (status == EID_OK)
+        status = keep_extra(met, state);
     eid_map_free(met, NULL);
     return status;
 }
 
 /* Only a participant that arrived behind the oldest entry outside can name one from outside, unless parents arrived late. */
-static eid_status find_extra(diff *d, eid_tree_store *store, int index)
+static eid_status find_extra(diff *d, bool late_parents, int index)
 {
     uint8_t mark = (uint8_t)(1 << index);
     int64_t oldest = 0;
@@ -148,10 +188,12 @@ static eid_status find_extra(diff *d, eid_tree_store *store, int index)
     eid_buf found;
     eid_buf_init(&found, SIZE_MAX / 2);
     foreign f = {d, mark, &found};
-    eid_status status = eid_storage_each_participation(d->storage, store, store->has_dangling ? 0 : oldest, d->sides.up_to,
-                                                       look_for_foreign, &f);
+    eid_status status = each_participant(d->database, eid_slice_text(d->name), late_parents ? 1 : oldest, d->sides.up_to,
+                                         look_for_foreign, &f, NULL);
     if (status == EID_OK)
-        status = collect_extra(d, store, &f, &d->state[index]);
+        status = eid_buf_status(&found);
+    if (status == EID_OK && found.len > 0)
+        status = collect_extra(d, &f, &d->state[index]);
     eid_buf_free(&found);
     return status;
 }
@@ -167,11 +209,11 @@ static bool note_differing(const eid_participation *part, void *ctx)
     return true;
 }
 
-static eid_status find_differing(diff *d, const eid_tree_store *store)
+static eid_status find_differing(diff *d)
 {
     for (size_t i = 0; i < d->sides.count; i++)
-        EID_TRY(eid_storage_each_participation(d->storage, store, d->sides.runs[i].low - 1, d->sides.runs[i].high,
-                                               note_differing, d));
+        EID_TRY(each_participant(d->database, eid_slice_text(d->name), d->sides.runs[i].low, d->sides.runs[i].high,
+                                 note_differing, d, NULL));
     return eid_buf_status(&d->differing);
 }
 
@@ -477,25 +519,38 @@ static eid_status compare_keys(diff *d, eid_key_change_callback callback, void *
 
 /* ---- Between two snapshots ---- */
 
-static eid_status find_sides(eid_database *database, const eid_tree *tree, const eid_id *from, size_t from_count,
-                             const eid_id *to, size_t to_count, eid_sides *out)
+static eid_status find_sides(eid_database *database, const eid_id *from, size_t from_count, const eid_id *to, size_t to_count,
+                             eid_sides *out)
 {
     eid_side sides[SIDES] = {{from, from_count, false}, {to, to_count, to == NULL}};
-    return eid_sides_find(database->core->storage, tree, sides, SIDES, out);
+    return eid_sides_find(database, sides, SIDES, out);
+}
+
+/* Whether the database has the store, and whether parents arrived behind their children in it. */
+static eid_status look_at_store(diff *d, bool *known, bool *late_parents)
+{
+    eid_tree *tree;
+    eid_tree_store *store = NULL;
+    eid_storage_lock(d->storage);
+    eid_status status = eid_database_tree(d->database, &tree);
+    if (status == EID_OK)
+        status = eid_storage_store(d->storage, tree, eid_slice_text(d->name), &store);
+    *known = status == EID_OK && store != NULL;
+    *late_parents = *known && store->has_dangling;
+    eid_storage_unlock(d->storage);
+    return status;
 }
 
 static eid_status find_difference(diff *d, const eid_id *from, size_t from_count, const eid_id *to, size_t to_count)
 {
-    eid_tree *tree;
-    eid_tree_store *store;
-    EID_TRY(eid_database_tree(d->database, &tree));
-    EID_TRY(find_sides(d->database, tree, from, from_count, to, to_count, &d->sides));
-    EID_TRY(eid_storage_store(d->storage, tree, eid_slice_text(d->name), &store));
-    if (store == NULL)
+    bool known, late_parents;
+    EID_TRY(find_sides(d->database, from, from_count, to, to_count, &d->sides));
+    EID_TRY(look_at_store(d, &known, &late_parents));
+    if (!known)
         return EID_OK;
     for (int i = 0; i < SIDES; i++)
-        EID_TRY(find_extra(d, store, i));
-    return find_differing(d, store);
+        EID_TRY(find_extra(d, late_parents, i));
+    return find_differing(d);
 }
 
 static void diff_free(diff *d)
@@ -513,9 +568,7 @@ eid_status eid_database_diff(eid_database *database, const char *store, const ei
     diff d = {.database = database, .storage = database->core->storage, .name = store, .to_present = to == NULL};
     EID_TRY(eid_map_new(&d.keys));
     eid_buf_init(&d.differing, SIZE_MAX / 2);
-    eid_storage_lock(d.storage);
     eid_status status = find_difference(&d, from, from_count, to, to_count);
-    eid_storage_unlock(d.storage);
     if (status == EID_OK)
         status = find_keys(&d);
     if (status == EID_OK)
@@ -539,40 +592,48 @@ static bool is_touched(const eid_participation *part, void *ctx)
     return !t->found;
 }
 
-/* Names of the stores, one behind the other with their lengths, so that no lock is needed to hand them out. */
-static eid_status find_stores(eid_database *database, const eid_id *from, size_t from_count, const eid_id *to, size_t to_count,
-                              eid_map *names)
+static eid_status copy_names(eid_database *database, eid_map *names)
 {
     eid_tree *tree;
-    eid_sides sides = {0};
-    EID_TRY(eid_database_tree(database, &tree));
-    EID_TRY(find_sides(database, tree, from, from_count, to, to_count, &sides));
-    eid_status status = EID_OK;
-    for (eid_map_entry *e = eid_map_first(tree->stores); e != NULL && status == EID_OK; e = eid_map_next(tree->stores, e)) {
-        const eid_tree_store *store = e->value;
-        touched t = {&sides, false};
-        for (size_t i = 0; i < sides.count && !t.found && store->name_len > 0 && status == EID_OK; i++)
-            status = eid_storage_each_participation(database->core->storage, store, sides.runs[i].low - 1, sides.runs[i].high,
-                                                    is_touched, &t);
+    eid_storage_lock(database->core->storage);
+    eid_status status = eid_database_tree(database, &tree);
+    for (eid_map_entry *e = status == EID_OK ? eid_map_first(tree->stores) : NULL; e != NULL && status == EID_OK;
+         e = eid_map_next(tree->stores, e)) {
         eid_map_entry *place;
-        if (status == EID_OK && t.found)
+        if (e->key.len > 0)
             status = eid_map_put(names, e->key, &place, NULL);
     }
-    eid_sides_free(&sides);
+    eid_storage_unlock(database->core->storage);
     return status;
+}
+
+static eid_status tell_stores(eid_database *database, const eid_sides *sides, const eid_map *names,
+                              eid_store_change_callback callback, void *ctx)
+{
+    bool wanted = true;
+    for (eid_map_entry *e = eid_map_first(names); e != NULL && wanted; e = eid_map_next(names, e)) {
+        touched t = {sides, false};
+        for (size_t i = 0; i < sides->count && !t.found; i++)
+            EID_TRY(each_participant(database, e->key, sides->runs[i].low, sides->runs[i].high, is_touched, &t, &t.found));
+        if (t.found)
+            wanted = callback((const char *)e->key.data, e->key.len, ctx);
+    }
+    return EID_OK;
 }
 
 eid_status eid_database_diff_stores(eid_database *database, const eid_id *from, size_t from_count, const eid_id *to,
                                     size_t to_count, eid_store_change_callback callback, void *ctx)
 {
+    eid_sides sides;
     eid_map *names;
     EID_TRY(eid_map_new(&names));
-    eid_storage_lock(database->core->storage);
-    eid_status status = find_stores(database, from, from_count, to, to_count, names);
-    eid_storage_unlock(database->core->storage);
-    bool wanted = status == EID_OK;
-    for (eid_map_entry *e = eid_map_first(names); e != NULL && wanted; e = eid_map_next(names, e))
-        wanted = callback((const char *)e->key.data, e->key.len, ctx);
+    eid_status status = find_sides(database, from, from_count, to, to_count, &sides);
+    if (status == EID_OK) {
+        status = copy_names(database, names);
+        if (status == EID_OK)
+            status = tell_stores(database, &sides, names, callback, ctx);
+        eid_sides_free(&sides);
+    }
     eid_map_free(names, NULL);
     return status;
 }

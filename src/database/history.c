@@ -84,19 +84,25 @@ static eid_status read_options(eid_history *history, const eid_history_options *
     return EID_OK;
 }
 
-/* Fixes what is shown; the lock is held. */
+/* Fixes what is shown. */
 static eid_status fix_view(eid_history *history, const eid_history_options *options)
 {
+    eid_storage *storage = history->database->core->storage;
     eid_tree *tree;
-    EID_TRY(eid_database_tree(history->database, &tree));
-    history->places.up_to = tree->main->newest;
-    if (options->tips == NULL)
+    if (options->tips != NULL) {
+        eid_side side = {options->tips, options->tip_count, false};
+        EID_TRY(eid_sides_find(history->database, &side, 1, &history->sides));
+        history->places.up_to = history->sides.up_to;
+        history->places.sides = &history->sides;
+        history->places.side = 1;
         return EID_OK;
-    eid_side side = {options->tips, options->tip_count, false};
-    EID_TRY(eid_sides_find(history->database->core->storage, tree, &side, 1, &history->sides));
-    history->places.sides = &history->sides;
-    history->places.side = 1;
-    return EID_OK;
+    }
+    eid_storage_lock(storage);
+    eid_status status = eid_database_tree(history->database, &tree);
+    if (status == EID_OK)
+        history->places.up_to = tree->main->newest;
+    eid_storage_unlock(storage);
+    return status;
 }
 
 eid_status eid_history_open(eid_database *database, const eid_history_options *options, eid_history **out)
@@ -109,11 +115,8 @@ eid_status eid_history_open(eid_database *database, const eid_history_options *o
         return eid_fail_memory();
     history->database = database;
     eid_status status = read_options(history, &used);
-    if (status == EID_OK) {
-        eid_storage_lock(database->core->storage);
+    if (status == EID_OK)
         status = fix_view(history, &used);
-        eid_storage_unlock(database->core->storage);
-    }
     if (status != EID_OK) {
         eid_history_close(history);
         return status;

@@ -4,6 +4,9 @@
 
 #include "base/alloc.h"
 
+/* Steps under one hold of the lock: a millisecond or two. */
+#define STEPS 1024
+
 void eid_dag_walk_init(eid_dag_walk *walk, uint8_t complete)
 {
     *walk = (eid_dag_walk){.complete = complete};
@@ -126,29 +129,46 @@ static eid_status add_to_runs(eid_sides *sides, const eid_dag_item *item, bool *
     return EID_OK;
 }
 
-static eid_status find_runs(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, const eid_side *sides, size_t count,
-                            eid_sides *out)
+static eid_status start_sides(eid_dag_walk *walk, eid_database *database, const eid_side *sides, size_t count, eid_sides *out)
 {
+    eid_tree *tree;
+    EID_TRY(eid_database_tree(database, &tree));
+    out->up_to = tree->main->newest;
     /* Everything held, so that what belongs to no side is met too. */
     for (size_t i = 0; i < tree->main->tip_count; i++)
         EID_TRY(eid_dag_walk_push(walk, tree->main->tips[i].n, 0));
     for (size_t i = 0; i < count; i++)
-        EID_TRY(push_side(walk, storage, tree, &sides[i], (uint8_t)(1u << i)));
-    bool joins = false;
-    while (walk->wanted > 0) {
+        EID_TRY(push_side(walk, database->core->storage, tree, &sides[i], (uint8_t)(1u << i)));
+    return EID_OK;
+}
+
+static eid_status walk_on(eid_dag_walk *walk, eid_database *database, eid_sides *out, bool *joins)
+{
+    eid_tree *tree;
+    EID_TRY(eid_database_tree(database, &tree));
+    for (size_t i = 0; i < STEPS && walk->wanted > 0; i++) {
         eid_dag_item item;
-        EID_TRY(eid_dag_walk_next(walk, storage, tree, &item));
-        EID_TRY(add_to_runs(out, &item, &joins));
+        EID_TRY(eid_dag_walk_next(walk, database->core->storage, tree, &item));
+        EID_TRY(add_to_runs(out, &item, joins));
     }
     return EID_OK;
 }
 
-eid_status eid_sides_find(eid_storage *storage, const eid_tree *tree, const eid_side *sides, size_t count, eid_sides *out)
+eid_status eid_sides_find(eid_database *database, const eid_side *sides, size_t count, eid_sides *out)
 {
-    eid_sides found = {.up_to = tree->main->newest, .all = (uint8_t)((1u << count) - 1)};
+    eid_storage *storage = database->core->storage;
+    eid_sides found = {.all = (uint8_t)((1u << count) - 1)};
     eid_dag_walk walk;
+    bool joins = false;
     eid_dag_walk_init(&walk, found.all);
-    eid_status status = find_runs(&walk, storage, tree, sides, count, &found);
+    eid_storage_lock(storage);
+    eid_status status = start_sides(&walk, database, sides, count, &found);
+    eid_storage_unlock(storage);
+    while (status == EID_OK && walk.wanted > 0) {
+        eid_storage_lock(storage);
+        status = walk_on(&walk, database, &found, &joins);
+        eid_storage_unlock(storage);
+    }
     eid_dag_walk_free(&walk);
     if (status != EID_OK) {
         eid_sides_free(&found);

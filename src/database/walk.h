@@ -58,8 +58,8 @@ typedef struct eid_sides {
     size_t capacity;
 } eid_sides;
 
-/* EID_ERR_INVALID_TIP. Lock held. */
-eid_status eid_sides_find(eid_storage *storage, const eid_tree *tree, const eid_side *sides, size_t count, eid_sides *out);
+/* EID_ERR_INVALID_TIP. Takes the lock itself, a little at a time: what arrives meanwhile has larger numbers. */
+eid_status eid_sides_find(eid_database *database, const eid_side *sides, size_t count, eid_sides *out);
 void eid_sides_free(eid_sides *sides);
 /* The marks of the sides this entry of the tree belongs to. */
 uint8_t eid_sides_of(const eid_sides *sides, int64_t n);
