@@ -270,11 +270,12 @@ void rp_check_boundary(replay *r, tu_random *random, size_t moment)
 {
     bool *then = tm_set(r->model, false), *below = tm_set(r->model, false), *tips = tm_set(r->model, false);
     bool *closed = tm_set(r->model, false);
-    int64_t *from = calloc(r->model->count, sizeof *from), *members;
+    enum { MOST = 3 }; /* drawn with repetition, so the history may have fewer entries */
+    int64_t *from = calloc(MOST, sizeof *from), *members;
     size_t from_count = 0, count;
     for (size_t i = 0; i < moment; i++)
         then[r->order[i]] = true;
-    for (size_t i = 0, want = 1 + (size_t)tu_random_below(random, 3); i < want; i++) {
+    for (size_t i = 0, want = 1 + (size_t)tu_random_below(random, MOST); i < want; i++) {
         size_t node = r->order[tu_random_below(random, moment)];
         below[node] = true;
         from[from_count++] = r->n[node];
