@@ -170,6 +170,29 @@ static void test_delete_then_set(void **state)
     assert_int_equal(dt_int(f->database, "s", "user.zip"), 3);
 }
 
+/* A staged document that is atomic at the top replaces the store: nothing committed shows through it. */
+static void test_staged_replacement(void **state)
+{
+    fixture *f = *state;
+    eid_txn *txn = begin(f);
+    dt_put_int(txn, "s", "a", 1);
+    dt_put_int(txn, "s", "b", 1);
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    txn = begin(f);
+    dt_put_int(txn, "s", "b", 2);
+    dt_put_int(txn, "s", "c", 2);
+    eid_doc_set_atomic(dt_store(txn, "s")->delta, true);
+    assert_int_equal(dt_txn_int(txn, "s", "a"), INT64_MIN);
+    assert_int_equal(dt_txn_int(txn, "s", "b"), 2);
+    expect_scan(txn, NULL, 0, "b=2 c=2 ");
+    expect_scan(txn, "b", 0, "c=2 ");
+    expect_all(txn, "{\"b\":2,\"c\":2}");
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    txn = begin(f);
+    expect_scan(txn, NULL, 0, "b=2 c=2 ");
+    eid_txn_free(txn);
+}
+
 /* More keys than one slice of cells, with staged ones at its edges. */
 static void test_scan_of_many(void **state)
 {
@@ -384,6 +407,39 @@ static void test_at_older_tips(void **state)
     txn = begin_at(f, &f->root, 1);
     expect_all(txn, "{}");
     eid_txn_free(txn);
+}
+
+/* More tips than an entry may name: each commit joins as many as it can, newest first, until they are one. */
+static void test_more_tips_than_parents(void **state)
+{
+    fixture *f = *state;
+    enum { TIPS = EID_LIMIT_ENTRY_PARENTS + 40 };
+    eid_id base = dt_commit_int(f->database, "s", "k", 0), id;
+    eid_entry **siblings = calloc(TIPS, sizeof(eid_entry *));
+    for (size_t i = 0; i < TIPS; i++) {
+        char payload[64];
+        snprintf(payload, sizeof payload, "{\"children\":{\"k%zu\":{\"Int\":1}}}", i);
+        dt_draft draft = {.root = &f->root, .parents = &base, .parent_count = 1, .pins = &f->root, .pin_count = 1, .height = 2,
+                          .store = "s", .payload = payload, .store_parents = &base, .store_parent_count = 1, .key = 1};
+        siblings[i] = dt_make(&draft);
+    }
+    assert_int_equal(dt_receive(f->core, &f->root, siblings, TIPS).admitted, TIPS);
+    static const size_t left[] = {TIPS - EID_LIMIT_ENTRY_PARENTS + 1, 1};
+    for (int i = 0; i < 2; i++) {
+        eid_id *tips;
+        size_t count;
+        id = dt_commit_int(f->database, "s", "merged", i);
+        tu_assert_ok(eid_database_tips(f->database, &tips, &count));
+        assert_int_equal(count, left[i]);
+        eid_free(tips);
+        eid_entry *entry = dt_entry(f->database, &id);
+        assert_int_equal(eid_entry_parent_count(entry), i == 0 ? EID_LIMIT_ENTRY_PARENTS : left[0]);
+        assert_int_equal(eid_entry_store_parent_count(entry, 0), i == 0 ? EID_LIMIT_ENTRY_PARENTS : left[0]);
+        eid_entry_unref(entry);
+    }
+    assert_int_equal(dt_int(f->database, "s", "merged"), 1);
+    assert_int_equal(dt_int(f->database, "s", "k4000"), 1);
+    th_free_entries(siblings, TIPS);
 }
 
 static void test_wrong_tips(void **state)
@@ -655,6 +711,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_staged_over_committed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_staged_documents_merge, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_delete_then_set, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_staged_replacement, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_tips_than_parents, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scan_of_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commit_in_the_middle_of_a_scan, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_later_commits_are_not_seen, set_up, tear_down),
