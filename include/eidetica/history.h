@@ -22,7 +22,8 @@ extern "C" {
 typedef struct eid_history eid_history;
 
 typedef enum eid_history_order {
-    EID_HISTORY_OLDEST_FIRST = 0, /* ascending (height, ID text): parents before children */
+    EID_HISTORY_OLDEST_FIRST = 0, /* ascending (height, ID text): parents before children, except where a writer forged
+                                   * heights up to the end of their scale (2^63 - 1) */
     EID_HISTORY_NEWEST_FIRST = 1  /* the same order backwards */
 } eid_history_order;
 

@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 
-/* Statement texts are static strings, found again by address. The storage and state layers together have fewer than 128. */
+/* Statement texts are static strings, found again by address. All layers together have about 110. */
 #define STATEMENT_SLOTS 256u
 
 /* Pages in the WAL before it is moved into the file: 32 MiB keeps the syncs of NORMAL durability rare. */
