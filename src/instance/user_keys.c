@@ -82,7 +82,7 @@ static eid_status session_key_new(eid_keypair *pair, const char *display_name, i
 static eid_status add_session_key(eid_user *user, eid_keypair *pair, const char *display_name, int64_t created_at,
                                   bool is_default)
 {
-    eid_session_key *key;
+    eid_session_key *key = NULL;
 
     EID_TRY(reserve_key(user));
     EID_TRY(session_key_new(pair, display_name, created_at, is_default, &key));
