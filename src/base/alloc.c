@@ -94,3 +94,16 @@ void eid_free(void *memory)
     if (memory != NULL)
         current.release(memory, current.ctx);
 }
+
+eid_status eid_make_room(void **items, size_t *capacity, size_t count, size_t size)
+{
+    if (count < *capacity)
+        return EID_OK;
+    size_t wanted = *capacity == 0 ? 8 : *capacity * 2;
+    void *grown = eid_realloc_array(*items, wanted, size);
+    if (grown == NULL)
+        return eid_fail_memory();
+    *items = grown;
+    *capacity = wanted;
+    return EID_OK;
+}

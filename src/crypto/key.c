@@ -110,6 +110,20 @@ void eid_pubkey_format(const eid_pubkey *key, char out[EID_PUBKEY_TEXT_SIZE])
     eid_base64_encode(key->bytes, sizeof key->bytes, out + PREFIX_LEN);
 }
 
+eid_status eid_field_key(eid_json *reader, const char *what, eid_pubkey *out)
+{
+    eid_slice text;
+    EID_TRY(eid_json_read_text(reader, what, &text));
+    return eid_pubkey_parse_slice(text, out);
+}
+
+void eid_write_key_text(eid_buf *buf, const eid_pubkey *key)
+{
+    char text[EID_PUBKEY_TEXT_SIZE];
+    eid_pubkey_format(key, text);
+    eid_json_write_cstr(buf, text);
+}
+
 bool eid_pubkey_equal(const eid_pubkey *a, const eid_pubkey *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

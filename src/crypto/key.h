@@ -5,7 +5,7 @@
 
 #include <eidetica/key.h>
 
-#include "base/buf.h"
+#include "codec/json.h"
 
 /* Readies libsodium; called by every entry point that needs it, cheap when done. Thread safe. */
 eid_status eid_crypto_init(void);
@@ -15,6 +15,10 @@ void eid_buf_free_secret(eid_buf *buf);
 
 eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out);
 eid_status eid_keypair_parse_slice(eid_slice text, eid_keypair **out);
+/* As a field of a JSON record (codec/fields.h). */
+eid_status eid_field_key(eid_json *reader, const char *what, eid_pubkey *out);
+void eid_write_key_text(eid_buf *buf, const eid_pubkey *key); /* quoted */
+
 eid_status eid_keypair_copy(const eid_keypair *key, eid_keypair **out);
 
 /* Signature text of an entry: 88 characters of padded standard base64. EID_ERR_BAD_SIGNATURE when malformed. */

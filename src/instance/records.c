@@ -5,8 +5,8 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/random.h"
+#include "codec/fields.h"
 #include "crypto/key.h"
-#include "instance/fields_int.h"
 
 #define CIPHER "aes-256-gcm"
 
@@ -21,29 +21,28 @@ static void wipe_text(char *text)
 
 static eid_status read_metadata(eid_json *reader, eid_instance_metadata *out)
 {
-    static const char *const names[] = {"id", "users_db", "databases_db", "sync_db", NULL};
-    eid_fields fields;
-    bool was_null;
-    int field;
+    static const char *const names[] = {"id", "users_db", "databases_db", "sync_db"};
+    EID_OBJECT(object, names, EID_FIELDS(3));
+    bool more, was_null;
+    size_t field;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "instance metadata", names));
+    EID_TRY(eid_json_begin_object(reader, "instance metadata"));
     for (;;) {
-        EID_TRY(eid_fields_next(&fields, &field));
-        if (field < 0)
-            break;
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         if (field == 0) {
-            EID_TRY(eid_read_pubkey(reader, names[field], &out->device));
+            EID_TRY(eid_field_key(reader, names[field], &out->device));
         } else if (field == 1) {
-            EID_TRY(eid_read_id(reader, names[field], &out->users_db));
+            EID_TRY(eid_field_id(reader, names[field], &out->users_db));
         } else if (field == 2) {
-            EID_TRY(eid_read_id(reader, names[field], &out->databases_db));
+            EID_TRY(eid_field_id(reader, names[field], &out->databases_db));
         } else {
             EID_TRY(eid_json_read_null(reader, &was_null));
             if (!was_null)
-                EID_TRY(eid_read_id(reader, names[field], &out->sync_db));
+                EID_TRY(eid_field_id(reader, names[field], &out->sync_db));
         }
     }
-    return eid_fields_need(&fields, 3);
 }
 
 eid_status eid_instance_metadata_read(eid_slice text, eid_instance_metadata *out)
@@ -66,35 +65,34 @@ eid_status eid_instance_metadata_read(eid_slice text, eid_instance_metadata *out
 void eid_instance_metadata_write(eid_buf *buf, const eid_instance_metadata *metadata)
 {
     eid_buf_append_text(buf, "{\"id\":");
-    eid_write_pubkey(buf, &metadata->device);
+    eid_write_key_text(buf, &metadata->device);
     eid_buf_append_text(buf, ",\"users_db\":");
-    eid_write_id(buf, &metadata->users_db);
+    eid_write_id_text(buf, &metadata->users_db);
     eid_buf_append_text(buf, ",\"databases_db\":");
-    eid_write_id(buf, &metadata->databases_db);
+    eid_write_id_text(buf, &metadata->databases_db);
     eid_buf_append_text(buf, ",\"sync_db\":");
     if (eid_id_is_empty(&metadata->sync_db))
         eid_buf_append_text(buf, "null");
     else
-        eid_write_id(buf, &metadata->sync_db);
+        eid_write_id_text(buf, &metadata->sync_db);
     eid_buf_append_byte(buf, '}');
 }
 
 static eid_status read_secrets(eid_json *reader, eid_keypair **out)
 {
-    static const char *const names[] = {"signing_key", NULL};
+    static const char *const names[] = {"signing_key"};
+    EID_OBJECT(object, names, EID_FIELDS(1));
     eid_keypair *key = NULL;
-    eid_fields fields;
     eid_slice text;
     eid_status status;
-    int field = 0;
+    size_t field;
+    bool more;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "instance secrets", names));
-    while ((status = eid_fields_next(&fields, &field)) == EID_OK && field >= 0) {
+    EID_TRY(eid_json_begin_object(reader, "instance secrets"));
+    while ((status = eid_object_next(reader, &object, &field, &more)) == EID_OK && more) {
         EID_TRY_GOTO(status, eid_json_read_text(reader, names[0], &text), fail);
         EID_TRY_GOTO(status, eid_keypair_parse_slice(text, &key), fail);
     }
-    if (status == EID_OK)
-        status = eid_fields_need(&fields, 1);
     if (status == EID_OK) {
         *out = key;
         return EID_OK;
@@ -158,48 +156,48 @@ static eid_status read_byte_array(eid_json *reader, const char *what, uint8_t **
     return status;
 }
 
-static eid_status read_storage_fields(eid_fields *fields, char **type, eid_key_storage *storage)
+static eid_status read_storage_fields(eid_json *reader, char **type, eid_key_storage *storage)
 {
-    int field;
+    static const char *const names[] = {"type", "key", "algorithm", "ciphertext", "nonce"};
+    EID_OBJECT(object, names, EID_FIELD(0));
+    size_t field;
+    bool more;
 
+    EID_TRY(eid_json_begin_object(reader, "stored key"));
     for (;;) {
-        EID_TRY(eid_fields_next(fields, &field));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         switch (field) {
         case 0:
-            EID_TRY(eid_read_string(fields->reader, "type", type));
+            EID_TRY(eid_field_text(reader, "type", type));
             break;
         case 1:
-            EID_TRY(eid_read_string(fields->reader, "key", &storage->key));
+            EID_TRY(eid_field_text(reader, "key", &storage->key));
             break;
         case 2:
-            EID_TRY(eid_read_string(fields->reader, "algorithm", &storage->algorithm));
+            EID_TRY(eid_field_text(reader, "algorithm", &storage->algorithm));
             break;
         case 3:
-            EID_TRY(read_byte_array(fields->reader, "ciphertext", &storage->ciphertext,
+            EID_TRY(read_byte_array(reader, "ciphertext", &storage->ciphertext,
                                     &storage->ciphertext_len));
             break;
-        case 4:
-            EID_TRY(read_byte_array(fields->reader, "nonce", &storage->nonce, &storage->nonce_len));
-            break;
         default:
-            return EID_OK;
+            EID_TRY(read_byte_array(reader, "nonce", &storage->nonce, &storage->nonce_len));
+            break;
         }
     }
 }
 
 eid_status eid_key_storage_read(eid_json *reader, eid_key_storage *out)
 {
-    static const char *const names[] = {"type", "key", "algorithm", "ciphertext", "nonce", NULL};
     eid_key_storage storage;
     char *type = NULL;
-    eid_fields fields;
-    eid_status status;
 
     memset(&storage, 0, sizeof storage);
-    EID_TRY(eid_fields_begin(&fields, reader, "stored key", names));
-    status = read_storage_fields(&fields, &type, &storage);
+    eid_status status = read_storage_fields(reader, &type, &storage);
     if (status == EID_OK) {
-        if (type == NULL || (strcmp(type, "encrypted") != 0 && strcmp(type, "unencrypted") != 0))
+        if (strcmp(type, "encrypted") != 0 && strcmp(type, "unencrypted") != 0)
             status =
                 eid_fail(EID_ERR_WRONG_TYPE, "the stored key is neither \"encrypted\" nor \"unencrypted\"");
         else
@@ -324,25 +322,26 @@ void eid_user_record_free(eid_user_record *record)
 
 static eid_status read_credentials(eid_json *reader, eid_user_record *record)
 {
-    static const char *const names[] = {"root_key_id", "root_key", "password_salt", NULL};
-    eid_fields fields;
-    int field;
+    static const char *const names[] = {"root_key_id", "root_key", "password_salt"};
+    EID_OBJECT(object, names, EID_FIELDS(2));
+    size_t field;
+    bool more;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "credentials", names));
+    EID_TRY(eid_json_begin_object(reader, "credentials"));
     for (;;) {
-        EID_TRY(eid_fields_next(&fields, &field));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         switch (field) {
         case 0:
-            EID_TRY(eid_read_pubkey(reader, names[field], &record->root_key_id));
+            EID_TRY(eid_field_key(reader, names[field], &record->root_key_id));
             break;
         case 1:
             EID_TRY(eid_key_storage_read(reader, &record->root_key));
             break;
-        case 2:
-            EID_TRY(eid_read_string_or_null(reader, names[field], &record->password_salt));
-            break;
         default:
-            return eid_fields_need(&fields, 2);
+            EID_TRY(eid_field_text_or_null(reader, names[field], &record->password_salt));
+            break;
         }
     }
 }
@@ -366,19 +365,22 @@ static eid_status read_user_status(eid_json *reader, eid_user_status *out)
 static eid_status read_user(eid_json *reader, eid_user_record *record)
 {
     static const char *const names[] = {"username",   "user_database_id", "credentials",
-                                        "created_at", "status",           NULL};
-    eid_fields fields;
-    int field;
+                                        "created_at", "status"};
+    EID_OBJECT(object, names, EID_FIELDS(5));
+    size_t field;
+    bool more;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "user record", names));
+    EID_TRY(eid_json_begin_object(reader, "user record"));
     for (;;) {
-        EID_TRY(eid_fields_next(&fields, &field));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         switch (field) {
         case 0:
-            EID_TRY(eid_read_string(reader, names[field], &record->username));
+            EID_TRY(eid_field_text(reader, names[field], &record->username));
             break;
         case 1:
-            EID_TRY(eid_read_id(reader, names[field], &record->private_database));
+            EID_TRY(eid_field_id(reader, names[field], &record->private_database));
             break;
         case 2:
             EID_TRY(read_credentials(reader, record));
@@ -386,11 +388,9 @@ static eid_status read_user(eid_json *reader, eid_user_record *record)
         case 3:
             EID_TRY(eid_json_read_i64(reader, names[field], &record->created_at));
             break;
-        case 4:
+        default:
             EID_TRY(read_user_status(reader, &record->status));
             break;
-        default:
-            return eid_fields_need(&fields, 5);
         }
     }
 }
@@ -419,13 +419,13 @@ void eid_user_record_write(eid_buf *buf, const eid_user_record *record)
     eid_buf_append_text(buf, "{\"username\":");
     eid_json_write_cstr(buf, record->username);
     eid_buf_append_text(buf, ",\"user_database_id\":");
-    eid_write_id(buf, &record->private_database);
+    eid_write_id_text(buf, &record->private_database);
     eid_buf_append_text(buf, ",\"credentials\":{\"root_key_id\":");
-    eid_write_pubkey(buf, &record->root_key_id);
+    eid_write_key_text(buf, &record->root_key_id);
     eid_buf_append_text(buf, ",\"root_key\":");
     eid_key_storage_write(buf, &record->root_key);
     eid_buf_append_text(buf, ",\"password_salt\":");
-    eid_write_string_or_null(buf, record->password_salt);
+    eid_write_text_or_null(buf, record->password_salt);
     eid_buf_append_text(buf, "},\"created_at\":");
     eid_json_write_i64(buf, record->created_at);
     eid_buf_append_text(buf, ",\"status\":");

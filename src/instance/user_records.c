@@ -2,7 +2,8 @@
 /* Rows of a user's private database: keys and tracked databases. */
 #include "base/alloc.h"
 #include "codec/cid.h"
-#include "instance/fields_int.h"
+#include "codec/fields.h"
+#include "crypto/key.h"
 #include "instance/records.h"
 
 /* ---- Keys of a user ---- */
@@ -95,13 +96,13 @@ static eid_status read_mappings(eid_json *reader, eid_user_key *key)
     }
 }
 
-static eid_status read_key_field(eid_json *reader, int field, eid_user_key *key)
+static eid_status read_key_field(eid_json *reader, size_t field, eid_user_key *key)
 {
     bool was_null;
 
     switch (field) {
     case 0:
-        return eid_read_pubkey(reader, "key_id", &key->key_id);
+        return eid_field_key(reader, "key_id", &key->key_id);
     case 1:
         return eid_key_storage_read(reader, &key->storage);
     case 2:
@@ -111,7 +112,7 @@ static eid_status read_key_field(eid_json *reader, int field, eid_user_key *key)
     case 4:
         return read_mappings(reader, key);
     case 5:
-        return eid_read_string_or_null(reader, "display_name", &key->display_name);
+        return eid_field_text_or_null(reader, "display_name", &key->display_name);
     default:
         EID_TRY(eid_json_read_null(reader, &was_null));
         key->has_last_used = !was_null;
@@ -123,15 +124,16 @@ static eid_status read_key(eid_json *reader, eid_user_key *key)
 {
     /* The last two may be absent, which is null. */
     static const char *const names[] = {"key_id",           "storage",      "created_at", "is_default",
-                                        "database_sigkeys", "display_name", "last_used",  NULL};
-    eid_fields fields;
-    int field;
+                                        "database_sigkeys", "display_name", "last_used"};
+    EID_OBJECT(object, names, EID_FIELDS(5));
+    size_t field;
+    bool more;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "user key", names));
+    EID_TRY(eid_json_begin_object(reader, "user key"));
     for (;;) {
-        EID_TRY(eid_fields_next(&fields, &field));
-        if (field < 0)
-            return eid_fields_need(&fields, 5);
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         EID_TRY(read_key_field(reader, field, key));
     }
 }
@@ -158,11 +160,11 @@ eid_status eid_user_key_read(eid_slice text, eid_user_key *out)
 void eid_user_key_write(eid_buf *buf, const eid_user_key *key)
 {
     eid_buf_append_text(buf, "{\"key_id\":");
-    eid_write_pubkey(buf, &key->key_id);
+    eid_write_key_text(buf, &key->key_id);
     eid_buf_append_text(buf, ",\"storage\":");
     eid_key_storage_write(buf, &key->storage);
     eid_buf_append_text(buf, ",\"display_name\":");
-    eid_write_string_or_null(buf, key->display_name);
+    eid_write_text_or_null(buf, key->display_name);
     eid_buf_append_text(buf, ",\"created_at\":");
     eid_json_write_i64(buf, key->created_at);
     eid_buf_append_text(buf, ",\"last_used\":");
@@ -176,7 +178,7 @@ void eid_user_key_write(eid_buf *buf, const eid_user_key *key)
     for (size_t i = 0; i < key->mapping_count; i++) {
         if (i > 0)
             eid_buf_append_byte(buf, ',');
-        eid_write_id(buf, &key->mappings[i].database);
+        eid_write_id_text(buf, &key->mappings[i].database);
         eid_buf_append_byte(buf, ':');
         if (key->mappings[i].has_identity)
             eid_sigkey_write_json(buf, &key->mappings[i].identity);
@@ -225,16 +227,17 @@ fail:
 
 static eid_status read_sync_settings(eid_json *reader, eid_tracked_row *row)
 {
-    static const char *const names[] = {"sync_enabled", "sync_on_commit", "interval_seconds", "properties",
-                                        NULL};
+    static const char *const names[] = {"sync_enabled", "sync_on_commit", "interval_seconds", "properties"};
     eid_sync_settings *settings = &row->tracked.settings;
-    eid_fields fields;
-    bool was_null;
-    int field;
+    EID_OBJECT(object, names, EID_FIELDS(2));
+    bool more, was_null;
+    size_t field;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "sync settings", names));
+    EID_TRY(eid_json_begin_object(reader, "sync settings"));
     for (;;) {
-        EID_TRY(eid_fields_next(&fields, &field));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         switch (field) {
         case 0:
             EID_TRY(eid_json_read_bool(reader, names[field], &settings->sync_enabled));
@@ -247,36 +250,35 @@ static eid_status read_sync_settings(eid_json *reader, eid_tracked_row *row)
             if (!was_null)
                 EID_TRY(eid_json_read_u64(reader, names[field], &settings->interval_seconds));
             break;
-        case 3:
+        default:
             EID_TRY(read_properties(reader, &row->properties));
             break;
-        default:
-            return eid_fields_need(&fields, 2);
         }
     }
 }
 
 static eid_status read_tracked(eid_json *reader, eid_tracked_row *row)
 {
-    static const char *const names[] = {"database_id", "key_id", "sync_settings", NULL};
-    eid_fields fields;
-    int field;
+    static const char *const names[] = {"database_id", "key_id", "sync_settings"};
+    EID_OBJECT(object, names, EID_FIELDS(3));
+    size_t field;
+    bool more;
 
-    EID_TRY(eid_fields_begin(&fields, reader, "tracked database", names));
+    EID_TRY(eid_json_begin_object(reader, "tracked database"));
     for (;;) {
-        EID_TRY(eid_fields_next(&fields, &field));
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return EID_OK;
         switch (field) {
         case 0:
-            EID_TRY(eid_read_id(reader, names[field], &row->tracked.id));
+            EID_TRY(eid_field_id(reader, names[field], &row->tracked.id));
             break;
         case 1:
-            EID_TRY(eid_read_pubkey(reader, names[field], &row->tracked.key));
-            break;
-        case 2:
-            EID_TRY(read_sync_settings(reader, row));
+            EID_TRY(eid_field_key(reader, names[field], &row->tracked.key));
             break;
         default:
-            return eid_fields_need(&fields, 3);
+            EID_TRY(read_sync_settings(reader, row));
+            break;
         }
     }
 }
@@ -306,9 +308,9 @@ void eid_tracked_row_write(eid_buf *buf, const eid_tracked_row *row)
     const eid_sync_settings *settings = &row->tracked.settings;
 
     eid_buf_append_text(buf, "{\"database_id\":");
-    eid_write_id(buf, &row->tracked.id);
+    eid_write_id_text(buf, &row->tracked.id);
     eid_buf_append_text(buf, ",\"key_id\":");
-    eid_write_pubkey(buf, &row->tracked.key);
+    eid_write_key_text(buf, &row->tracked.key);
     eid_buf_append_text(buf, ",\"sync_settings\":{\"sync_enabled\":");
     eid_write_bool(buf, settings->sync_enabled);
     eid_buf_append_text(buf, ",\"sync_on_commit\":");

@@ -7,8 +7,9 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "codec/cid.h"
+#include "codec/fields.h"
 #include "crdt/doc.h"
-#include "sync/fields_int.h"
+#include "crypto/key.h"
 #include "sync/message.h"
 
 /* ---- Values ---- */

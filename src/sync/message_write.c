@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing messages as compact JSON, fields in the order the Rust implementation writes them, nothing left
  * out. */
+#include "codec/fields.h"
 #include "crdt/doc.h"
-#include "sync/fields_int.h"
+#include "crypto/key.h"
 #include "sync/message.h"
 
 /* ---- Parts ---- */

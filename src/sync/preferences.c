@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "codec/cid.h"
-#include "sync/fields_int.h"
+#include "codec/fields.h"
 #include "sync/sync_int.h"
 
 #define TEXT_MAX (1u << 20) /* of one text(JSON) value */

@@ -10,8 +10,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "codec/cid.h"
+#include "codec/fields.h"
 #include "crdt/doc.h"
-#include "sync/fields_int.h"
+#include "crypto/key.h"
 #include "sync/sync_int.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "codec/cid.h"
-#include "sync/fields_int.h"
+#include "codec/fields.h"
 #include "sync/sync_int.h"
 
 #include <stdarg.h>

@@ -149,13 +149,13 @@ static void bad_stored_keys(void **state)
         const char *text;
         eid_status status;
     } cases[] = {
-        {"{}", EID_ERR_WRONG_TYPE},
+        {"{}", EID_ERR_MISSING_FIELD},
         {"{\"type\":\"Encrypted\"}", EID_ERR_WRONG_TYPE},
         {"{\"type\":\"unencrypted\"}", EID_ERR_MISSING_FIELD},
         {"{\"type\":\"encrypted\",\"key\":\"x\"}", EID_ERR_MISSING_FIELD},
         {"{\"type\":\"encrypted\",\"algorithm\":\"a\",\"ciphertext\":[1]}", EID_ERR_MISSING_FIELD},
         {"{\"type\":\"encrypted\",\"algorithm\":\"a\",\"ciphertext\":[256],\"nonce\":[]}", EID_ERR_RANGE},
-        {"{\"type\":\"unencrypted\",\"key\":\"a\\u0000b\"}", EID_ERR_SYNTAX},
+        {"{\"type\":\"unencrypted\",\"key\":\"a\\u0000b\"}", EID_ERR_WRONG_TYPE},
         {"{\"type\":\"unencrypted\",\"type\":\"unencrypted\"}", EID_ERR_DUPLICATE_KEY},
     };
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading JSON records member by member. */
-#include "sync/fields_int.h"
+/* Reading JSON records field by field. */
+#include "codec/fields.h"
 
 #include "base/alloc.h"
 #include "codec/cid.h"
-#include "crypto/key.h"
 
 eid_status eid_object_next(eid_json *reader, eid_object *object, size_t *field, bool *more)
 {
@@ -45,11 +44,14 @@ eid_status eid_field_text(eid_json *reader, const char *what, char **out)
     return EID_OK;
 }
 
-eid_status eid_field_key(eid_json *reader, const char *what, eid_pubkey *out)
+eid_status eid_field_text_or_null(eid_json *reader, const char *what, char **out)
 {
-    eid_slice text;
-    EID_TRY(eid_json_read_text(reader, what, &text));
-    return eid_pubkey_parse_slice(text, out);
+    bool was_null;
+    EID_TRY(eid_json_read_null(reader, &was_null));
+    if (!was_null)
+        return eid_field_text(reader, what, out);
+    *out = NULL;
+    return EID_OK;
 }
 
 eid_status eid_field_id(eid_json *reader, const char *what, eid_id *out)
@@ -59,29 +61,22 @@ eid_status eid_field_id(eid_json *reader, const char *what, eid_id *out)
     return eid_id_parse_slice(text, out);
 }
 
-eid_status eid_make_room(void **items, size_t *capacity, size_t count, size_t size)
-{
-    if (count < *capacity)
-        return EID_OK;
-    size_t wanted = *capacity == 0 ? 8 : *capacity * 2;
-    void *grown = eid_realloc_array(*items, wanted, size);
-    if (grown == NULL)
-        return eid_fail_memory();
-    *items = grown;
-    *capacity = wanted;
-    return EID_OK;
-}
-
-void eid_write_key_text(eid_buf *buf, const eid_pubkey *key)
-{
-    char text[EID_PUBKEY_TEXT_SIZE];
-    eid_pubkey_format(key, text);
-    eid_json_write_cstr(buf, text);
-}
-
 void eid_write_id_text(eid_buf *buf, const eid_id *id)
 {
     char text[EID_ID_TEXT_SIZE];
     eid_id_format(id, text);
     eid_json_write_cstr(buf, text);
+}
+
+void eid_write_text_or_null(eid_buf *buf, const char *text)
+{
+    if (text == NULL)
+        eid_buf_append_text(buf, "null");
+    else
+        eid_json_write_cstr(buf, text);
+}
+
+void eid_write_bool(eid_buf *buf, bool value)
+{
+    eid_buf_append_text(buf, value ? "true" : "false");
 }
