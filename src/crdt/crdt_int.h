@@ -26,6 +26,8 @@
 /* Docs and Lists inside each other, the outermost included: all but the last (an empty List) cost three. */
 #define EID_CRDT_LEVELS 43
 
+struct eid_walk;
+
 struct eid_value {
     uint8_t kind; /* eid_value_kind */
     bool boolean; /* of EID_VALUE_BOOL */
@@ -97,6 +99,8 @@ eid_value_new_kind(eid_value_kind kind); /* null, deleted, bool, int, empty Doc,
 eid_value *eid_value_new_text_of(eid_slice text); /* text known to be UTF-8; NULL when memory is short */
 void eid_doc_clear(eid_doc *doc);                 /* frees what the Doc holds, not the Doc */
 void eid_list_clear(eid_list *list);
+/* Walks that were just started at two containers of one kind: whether they hold the same. */
+bool eid_walks_equal(struct eid_walk *a, struct eid_walk *b);
 eid_status eid_doc_copy_into(const eid_doc *from, eid_doc *to); /* `to` is overwritten on success only */
 eid_status eid_list_copy_into(const eid_list *from, eid_list *to);
 
@@ -121,6 +125,8 @@ eid_slot *eid_slot_find(const eid_list *list, const eid_position *position);
 eid_slot *eid_slot_first(const eid_list *list);
 eid_slot *eid_slot_last(const eid_list *list);
 eid_slot *eid_slot_next(const eid_slot *slot);
+eid_slot *eid_slot_previous(const eid_slot *slot);
+size_t eid_slot_index(const eid_slot *slot); /* live elements before it */
 eid_slot *eid_slot_at(const eid_list *list, size_t slot);       /* tombstones count */
 eid_slot *eid_slot_live_at(const eid_list *list, size_t index); /* NULL when there are not so many */
 /* Links a slot whose position is not in the list yet. */
@@ -136,8 +142,12 @@ void eid_slots_free(eid_list *list);
 
 /* A place after the last slot, and the value there; takes the value on success. No check of depth. */
 eid_status eid_list_append(eid_list *list, eid_value *value);
+/* Links a new slot between two that stand side by side (NULL: the end of the list); takes the value on success.
+ * No check of depth. */
+eid_status eid_list_insert_between(eid_list *list, const eid_slot *left, const eid_slot *right,
+                                   eid_value *value, eid_slot **out);
 
-/* ---- position.c ---- */
+/* ---- position.c, elements.c ---- */
 
 /* A new position strictly between two slots that stand in this order; NULL is "no bound". The simplest
  * fraction where one exists, else the value of a neighbour with a UUID on the right side of it. EID_ERR_LIMIT

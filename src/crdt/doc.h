@@ -18,13 +18,21 @@ eid_status eid_doc_put_child(eid_doc *doc, eid_slice key, eid_value *value);
 eid_value *eid_doc_take_child(eid_doc *doc, eid_slice key);
 size_t eid_doc_child_count(const eid_doc *doc); /* tombstones included */
 
-/* *state = *state merged with change, by crdt.md section 8.2. *state is owned by the caller, may be NULL (absent: the
- * result is a copy of change), and may be replaced. On failure *state is unchanged. */
-eid_status eid_value_merge(eid_value **state, const eid_value *change);
+/* The Doc or List inside a value, to be changed in place; NULL for another kind. */
+eid_doc *eid_value_edit_doc(eid_value *value);
+eid_list *eid_value_edit_list(eid_value *value);
+
+/* Two changes into one: afterwards a merge of `first` does what merging both in turn does. The one thing that can not be
+ * expressed is a List over something that is no List: elements the state has in its own List there come back, unless
+ * the List brings tombstones for them. On failure `first` is unchanged; it may be NULL in the second form. */
+eid_status eid_doc_compose(eid_doc *first, const eid_doc *second);
+eid_status eid_value_compose(eid_value **first, const eid_value *second);
 
 /* Paths given as slices. */
 eid_status eid_doc_get_path(const eid_doc *doc, eid_slice path, const eid_value **out);
 eid_status eid_doc_set_path(eid_doc *doc, eid_slice path, eid_value *value_taken_on_success);
+/* What stands at the path, tombstones included; NULL when nothing does. Lent. */
+const eid_value *eid_doc_at_path(const eid_doc *doc, eid_slice path);
 /* The first component of a path: the top-level key it touches. False when the path has no component. */
 bool eid_path_first(eid_slice path, eid_slice *first);
 size_t eid_path_components(eid_slice path);

@@ -216,14 +216,57 @@ void eid_value_write_plain(eid_buf *buf, const eid_value *value)
     }
 }
 
+/* Takes the text out of the buffer, which is empty afterwards. */
+static eid_status take_text(eid_buf *buf, char **text, size_t *len)
+{
+    size_t written = buf->len;
+    EID_TRY(eid_buf_take_text(buf, text));
+    if (len != NULL)
+        *len = written;
+    return EID_OK;
+}
+
 eid_status eid_doc_to_plain_json(const eid_doc *doc, char **text, size_t *len)
 {
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     write_doc(&buf, doc);
-    size_t written = buf.len;
-    EID_TRY(eid_buf_take_text(&buf, text));
-    if (len != NULL)
-        *len = written;
+    return take_text(&buf, text, len);
+}
+
+eid_status eid_value_to_plain_json(const eid_value *value, char **text, size_t *len)
+{
+    eid_buf buf;
+    eid_buf_init(&buf, SIZE_MAX);
+    eid_value_write_plain(&buf, value);
+    return take_text(&buf, text, len);
+}
+
+/* ---- Whole texts ---- */
+
+eid_status eid_value_from_plain_json(const char *text, size_t len, eid_value **out)
+{
+    eid_value *made = NULL;
+    EID_TRY(eid_value_parse_plain(eid_slice_of(text, len), &made));
+    eid_status status = eid_check_depth(0, eid_value_containers(made));
+    if (status != EID_OK) {
+        eid_value_free(made);
+        return status;
+    }
+    *out = made;
     return EID_OK;
+}
+
+eid_status eid_doc_from_plain_json(const char *text, size_t len, eid_doc **out)
+{
+    eid_value *made = NULL;
+    EID_TRY(eid_value_from_plain_json(text, len, &made));
+    eid_status status = EID_OK;
+    if (made->kind == EID_VALUE_DOC)
+        status = eid_doc_copy(eid_value_doc(made), out);
+    else
+        status = eid_fail(EID_ERR_TYPE_MISMATCH, "the JSON is of kind %s, but a document is an object",
+                          eid_value_kind_name((eid_value_kind)made->kind));
+    eid_value_free(made);
+    return status;
 }

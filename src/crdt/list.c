@@ -74,9 +74,8 @@ eid_status eid_list_get(const eid_list *list, size_t index, const eid_value **ou
     return EID_OK;
 }
 
-/* Links a new slot between two neighbours; takes the value on success. */
-static eid_status insert_between(eid_list *list, const eid_slot *left, const eid_slot *right,
-                                 eid_value *value)
+eid_status eid_list_insert_between(eid_list *list, const eid_slot *left, const eid_slot *right,
+                                   eid_value *value, eid_slot **out)
 {
     eid_position position;
     EID_TRY(eid_position_pick(left == NULL ? NULL : &left->position, right == NULL ? NULL : &right->position,
@@ -85,12 +84,14 @@ static eid_status insert_between(eid_list *list, const eid_slot *left, const eid
     if (slot == NULL)
         return eid_fail_memory();
     eid_slot_link(list, slot);
+    *out = slot;
     return EID_OK;
 }
 
 eid_status eid_list_append(eid_list *list, eid_value *value)
 {
-    return insert_between(list, eid_slot_last(list), NULL, value);
+    eid_slot *made;
+    return eid_list_insert_between(list, eid_slot_last(list), NULL, value, &made);
 }
 
 /* A copy of the value that may stand in a list. */
@@ -118,14 +119,15 @@ eid_status eid_list_insert(eid_list *list, size_t index, const eid_value *value)
                         "the list has %zu elements, nothing can be inserted at index %zu", len, index);
     eid_value *copy;
     EID_TRY(copy_element(value, &copy));
+    eid_slot *made;
     eid_status status;
     if (index == 0) {
-        status = insert_between(list, NULL, eid_slot_first(list), copy);
+        status = eid_list_insert_between(list, NULL, eid_slot_first(list), copy, &made);
     } else if (index == len) {
         status = eid_list_append(list, copy);
     } else {
         const eid_slot *left = eid_slot_live_at(list, index - 1);
-        status = insert_between(list, left, eid_slot_next(left), copy);
+        status = eid_list_insert_between(list, left, eid_slot_next(left), copy, &made);
     }
     if (status != EID_OK)
         eid_value_free(copy);

@@ -22,12 +22,13 @@ int eid_position_compare(const eid_position *a, const eid_position *b);
 eid_status eid_position_between(const eid_position *left, const eid_position *right, const eid_uuid *unique,
                                 eid_position *out);
 
+/* From the public form, reduced. EID_ERR_RANGE for denominator 0. */
+eid_status eid_position_of(const eid_list_position *position, eid_position *out);
+
 /* Slots in position order, tombstones included. */
 size_t eid_list_slots(const eid_list *list);
 void eid_list_slot(const eid_list *list, size_t slot, eid_position *position, const eid_value **value);
 /* Puts a value at an explicit position, replacing what stands there; takes the value on success. */
 eid_status eid_list_put(eid_list *list, const eid_position *position, eid_value *value);
-/* state = state merged with change: union of slots, shared ones merged. */
-eid_status eid_list_merge(eid_list *state, const eid_list *change);
 
 #endif

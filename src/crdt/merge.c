@@ -6,6 +6,10 @@
  * step is written down first: what was replaced, which key was created, which slot waits to be linked. When
  * memory runs out the notes are undone backwards, which needs no memory; at the end what was replaced is
  * freed. So the state is either wholly merged or exactly as before, without ever copying it.
+ *
+ * Composing is merging of two changes into the one that does what both do in turn. It differs in one point: a
+ * Doc over something that is no Doc would, as part of a change, merge with the Doc the state may have there,
+ * although the first change had put an end to it. So it becomes atomic.
  */
 #include "crdt/crdt_int.h"
 
@@ -26,6 +30,7 @@ typedef struct merge {
     note *notes;
     size_t count;
     size_t capacity;
+    bool composing; /* the state is itself a change */
 } merge;
 
 static eid_status reserve_note(merge *m)
@@ -78,12 +83,23 @@ static void roll_back(merge *m)
     release_notes(m);
 }
 
-/* Puts a copy of the newer value where the walk stands, in one of the two containers. */
-static eid_status put_copy(merge *m, const eid_walk *walk, eid_doc *doc, eid_list *list, eid_slot *slot)
+/* A copy of the newer value, made atomic where it ends what stands there. */
+static eid_status copy_over(const eid_value *older, const eid_value *newer, bool composing, eid_value **out)
+{
+    EID_TRY(eid_value_copy(newer, out));
+    if (composing && older != NULL && older->kind != EID_VALUE_DOC && newer->kind == EID_VALUE_DOC)
+        eid_value_doc(*out)->atomic = true;
+    return EID_OK;
+}
+
+/* Puts a copy of the newer value over the older one (NULL: none) where the walk stands, in one of the two
+ * containers. */
+static eid_status put_copy(merge *m, const eid_walk *walk, const eid_value *older, eid_doc *doc, eid_list *list,
+                           eid_slot *slot)
 {
     EID_TRY(reserve_note(m));
-    eid_value *copy;
-    EID_TRY(eid_value_copy(walk->value, &copy));
+    eid_value *copy = NULL;
+    EID_TRY(copy_over(older, walk->value, m->composing, &copy));
     note n = {.doc = doc, .slot = slot};
     if (slot != NULL) {
         n.before = eid_slot_place(slot, copy);
@@ -141,18 +157,19 @@ static eid_status merge_children(merge *m, eid_walk *walk, eid_doc *doc, eid_lis
             targets[level + 1].list = eid_value_list(older);
             continue;
         }
-        EID_TRY(put_copy(m, walk, targets[level].doc, targets[level].list, slot));
+        EID_TRY(put_copy(m, walk, older, targets[level].doc, targets[level].list, slot));
         if (step == EID_WALK_ENTER)
             eid_walk_skip(walk);
     }
 }
 
-static eid_status run(eid_walk *walk, eid_doc *doc, eid_list *list)
+static eid_status run(eid_walk *walk, eid_doc *doc, eid_list *list, bool composing)
 {
     merge m;
     m.notes = m.first;
     m.count = 0;
     m.capacity = FIRST_NOTES;
+    m.composing = composing;
     eid_status status = merge_children(&m, walk, doc, list);
     if (status == EID_OK)
         commit(&m);
@@ -161,7 +178,7 @@ static eid_status run(eid_walk *walk, eid_doc *doc, eid_list *list)
     return status;
 }
 
-eid_status eid_doc_merge(eid_doc *state, const eid_doc *change)
+static eid_status merge_docs(eid_doc *state, const eid_doc *change, bool composing)
 {
     if (change->atomic) {
         eid_doc copy;
@@ -172,24 +189,50 @@ eid_status eid_doc_merge(eid_doc *state, const eid_doc *change)
     }
     eid_walk walk;
     eid_walk_doc(&walk, change);
-    return run(&walk, state, NULL);
+    return run(&walk, state, NULL, composing);
+}
+
+static eid_status merge_lists(eid_list *state, const eid_list *change, bool composing)
+{
+    eid_walk walk;
+    eid_walk_list(&walk, change);
+    return run(&walk, NULL, state, composing);
+}
+
+static eid_status merge_values(eid_value **state, const eid_value *change, bool composing)
+{
+    if (merges_into(*state, change))
+        return change->kind == EID_VALUE_DOC
+                   ? merge_docs(eid_value_doc(*state), eid_value_doc(change), composing)
+                   : merge_lists(eid_value_list(*state), eid_value_list(change), composing);
+    eid_value *copy = NULL;
+    EID_TRY(copy_over(*state, change, composing, &copy));
+    eid_value_free(*state);
+    *state = copy;
+    return EID_OK;
+}
+
+eid_status eid_doc_merge(eid_doc *state, const eid_doc *change)
+{
+    return merge_docs(state, change, false);
 }
 
 eid_status eid_list_merge(eid_list *state, const eid_list *change)
 {
-    eid_walk walk;
-    eid_walk_list(&walk, change);
-    return run(&walk, NULL, state);
+    return merge_lists(state, change, false);
 }
 
 eid_status eid_value_merge(eid_value **state, const eid_value *change)
 {
-    if (merges_into(*state, change))
-        return change->kind == EID_VALUE_DOC ? eid_doc_merge(eid_value_doc(*state), eid_value_doc(change))
-                                             : eid_list_merge(eid_value_list(*state), eid_value_list(change));
-    eid_value *copy;
-    EID_TRY(eid_value_copy(change, &copy));
-    eid_value_free(*state);
-    *state = copy;
-    return EID_OK;
+    return merge_values(state, change, false);
+}
+
+eid_status eid_doc_compose(eid_doc *first, const eid_doc *second)
+{
+    return merge_docs(first, second, true);
+}
+
+eid_status eid_value_compose(eid_value **first, const eid_value *second)
+{
+    return merge_values(first, second, true);
 }

@@ -75,8 +75,7 @@ static eid_slot *element(const eid_list *list, eid_slice component)
 
 /* ---- Reading ---- */
 
-/* What stands at the path, tombstones included; NULL when nothing does. */
-static const eid_value *look_up(const eid_doc *doc, eid_slice path)
+const eid_value *eid_doc_at_path(const eid_doc *doc, eid_slice path)
 {
     eid_slice component;
     if (path.len == 0)
@@ -99,7 +98,7 @@ static const eid_value *look_up(const eid_doc *doc, eid_slice path)
 
 eid_status eid_doc_get_path(const eid_doc *doc, eid_slice path, const eid_value **out)
 {
-    const eid_value *found = look_up(doc, path);
+    const eid_value *found = eid_doc_at_path(doc, path);
     if (!eid_value_is_live(found))
         return eid_fail(EID_ERR_KEY_NOT_FOUND, "the document has no value at \"%.*s\"", SHOW(path));
     *out = found;
@@ -113,12 +112,12 @@ eid_status eid_doc_get(const eid_doc *doc, const char *path, const eid_value **o
 
 bool eid_doc_contains(const eid_doc *doc, const char *path)
 {
-    return eid_value_is_live(look_up(doc, eid_slice_text(path)));
+    return eid_value_is_live(eid_doc_at_path(doc, eid_slice_text(path)));
 }
 
 bool eid_doc_is_tombstone(const eid_doc *doc, const char *path)
 {
-    const eid_value *found = look_up(doc, eid_slice_text(path));
+    const eid_value *found = eid_doc_at_path(doc, eid_slice_text(path));
     return found != NULL && found->kind == EID_VALUE_DELETED;
 }
 
@@ -366,4 +365,62 @@ eid_status eid_doc_set_json(eid_doc *doc, const char *path, const char *json)
 eid_status eid_doc_remove(eid_doc *doc, const char *path)
 {
     return set_made(doc, path, eid_value_new_kind(EID_VALUE_DELETED));
+}
+
+/* ---- Lists at a path ---- */
+
+/* The live List at the path, for changing; *out NULL when nothing is there. */
+static eid_status list_at(const eid_doc *doc, eid_slice path, eid_list **out)
+{
+    const eid_value *found = eid_doc_at_path(doc, path);
+    if (!eid_value_is_live(found)) {
+        *out = NULL;
+        return EID_OK;
+    }
+    if (found->kind != EID_VALUE_LIST)
+        return eid_fail(EID_ERR_TYPE_MISMATCH, "the value at \"%.*s\" is of kind %s, not list", SHOW(path),
+                        eid_value_kind_name((eid_value_kind)found->kind));
+    *out = eid_value_list(found);
+    return EID_OK;
+}
+
+static eid_status set_new_list(eid_doc *doc, eid_slice path, const eid_value *element)
+{
+    eid_value *made = eid_value_new_kind(EID_VALUE_LIST);
+    if (made == NULL)
+        return eid_fail_memory();
+    eid_status status = eid_list_push(eid_value_list(made), element);
+    if (status == EID_OK)
+        status = eid_doc_set_path(doc, path, made);
+    if (status != EID_OK)
+        eid_value_free(made);
+    return status;
+}
+
+/* `index` SIZE_MAX: behind the last element. */
+static eid_status insert_at(eid_doc *doc, const char *path, size_t index, const eid_value *element)
+{
+    eid_slice where = eid_slice_text(path);
+    eid_list *list = NULL;
+    EID_TRY(list_at(doc, where, &list));
+    if (list == NULL && index != 0 && index != SIZE_MAX)
+        return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS, "there is no list at \"%.*s\" yet: its first index is 0",
+                        SHOW(where));
+    if (list == NULL)
+        return set_new_list(doc, where, element);
+    EID_TRY(eid_check_depth(EID_CONTAINERS_ROOT + EID_CONTAINERS_LEVEL * eid_path_components(where),
+                            eid_value_containers(element)));
+    return index == SIZE_MAX ? eid_list_push(list, element) : eid_list_insert(list, index, element);
+}
+
+eid_status eid_doc_push(eid_doc *doc, const char *path, const eid_value *value)
+{
+    return insert_at(doc, path, SIZE_MAX, value);
+}
+
+eid_status eid_doc_insert(eid_doc *doc, const char *path, size_t index, const eid_value *value)
+{
+    if (index == SIZE_MAX)
+        return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS, "%zu is the index of no element", index);
+    return insert_at(doc, path, index, value);
 }

@@ -56,13 +56,23 @@ eid_slot *eid_slot_last(const eid_list *list)
     return outermost(list->root, RIGHT);
 }
 
-eid_slot *eid_slot_next(const eid_slot *slot)
+static eid_slot *neighbour(const eid_slot *slot, enum side side)
 {
-    if (slot->child[RIGHT] != NULL)
-        return outermost(slot->child[RIGHT], LEFT);
-    while (slot->parent != NULL && slot->parent->child[RIGHT] == slot)
+    if (slot->child[side] != NULL)
+        return outermost(slot->child[side], !side);
+    while (slot->parent != NULL && slot->parent->child[side] == slot)
         slot = slot->parent;
     return slot->parent;
+}
+
+eid_slot *eid_slot_next(const eid_slot *slot)
+{
+    return neighbour(slot, RIGHT);
+}
+
+eid_slot *eid_slot_previous(const eid_slot *slot)
+{
+    return neighbour(slot, LEFT);
 }
 
 eid_slot *eid_slot_find(const eid_list *list, const eid_position *position)
@@ -125,6 +135,15 @@ eid_slot *eid_slot_live_at(const eid_list *list, size_t index)
         }
     }
     return NULL;
+}
+
+size_t eid_slot_index(const eid_slot *slot)
+{
+    size_t before = live_of(slot->child[LEFT]);
+    for (const eid_slot *at = slot; at->parent != NULL; at = at->parent)
+        if (at->parent->child[RIGHT] == at)
+            before += (size_t)eid_value_is_live(at->parent->value) + live_of(at->parent->child[LEFT]);
+    return before;
 }
 
 static void update(eid_slot *at)

@@ -340,7 +340,7 @@ static bool shells_equal(const eid_value *a, const eid_value *b)
 }
 
 /* Both trees are walked in step: they are equal when they show the same things in the same order. */
-static bool children_equal(eid_walk *a, eid_walk *b)
+bool eid_walks_equal(eid_walk *a, eid_walk *b)
 {
     for (;;) {
         eid_walk_step step = eid_walk_next(a);
@@ -366,7 +366,7 @@ bool eid_doc_equal(const eid_doc *a, const eid_doc *b)
     eid_walk left, right;
     eid_walk_doc(&left, a);
     eid_walk_doc(&right, b);
-    return children_equal(&left, &right);
+    return eid_walks_equal(&left, &right);
 }
 
 bool eid_value_equal(const eid_value *a, const eid_value *b)
@@ -377,10 +377,7 @@ bool eid_value_equal(const eid_value *a, const eid_value *b)
         return eid_doc_equal(eid_value_doc(a), eid_value_doc(b));
     if (a->kind != EID_VALUE_LIST)
         return true;
-    eid_walk left, right;
-    eid_walk_list(&left, eid_value_list(a));
-    eid_walk_list(&right, eid_value_list(b));
-    return children_equal(&left, &right);
+    return eid_list_equal(eid_value_list(a), eid_value_list(b));
 }
 
 /* ---- Measuring ---- */
@@ -447,4 +444,14 @@ eid_status eid_check_depth(size_t around, size_t inside)
             "back; use a flatter document",
             around + inside, EID_LIMIT_JSON_DEPTH);
     return EID_OK;
+}
+
+eid_doc *eid_value_edit_doc(eid_value *value)
+{
+    return eid_value_doc(value);
+}
+
+eid_list *eid_value_edit_list(eid_value *value)
+{
+    return eid_value_list(value);
 }
