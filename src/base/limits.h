@@ -24,11 +24,28 @@
 #define EID_LIMIT_QUARANTINE_ENTRIES 10000          /* per database: entries whose parents are not here yet */
 #define EID_LIMIT_QUARANTINE_BYTES (64u << 20)      /* per database */
 #define EID_LIMIT_REFUSED_IDS 100000                /* remembered refusals per instance; the oldest go first */
+#define EID_LIMIT_INDEX_BEHIND 4096                 /* entries a crash can cost the index: a tenth of a second of work */
+#define EID_LIMIT_INDEX_REBUILD 32768               /* the same while an index is built */
+#define EID_LIMIT_REPLAY_BATCH 512                  /* entries put into the index in one storage transaction */
+#define EID_LIMIT_JOURNAL_CACHE_KIB 8192            /* pages of the journal kept in memory: it is appended to, seldom read, … */
+#define EID_LIMIT_INDEX_CACHE_KIB 32768             /* … and of the index */
 #define EID_LIMIT_HISTORY_WINDOW 4096               /* entries put in order at a time: 900 KiB */
 #define EID_LIMIT_CHANGES_RUNS 256                  /* unread switches between local and remote a feed remembers: 4 KiB */
 #define EID_LIMIT_CAR_HEADER 4096                   /* bytes; one that names one database has 59 */
 #define EID_LIMIT_IMPORT_ENTRIES 4096               /* received at once, so that signatures are checked side by side, … */
 #define EID_LIMIT_IMPORT_BYTES (4u << 20)           /* … unless they are large */
+
+/* Indexes of tables */
+#define EID_LIMIT_INDEX_FIELD 256       /* bytes of a declared path: names people give to members */
+#define EID_LIMIT_INDEX_DEPTH 16        /* members on the way */
+#define EID_LIMIT_INDEX_PER_TABLE 16    /* each costs every change of a row a B-tree write */
+#define EID_LIMIT_INDEX_VALUE 128       /* bytes of a value that an index holds; the rest is compared in the row */
+#define EID_LIMIT_INDEX_ELEMENTS 256    /* of an array: one hostile row of 1 MiB could name 500 000 */
+#define EID_LIMIT_INDEX_EXPONENT 1000000000000000 /* of a number: beyond it nobody means what is written */
+#define EID_LIMIT_INDEX_SLICE 512       /* rows put into, or taken out of, an index while the lock is held once: about 2 ms */
+#define EID_LIMIT_QUERY_SLICE 256       /* rows read while the lock is held once … */
+#define EID_LIMIT_QUERY_SLICE_BYTES (1u << 20) /* … unless they are large */
+#define EID_LIMIT_QUERY_CHANGES 1024    /* newer entries a query works around before it folds what its transaction sees */
 
 /* Instances and users */
 #define EID_LIMIT_USERNAME 256     /* bytes; a name is shown on one line and stands inside a database's name */

@@ -16,7 +16,6 @@
 
 /* Entries read under one hold of the lock, fewer when they are large, and entries folded together. */
 #define SLICE 64
-#define SLICE_BYTES (1u << 20)
 #define FOLD_BATCH 512
 
 typedef struct check {
@@ -27,6 +26,8 @@ typedef struct check {
     int64_t newest;          /* entry when the check began: what arrives later was judged just now */
     unsigned flags;
     bool found_root;
+    uint64_t wrong_ids;      /* entries the index does not find */
+    bool reindexed;
     eid_check_report report; /* of this database only */
     eid_buf text;
 } check;
@@ -53,62 +54,18 @@ static void note(check *c, uint64_t *counter, const char *format, ...)
 
 /* ---- The entries themselves ---- */
 
-typedef struct row {
-    int64_t n;
-    eid_id id;
-    bool id_readable;
-    uint8_t *bytes;
-    size_t len;
-} row;
-
-static void rows_free(row *rows, size_t count)
+static void rows_free(eid_entry_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         eid_free(rows[i].bytes);
 }
 
-static eid_status read_rows(check *c, int64_t after, int64_t up_to, row *out, size_t *count, bool *more)
-{
-    eid_sql_stmt *stmt;
-    size_t total = 0;
-    *count = 0;
-    *more = false;
-    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage),
-                            "SELECT n, id, bytes FROM entry WHERE d = ? AND n > ? AND n <= ? ORDER BY n", &stmt));
-    eid_sql_bind_i64(stmt, 1, c->d);
-    eid_sql_bind_i64(stmt, 2, after);
-    eid_sql_bind_i64(stmt, 3, up_to);
-    for (;;) {
-        bool found;
-        EID_TRY(eid_sql_step(stmt, &found));
-        if (!found)
-            return EID_OK;
-        eid_slice bytes = eid_sql_bytes(stmt, 2);
-        row next = {.n = eid_sql_i64(stmt, 0), .len = bytes.len};
-        next.id_readable = eid_id_from_binary(eid_sql_bytes(stmt, 1), &next.id) == EID_OK;
-        next.bytes = eid_memdup(bytes.data, bytes.len);
-        if (next.bytes == NULL) {
-            eid_sql_reset(stmt);
-            return eid_fail_memory();
-        }
-        out[(*count)++] = next;
-        total += bytes.len;
-        if (*count == SLICE || total >= SLICE_BYTES) {
-            eid_sql_reset(stmt);
-            *more = true;
-            return EID_OK;
-        }
-    }
-}
-
 /* Why the bytes are not the entry they should be; NULL when they are. */
-static const char *damage_of(const check *c, const row *r, const eid_entry *entry)
+static const char *damage_of(const check *c, const eid_entry_row *r, const eid_entry *entry)
 {
-    if (!r->id_readable)
-        return "its ID can not be read";
     if (entry->cbor_len != r->len || memcmp(entry->cbor, r->bytes, r->len) != 0)
         return "its bytes are not in the canonical form";
-    if (!eid_id_equal(&entry->id, &r->id))
+    if (eid_id_prefix(&entry->id) != r->h)
         return "its bytes are not those of its ID";
     if (!eid_id_equal(eid_entry_database_id(entry), &c->root))
         return "it belongs to another database";
@@ -118,7 +75,7 @@ static const char *damage_of(const check *c, const row *r, const eid_entry *entr
 }
 
 /* Parses the row. *out NULL when it is damaged, which is noted if `noting`. */
-static eid_status read_entry(check *c, const row *r, bool noting, eid_entry **out)
+static eid_status read_entry(check *c, const eid_entry_row *r, bool noting, eid_entry **out)
 {
     eid_entry *entry = NULL;
     *out = NULL;
@@ -153,36 +110,54 @@ static eid_status check_signature(check *c, const eid_entry *entry)
     return EID_OK;
 }
 
-static eid_status check_row(check *c, const row *r)
+static eid_status check_row(check *c, const eid_entry_row *r, bool found)
 {
     eid_entry *entry;
     c->report.entries++;
     EID_TRY(read_entry(c, r, true, &entry));
     if (entry == NULL)
         return EID_OK;
+    if (!found) {
+        c->wrong_ids++;
+        note(c, &c->report.wrong_participation, "Entry number %lld is not found by its ID", (long long)r->n);
+    }
     c->found_root = c->found_root || eid_id_equal(&entry->id, &c->root);
     eid_status status = (c->flags & EID_CHECK_SIGNATURES) != 0 ? check_signature(c, entry) : EID_OK;
     eid_entry_unref(entry);
     return status;
 }
 
+/* Whether the index finds the entry by its ID. */
+static eid_status look_up(check *c, const eid_entry_row *r, bool *found)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage), "SELECT 1 FROM entry_id WHERE h = ? AND n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, r->h);
+    eid_sql_bind_i64(stmt, 2, r->n);
+    EID_TRY(eid_sql_step(stmt, found));
+    eid_sql_reset(stmt);
+    return EID_OK;
+}
+
 static eid_status check_entries(check *c)
 {
-    row rows[SLICE];
+    eid_entry_row rows[SLICE];
+    bool found[SLICE];
     size_t count;
-    bool more;
     int64_t last = 0;
     do {
         eid_storage_lock(c->storage);
-        eid_status status = read_rows(c, last, c->newest, rows, &count, &more);
+        eid_status status = eid_storage_rows(c->storage, c->d, last, c->newest, SLICE, rows, &count);
+        for (size_t i = 0; i < count && status == EID_OK; i++)
+            status = look_up(c, &rows[i], &found[i]);
         eid_storage_unlock(c->storage);
         for (size_t i = 0; i < count && status == EID_OK; i++) {
             last = rows[i].n;
-            status = check_row(c, &rows[i]);
+            status = check_row(c, &rows[i], found[i]);
         }
         rows_free(rows, count);
         EID_TRY(status);
-    } while (more);
+    } while (count > 0);
     if (!c->found_root)
         note(c, &c->report.damaged_entries, "The root entry of the database is not held");
     return EID_OK;
@@ -225,7 +200,7 @@ static eid_status find_parents(recomputation *r, const eid_entry *entry, int64_t
     return EID_OK;
 }
 
-static eid_status recompute_row(recomputation *r, const row *row_of_entry)
+static eid_status recompute_row(recomputation *r, const eid_entry_row *row_of_entry)
 {
     eid_entry *entry;
     size_t parent_count = 0;
@@ -247,19 +222,18 @@ static eid_status recompute_row(recomputation *r, const row *row_of_entry)
 
 static eid_status recompute(recomputation *r)
 {
-    row rows[SLICE];
+    eid_entry_row rows[SLICE];
     size_t count;
-    bool more;
     int64_t last = 0;
     do {
-        eid_status status = read_rows(r->c, last, INT64_MAX, rows, &count, &more);
+        eid_status status = eid_storage_rows(r->c->storage, r->c->d, last, INT64_MAX, SLICE, rows, &count);
         for (size_t i = 0; i < count && status == EID_OK; i++) {
             last = rows[i].n;
             status = recompute_row(r, &rows[i]);
         }
         rows_free(rows, count);
         EID_TRY(status);
-    } while (more);
+    } while (count > 0);
     EID_TRY(eid_state_batch_finish(r->batch));
     return eid_storage_shadow_settle(r->c->storage);
 }
@@ -354,6 +328,11 @@ static const comparison comparisons[] = {
      " (b.n IS NULL OR b.value <> a.value OR b.height <> a.height OR b.n <> a.n OR b.newest <> a.newest)",
      "SELECT a.key FROM cell a LEFT JOIN cell b ON b.s = ?1 AND b.key = a.key WHERE a.s = ?2 AND b.n IS NULL", "value of key",
      offsetof(eid_check_report, wrong_cells)},
+    {"SELECT a.name, b.s IS NOT NULL FROM twig a LEFT JOIN twig b ON b.s = ?1 AND b.parent = a.parent AND b.name = a.name"
+     " WHERE a.s = ?2 AND (b.s IS NULL OR b.record <> a.record)",
+     "SELECT a.name FROM twig a LEFT JOIN twig b ON b.s = ?1 AND b.parent = a.parent AND b.name = a.name"
+     " WHERE a.s = ?2 AND b.s IS NULL",
+     "part of a value", offsetof(eid_check_report, wrong_cells)},
     {"SELECT a.key, 0 FROM touch a LEFT JOIN touch b ON b.s = ?1 AND b.key = a.key AND b.height = a.height AND b.n = a.n"
      " WHERE a.s = ?2 AND b.n IS NULL",
      "SELECT a.key FROM touch a LEFT JOIN touch b ON b.s = ?1 AND b.key = a.key AND b.height = a.height AND b.n = a.n"
@@ -418,7 +397,7 @@ static eid_status compare_in_transaction(check *c, eid_tree **shadow)
 
 static bool is_repairable(const check *c)
 {
-    return (c->flags & EID_CHECK_REPAIR) != 0 && c->report.problems > 0 && c->report.missing_parents == 0 &&
+    return (c->flags & EID_CHECK_REPAIR) != 0 && c->report.problems > c->wrong_ids && c->report.missing_parents == 0 &&
            c->report.bad_signatures == 0;
 }
 
@@ -426,6 +405,8 @@ static bool is_repairable(const check *c)
 static eid_status check_computed(check *c)
 {
     eid_tree *shadow = NULL;
+    /* The transaction is mostly rolled back, which undoes what the index has not committed. */
+    EID_TRY(eid_storage_settle(c->storage));
     EID_TRY(eid_storage_begin(c->storage));
     eid_status status = compare_in_transaction(c, &shadow);
     bool repair = status == EID_OK && is_repairable(c);
@@ -446,7 +427,8 @@ static eid_status find_number(check *c)
 {
     eid_sql_stmt *stmt;
     bool found;
-    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage), "SELECT d FROM tree WHERE root = ?", &stmt));
+    EID_TRY(eid_storage_ready(c->storage));
+    EID_TRY(eid_sql_prepare(eid_storage_journal(c->storage), "SELECT d FROM tree WHERE root = ?", &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(&c->root));
     EID_TRY(eid_sql_step(stmt, &found));
     if (!found) {
@@ -456,7 +438,7 @@ static eid_status find_number(check *c)
     }
     c->d = eid_sql_i64(stmt, 0);
     eid_sql_reset(stmt);
-    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage), "SELECT MAX(n) FROM entry", &stmt));
+    EID_TRY(eid_sql_prepare(eid_storage_journal(c->storage), "SELECT MAX(n) FROM entry", &stmt));
     EID_TRY(eid_sql_step(stmt, &found));
     c->newest = eid_sql_i64(stmt, 0);
     eid_sql_reset(stmt);
@@ -492,23 +474,30 @@ static eid_status check_database(eid_core *core, const eid_id *id, unsigned flag
     eid_storage_unlock(c.storage);
     if (status == EID_OK)
         status = check_entries(&c);
-    /* What damaged entries lead to is not worth comparing. */
+    /* What damaged entries lead to is not worth comparing, nor is what can not be computed without finding entries. */
     if (status == EID_OK && c.report.damaged_entries == 0) {
         eid_storage_lock(c.storage);
-        status = check_computed(&c);
+        if (c.wrong_ids > 0 && (flags & EID_CHECK_REPAIR) != 0) {
+            status = eid_storage_reindex(c.storage);
+            c.reindexed = status == EID_OK;
+        }
+        if (status == EID_OK && (c.wrong_ids == 0 || c.reindexed))
+            status = check_computed(&c);
         eid_storage_unlock(c.storage);
     }
     EID_TRY(status);
+    if (c.reindexed && c.report.problems == c.wrong_ids)
+        c.report.repaired = true;
     *out = c.report;
     return EID_OK;
 }
 
 /* ---- The file ---- */
 
-static eid_status check_structure(check *c)
+static eid_status check_structure(check *c, eid_sql *sql, const char *name, uint64_t *problems)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage), "PRAGMA integrity_check(20)", &stmt));
+    EID_TRY(eid_sql_prepare(sql, "PRAGMA integrity_check(20)", &stmt));
     for (;;) {
         bool more;
         char line[256];
@@ -517,55 +506,121 @@ static eid_status check_structure(check *c)
             return EID_OK;
         eid_slice text = eid_sql_bytes(stmt, 0);
         snprintf(line, sizeof line, "%.*s", (int)(text.len < 255 ? text.len : 255), (const char *)text.data);
-        if (strcmp(line, "ok") != 0)
-            note(c, &c->report.wrong_file, "The file: %s", line);
+        if (strcmp(line, "ok") != 0) {
+            note(c, &c->report.wrong_file, "The %s: %s", name, line);
+            (*problems)++;
+        }
     }
 }
 
-static eid_status count_rows(check *c, const char *text, int64_t *out)
+static eid_status count_rows(eid_sql *sql, const char *text, int64_t *out)
 {
     eid_sql_stmt *stmt;
     bool found;
-    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage), text, &stmt));
+    EID_TRY(eid_sql_prepare(sql, text, &stmt));
     EID_TRY(eid_sql_step(stmt, &found));
     *out = found ? eid_sql_i64(stmt, 0) : 0;
     eid_sql_reset(stmt);
     return EID_OK;
 }
 
-/* Rows that belong to no database or store. */
-static eid_status check_orphans(check *c, uint64_t *removed)
+static eid_status is_tree(check *c, int64_t d, bool *is)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_journal(c->storage), "SELECT 1 FROM tree WHERE d = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, d);
+    EID_TRY(eid_sql_step(stmt, is));
+    eid_sql_reset(stmt);
+    return EID_OK;
+}
+
+static eid_status count_lone_stores(check *c, int64_t *out)
+{
+    eid_sql_stmt *stmt;
+    *out = 0;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage), "SELECT d, COUNT(*) FROM store GROUP BY d", &stmt));
+    for (;;) {
+        bool more, is;
+        EID_TRY(eid_sql_step(stmt, &more));
+        if (!more)
+            return EID_OK;
+        eid_status status = is_tree(c, eid_sql_i64(stmt, 0), &is);
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            return status;
+        }
+        if (!is)
+            *out += eid_sql_i64(stmt, 1);
+    }
+}
+
+static void note_orphans(check *c, int64_t count, const char *what, uint64_t *problems)
+{
+    if (count == 0)
+        return;
+    note(c, &c->report.wrong_file, "The file holds %lld %s", (long long)count, what);
+    (*problems)++;
+}
+
+/* Rows of the index that belong to no database, store or entry. */
+static eid_status check_index_orphans(check *c, uint64_t *problems)
 {
     static const struct {
         const char *count;
-        const char *remove;
         const char *what;
     } orphans[] = {
-        {"SELECT COUNT(*) FROM store WHERE d NOT IN (SELECT d FROM tree)",
-         "DELETE FROM store WHERE d NOT IN (SELECT d FROM tree)", "stores of no database"},
-        {"SELECT COUNT(*) FROM part WHERE s NOT IN (SELECT s FROM store)",
-         "DELETE FROM part WHERE s NOT IN (SELECT s FROM store)", "participations in no store"},
-        {"SELECT COUNT(*) FROM cell WHERE s NOT IN (SELECT s FROM store)",
-         "DELETE FROM cell WHERE s NOT IN (SELECT s FROM store)", "values of no store"},
-        {"SELECT COUNT(*) FROM touch WHERE s NOT IN (SELECT s FROM store)",
-         "DELETE FROM touch WHERE s NOT IN (SELECT s FROM store)", "writes of no store"},
-        {"SELECT COUNT(*) FROM dangling WHERE s NOT IN (SELECT s FROM store)",
-         "DELETE FROM dangling WHERE s NOT IN (SELECT s FROM store)", "late parents of no store"},
-        {"SELECT COUNT(*) FROM quarantine WHERE d NOT IN (SELECT d FROM tree)",
-         "DELETE FROM quarantine WHERE d NOT IN (SELECT d FROM tree)", "waiting entries of no database"},
-        {"SELECT COUNT(*) FROM entry WHERE d NOT IN (SELECT d FROM tree)", NULL, "entries of no database"},
+        {"SELECT COUNT(*) FROM part WHERE s NOT IN (SELECT s FROM store)", "participations in no store"},
+        {"SELECT COUNT(*) FROM cell WHERE s NOT IN (SELECT s FROM store)", "values of no store"},
+        {"SELECT COUNT(*) FROM twig WHERE s NOT IN (SELECT s FROM store)", "parts of values of no store"},
+        {"SELECT COUNT(*) FROM touch WHERE s NOT IN (SELECT s FROM store)", "writes of no store"},
+        {"SELECT COUNT(*) FROM dangling WHERE s NOT IN (SELECT s FROM store)", "late parents of no store"},
     };
+    int64_t count, entries;
+    EID_TRY(count_lone_stores(c, &count));
+    note_orphans(c, count, "stores of no database", problems);
     for (size_t i = 0; i < sizeof orphans / sizeof *orphans; i++) {
-        int64_t count;
-        EID_TRY(count_rows(c, orphans[i].count, &count));
-        if (count == 0)
-            continue;
-        note(c, &c->report.wrong_file, "The file holds %lld %s", (long long)count, orphans[i].what);
-        if ((c->flags & EID_CHECK_REPAIR) != 0 && orphans[i].remove != NULL) {
-            EID_TRY(eid_sql_exec(eid_storage_sql(c->storage), orphans[i].remove));
-            (*removed)++;
-        }
+        EID_TRY(count_rows(eid_storage_sql(c->storage), orphans[i].count, &count));
+        note_orphans(c, count, orphans[i].what, problems);
     }
+    EID_TRY(count_rows(eid_storage_sql(c->storage), "SELECT COUNT(*) FROM entry_id", &count));
+    EID_TRY(count_rows(eid_storage_journal(c->storage), "SELECT COUNT(*) FROM entry", &entries));
+    if (count > entries)
+        note_orphans(c, count - entries, "IDs of no entry", problems);
+    return EID_OK;
+}
+
+/* Rows of the journal that belong to no database. Waiting ones can be done without, entries can not. */
+static eid_status check_journal_orphans(check *c, uint64_t *removed)
+{
+    int64_t waiting, entries;
+    uint64_t problems = 0;
+    eid_sql *sql = eid_storage_journal(c->storage);
+    EID_TRY(count_rows(sql, "SELECT COUNT(*) FROM quarantine WHERE d NOT IN (SELECT d FROM tree)", &waiting));
+    EID_TRY(count_rows(sql, "SELECT COUNT(*) FROM entry WHERE d NOT IN (SELECT d FROM tree)", &entries));
+    note_orphans(c, waiting, "waiting entries of no database", &problems);
+    note_orphans(c, entries, "entries of no database", &problems);
+    if (waiting > 0 && (c->flags & EID_CHECK_REPAIR) != 0) {
+        EID_TRY(eid_sql_exec(sql, "DELETE FROM quarantine WHERE d NOT IN (SELECT d FROM tree)"));
+        (*removed)++;
+    }
+    return EID_OK;
+}
+
+/* Under the lock. */
+static eid_status check_files(check *c)
+{
+    uint64_t journal = 0, index = 0, removed = 0;
+    EID_TRY(eid_storage_ready(c->storage));
+    if ((c->flags & EID_CHECK_FILE) != 0) {
+        EID_TRY(check_structure(c, eid_storage_journal(c->storage), "file", &journal));
+        EID_TRY(check_structure(c, eid_storage_sql(c->storage), "index", &index));
+    }
+    EID_TRY(check_index_orphans(c, &index));
+    EID_TRY(check_journal_orphans(c, &removed));
+    bool again = index > 0 && (c->flags & EID_CHECK_REPAIR) != 0;
+    if (again)
+        EID_TRY(eid_storage_reindex(c->storage));
+    c->report.repaired = (again || removed > 0) && removed + (again ? index : 0) == c->report.problems;
     return EID_OK;
 }
 
@@ -573,22 +628,9 @@ static eid_status check_whole_file(eid_core *core, unsigned flags, eid_check_rep
 {
     check c = {.core = core, .storage = core->storage, .flags = flags};
     eid_storage_lock(c.storage);
-    eid_status status = EID_OK;
-    if ((flags & EID_CHECK_FILE) != 0)
-        status = check_structure(&c);
-    if (status == EID_OK)
-        status = eid_storage_begin(c.storage);
-    uint64_t removed = 0;
-    if (status == EID_OK) {
-        status = check_orphans(&c, &removed);
-        if (status == EID_OK && removed > 0)
-            status = eid_storage_commit(c.storage);
-        else
-            eid_storage_rollback(c.storage);
-    }
+    eid_status status = check_files(&c);
     eid_storage_unlock(c.storage);
     EID_TRY(status);
-    c.report.repaired = removed > 0 && removed == c.report.problems;
     *out = c.report;
     return EID_OK;
 }

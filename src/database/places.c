@@ -31,9 +31,7 @@ static int compare_in_direction(const eid_places *places, const eid_node *a, con
 static eid_status prepare_key(eid_places *places, eid_sql *sql, int64_t s, int64_t from, eid_sql_stmt **out)
 {
     EID_TRY(eid_sql_prepare(sql,
-                            "SELECT touch.height, touch.n, entry.id FROM touch JOIN entry ON entry.n = touch.n"
-                            " WHERE touch.s = ? AND touch.key = ? AND touch.height <= ?"
-                            " ORDER BY touch.height DESC, touch.n DESC",
+                            "SELECT height, n FROM touch WHERE s = ? AND key = ? AND height <= ? ORDER BY height DESC, n DESC",
                             out));
     eid_sql_bind_i64(*out, 1, s);
     eid_sql_bind_blob(*out, 2, places->key);
@@ -50,13 +48,11 @@ static eid_status prepare(eid_places *places, eid_sql *sql, int64_t s, eid_sql_s
         return prepare_key(places, sql, s, from, out);
     if (places->newest_first)
         EID_TRY(eid_sql_prepare(sql,
-                                "SELECT part.height, part.n, entry.id FROM part JOIN entry ON entry.n = part.n"
-                                " WHERE part.s = ? AND part.height <= ? ORDER BY part.height DESC, part.n DESC",
+                                "SELECT height, n FROM part WHERE s = ? AND height <= ? ORDER BY height DESC, n DESC",
                                 out));
     else
         EID_TRY(eid_sql_prepare(sql,
-                                "SELECT part.height, part.n, entry.id FROM part JOIN entry ON entry.n = part.n"
-                                " WHERE part.s = ? AND part.height >= ? ORDER BY part.height, part.n",
+                                "SELECT height, n FROM part WHERE s = ? AND height >= ? ORDER BY height, n",
                                 out));
     eid_sql_bind_i64(*out, 1, s);
     eid_sql_bind_i64(*out, 2, from);
@@ -94,21 +90,20 @@ static void consider(eid_places *places, const eid_node *node)
         settle(places);
 }
 
-static eid_status read_row(eid_sql_stmt *stmt, eid_node *out)
+static eid_status read_row(eid_storage *storage, eid_sql_stmt *stmt, eid_node *out)
 {
     out->height = (uint64_t)eid_sql_i64(stmt, 0);
     out->n = eid_sql_i64(stmt, 1);
-    return eid_id_from_binary(eid_sql_bytes(stmt, 2), &out->id);
+    return eid_storage_id(storage, out->n, &out->id);
 }
 
 /* The last write of a key stands in its cell. */
-static eid_status consider_cell(eid_places *places, eid_sql *sql, int64_t s)
+static eid_status consider_cell(eid_places *places, eid_storage *storage, int64_t s)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(sql,
-                            "SELECT cell.height, cell.n, entry.id FROM cell JOIN entry ON entry.n = cell.n"
-                            " WHERE cell.s = ? AND cell.key = ?",
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
+                            "SELECT height, n FROM cell WHERE s = ? AND key = ?",
                             &stmt));
     eid_sql_bind_i64(stmt, 1, s);
     eid_sql_bind_blob(stmt, 2, places->key);
@@ -116,7 +111,7 @@ static eid_status consider_cell(eid_places *places, eid_sql *sql, int64_t s)
     if (!row)
         return EID_OK;
     eid_node node;
-    eid_status status = read_row(stmt, &node);
+    eid_status status = read_row(storage, stmt, &node);
     eid_sql_reset(stmt);
     if (status == EID_OK)
         consider(places, &node);
@@ -132,7 +127,7 @@ static eid_status fill(eid_places *places, eid_storage *storage, int64_t s)
     places->at = 0;
     places->done = true;
     if (places->of_key)
-        EID_TRY(consider_cell(places, sql, s));
+        EID_TRY(consider_cell(places, storage, s));
     EID_TRY(prepare(places, sql, s, &stmt));
     uint64_t last_height = 0;
     for (;;) {
@@ -141,7 +136,7 @@ static eid_status fill(eid_places *places, eid_storage *storage, int64_t s)
         EID_TRY(eid_sql_step(stmt, &row));
         if (!row)
             break;
-        eid_status status = read_row(stmt, &node);
+        eid_status status = read_row(storage, stmt, &node);
         if (status == EID_OK && places->count >= places->wanted && node.height != last_height) {
             places->done = false;
             eid_sql_reset(stmt);

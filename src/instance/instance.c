@@ -267,7 +267,7 @@ eid_status eid_instance_flush(eid_instance *instance)
     eid_storage *storage = eid_core_storage(instance->core);
 
     eid_storage_lock(storage);
-    eid_status status = eid_sql_checkpoint(eid_storage_sql(storage));
+    eid_status status = eid_storage_flush(storage);
     eid_storage_unlock(storage);
     return status;
 }

@@ -32,7 +32,7 @@ static eid_status copy_to(eid_storage *storage, const char *path, eid_progress_c
 {
     eid_sql_backup *backup = NULL;
     eid_storage_lock(storage);
-    eid_status status = eid_sql_backup_begin(eid_storage_sql(storage), path, &backup);
+    eid_status status = eid_sql_backup_begin(eid_storage_journal(storage), path, &backup);
     eid_storage_unlock(storage);
     EID_TRY(status);
     status = copy_pages(storage, backup, progress, ctx);
@@ -86,7 +86,7 @@ eid_status eid_instance_compact(eid_instance *instance, uint64_t *before, uint64
     eid_storage_lock(storage);
     eid_status status = eid_storage_file_size(storage, &old_size);
     if (status == EID_OK)
-        status = eid_sql_compact(eid_storage_sql(storage));
+        status = eid_storage_compact(storage);
     if (status == EID_OK)
         status = eid_storage_file_size(storage, &new_size);
     eid_storage_unlock(storage);

@@ -44,10 +44,8 @@ static eid_status read_touches(eid_storage *storage, const eid_tree_store *store
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
-                            "SELECT places.height, places.n, entry.id FROM"
-                            " (SELECT height, n FROM touch WHERE s = ?1 AND key = ?2"
-                            "  UNION ALL SELECT height, n FROM cell WHERE s = ?1 AND key = ?2) AS places"
-                            " JOIN entry ON entry.n = places.n",
+                            "SELECT height, n FROM touch WHERE s = ?1 AND key = ?2"
+                            " UNION ALL SELECT height, n FROM cell WHERE s = ?1 AND key = ?2",
                             &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_blob(stmt, 2, key);
@@ -57,7 +55,7 @@ static eid_status read_touches(eid_storage *storage, const eid_tree_store *store
         if (!row)
             return EID_OK;
         eid_node node = {.n = eid_sql_i64(stmt, 1), .height = (uint64_t)eid_sql_i64(stmt, 0)};
-        eid_status status = eid_id_from_binary(eid_sql_bytes(stmt, 2), &node.id);
+        eid_status status = eid_storage_id(storage, node.n, &node.id);
         if (status == EID_OK && !(store->has_barrier && eid_node_compare(&node, &store->barrier) < 0))
             status = eid_nodes_add(out, &node);
         if (status != EID_OK) {
@@ -228,7 +226,7 @@ static eid_status take_place(rewind *r, eid_sql_stmt *stmt)
         EID_TRY(load_group(r));
     if (node.n > r->up_to || r->enough)
         return EID_OK;
-    EID_TRY(eid_id_from_binary(eid_sql_bytes(stmt, 2), &node.id));
+    EID_TRY(eid_storage_id(r->storage, node.n, &node.id));
     if (r->store->has_barrier && eid_node_compare(&node, &r->store->barrier) < 0)
         return EID_OK;
     return eid_nodes_add(&r->group, &node);
@@ -260,11 +258,9 @@ static eid_status fold_past(eid_storage *storage, const eid_tree_store *store, e
 {
     rewind r = {.storage = storage, .store = store, .key = key, .up_to = up_to};
     /* The cell stands at the last place of all. */
-    eid_status status = take_places(&r, "SELECT cell.height, cell.n, entry.id FROM cell JOIN entry ON entry.n = cell.n"
-                                        " WHERE cell.s = ? AND cell.key = ?");
+    eid_status status = take_places(&r, "SELECT height, n FROM cell WHERE s = ? AND key = ?");
     if (status == EID_OK)
-        status = take_places(&r, "SELECT touch.height, touch.n, entry.id FROM touch JOIN entry ON entry.n = touch.n"
-                                 " WHERE touch.s = ? AND touch.key = ? ORDER BY touch.height DESC");
+        status = take_places(&r, "SELECT height, n FROM touch WHERE s = ? AND key = ? ORDER BY height DESC");
     if (status == EID_OK)
         status = load_group(&r);
     eid_value *value = NULL;

@@ -24,6 +24,9 @@ eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_ent
 /* Folds what is due. Call before the storage transaction is committed. */
 eid_status eid_state_batch_finish(eid_state_batch *batch);
 
+/* Lets the storage make cells again with whatever else its index has lost. Right after opening, before anything else. */
+void eid_state_attach(eid_storage *storage);
+
 /* ---- Reading ---- */
 
 /* Which entries count. */

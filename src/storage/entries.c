@@ -6,100 +6,237 @@
 
 #include "base/alloc.h"
 #include "codec/cid.h"
+#include "crypto/blake3.h"
 
 /* Most entries have one or two parents: they fit here and need no memory. */
 #define FEW 16
+/* Where the digest stands in an entry's ID, behind version, codec, hash and length. */
+#define DIGEST_AT (EID_CID_BYTES - 32)
+#define ROWS_BYTES (1u << 20) /* of entries read under one hold of the lock */
 
-eid_status eid_storage_find(eid_storage *storage, const eid_id *id, int64_t *n, int64_t *d)
+int64_t eid_id_prefix(const eid_id *id)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < 8; i++)
+        number = number << 8 | id->bytes[DIGEST_AT + i];
+    return (int64_t)number;
+}
+
+/* ---- IDs ---- */
+
+static eid_recent *recent_place(eid_storage *storage, const eid_id *id)
+{
+    return &storage->recent[(uint64_t)eid_id_prefix(id) % EID_RECENT];
+}
+
+void eid_storage_remember(eid_storage *storage, const eid_id *id, int64_t n, int64_t d)
+{
+    *recent_place(storage, id) = (eid_recent){.id = *id, .n = n, .d = d};
+}
+
+eid_status eid_storage_add_id(eid_storage *storage, const eid_id *id, int64_t n)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->index, "INSERT INTO entry_id (h, n) VALUES (?, ?)", &stmt));
+    eid_sql_bind_i64(stmt, 1, eid_id_prefix(id));
+    eid_sql_bind_i64(stmt, 2, n);
+    return eid_sql_run(stmt);
+}
+
+static eid_status missing_entry(int64_t n)
+{
+    return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
+}
+
+static eid_status damaged_entry(int64_t n)
+{
+    return eid_fail(EID_ERR_CORRUPT, "Entry number %lld in the data file is damaged", (long long)n);
+}
+
+/* The ID is the hash of the bytes; *d 0: there is no such entry. */
+static eid_status read_id(eid_storage *storage, int64_t n, eid_id *out, int64_t *d)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT n, d FROM entry WHERE id = ?", &stmt));
-    eid_sql_bind_blob(stmt, 1, eid_id_slice(id));
+    eid_id id;
+    *d = 0;
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT d, h, bytes FROM entry WHERE n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, n);
     EID_TRY(eid_sql_step(stmt, &row));
-    *n = 0;
-    if (d != NULL)
-        *d = 0;
-    if (row) {
-        *n = eid_sql_i64(stmt, 0);
-        if (d != NULL)
-            *d = eid_sql_i64(stmt, 1);
-        eid_sql_reset(stmt);
-    }
+    if (!row)
+        return EID_OK;
+    eid_slice bytes = eid_sql_bytes(stmt, 2);
+    eid_id_of_bytes(EID_CODEC_DAG_CBOR, bytes.data, bytes.len, &id);
+    bool sound = eid_id_prefix(&id) == eid_sql_i64(stmt, 1);
+    *d = eid_sql_i64(stmt, 0);
+    eid_sql_reset(stmt);
+    if (!sound)
+        return damaged_entry(n);
+    *out = id;
     return EID_OK;
 }
+
+eid_status eid_storage_id(eid_storage *storage, int64_t n, eid_id *out)
+{
+    int64_t d;
+    eid_id id;
+    EID_TRY(read_id(storage, n, &id, &d));
+    if (d == 0)
+        return missing_entry(n);
+    *out = id;
+    return EID_OK;
+}
+
+/* Looks among the entries whose hash begins with the same bytes. Mostly there is one; others could be made on purpose. */
+static eid_status find_in_index(eid_storage *storage, const eid_id *id, int64_t *n, int64_t *d)
+{
+    eid_sql_stmt *stmt;
+    *n = 0;
+    EID_TRY(eid_sql_prepare(storage->index, "SELECT n FROM entry_id WHERE h = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, eid_id_prefix(id));
+    for (;;) {
+        bool row;
+        eid_id found;
+        int64_t found_d;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return EID_OK;
+        int64_t candidate = eid_sql_i64(stmt, 0);
+        eid_status status = read_id(storage, candidate, &found, &found_d);
+        bool same = status == EID_OK && found_d != 0 && eid_id_equal(&found, id);
+        if (same) {
+            *n = candidate;
+            *d = found_d;
+        }
+        if (same || status != EID_OK) {
+            eid_sql_reset(stmt);
+            return status;
+        }
+    }
+}
+
+eid_status eid_storage_find(eid_storage *storage, const eid_id *id, int64_t *n, int64_t *d)
+{
+    EID_TRY(eid_storage_ready(storage));
+    int64_t found = 0, found_d = 0;
+    if (eid_id_is_entry(id)) {
+        const eid_recent *recent = recent_place(storage, id);
+        if (recent->n != 0 && eid_id_equal(&recent->id, id)) {
+            found = recent->n;
+            found_d = recent->d;
+        } else {
+            EID_TRY(find_in_index(storage, id, &found, &found_d));
+            if (found != 0)
+                eid_storage_remember(storage, id, found, found_d);
+        }
+    }
+    *n = found;
+    if (d != NULL)
+        *d = found_d;
+    return EID_OK;
+}
+
+/* ---- Bytes ---- */
 
 eid_status eid_storage_load(eid_storage *storage, int64_t n, eid_entry **out)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT bytes FROM entry WHERE n = ?", &stmt));
+    eid_entry *entry = NULL;
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT h, bytes FROM entry WHERE n = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, n);
     EID_TRY(eid_sql_step(stmt, &row));
     if (!row)
-        return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
-    eid_slice bytes = eid_sql_bytes(stmt, 0);
-    eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, out);
+        return missing_entry(n);
+    eid_slice bytes = eid_sql_bytes(stmt, 1);
+    int64_t h = eid_sql_i64(stmt, 0);
+    eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, &entry);
     eid_sql_reset(stmt);
-    if (status != EID_OK && status != EID_ERR_NO_MEMORY)
-        return eid_fail_context(EID_ERR_CORRUPT, "Entry number %lld in the data file is damaged", (long long)n);
-    return status;
+    if (status == EID_ERR_NO_MEMORY)
+        return status;
+    if (status != EID_OK || eid_id_prefix(&entry->id) != h) {
+        eid_entry_unref(entry);
+        return damaged_entry(n);
+    }
+    *out = entry;
+    return EID_OK;
 }
 
-eid_status eid_storage_id(eid_storage *storage, int64_t n, eid_id *out)
+eid_status eid_storage_rows(eid_storage *storage, int64_t d, int64_t after, int64_t up_to, size_t limit, eid_entry_row *out,
+                            size_t *count)
 {
     eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT id FROM entry WHERE n = ?", &stmt));
-    eid_sql_bind_i64(stmt, 1, n);
-    EID_TRY(eid_sql_step(stmt, &row));
-    if (!row)
-        return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
-    eid_status status = eid_id_from_binary(eid_sql_bytes(stmt, 0), out);
+    size_t total = 0;
+    *count = 0;
+    EID_TRY(eid_sql_prepare(storage->journal,
+                            "SELECT n, h, bytes FROM entry WHERE d = ? AND n > ? AND n <= ? ORDER BY n", &stmt));
+    eid_sql_bind_i64(stmt, 1, d);
+    eid_sql_bind_i64(stmt, 2, after);
+    eid_sql_bind_i64(stmt, 3, up_to);
+    while (*count < limit && total < ROWS_BYTES) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return EID_OK;
+        eid_slice bytes = eid_sql_bytes(stmt, 2);
+        eid_entry_row next = {.n = eid_sql_i64(stmt, 0), .h = eid_sql_i64(stmt, 1), .len = bytes.len};
+        next.bytes = eid_memdup(bytes.data, bytes.len);
+        if (next.bytes == NULL) {
+            eid_sql_reset(stmt);
+            return eid_fail_memory();
+        }
+        out[(*count)++] = next;
+        total += bytes.len;
+    }
     eid_sql_reset(stmt);
-    return status;
+    return EID_OK;
+}
+
+/* The places of the next entries of a tree. */
+static eid_status next_places(eid_storage *storage, const eid_tree *tree, const eid_place *from, size_t limit, eid_buf *out)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->index,
+                            "SELECT height, n FROM part WHERE s = ? AND (height, n) > (?, ?) AND n <= ?"
+                            " ORDER BY height, n LIMIT ?",
+                            &stmt));
+    eid_sql_bind_i64(stmt, 1, tree->main->s);
+    eid_sql_bind_i64(stmt, 2, from->rank);
+    eid_sql_bind_i64(stmt, 3, from->n);
+    eid_sql_bind_i64(stmt, 4, from->up_to);
+    eid_sql_bind_i64(stmt, 5, (int64_t)limit);
+    for (;;) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return eid_buf_status(out);
+        eid_place place = {.rank = eid_sql_i64(stmt, 0), .n = eid_sql_i64(stmt, 1), .up_to = from->up_to};
+        eid_buf_append(out, &place, sizeof place);
+    }
 }
 
 eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
                              size_t *count)
 {
-    eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql,
-                            "SELECT part.height, part.n, entry.bytes FROM part JOIN entry ON entry.n = part.n"
-                            " WHERE part.s = ? AND (part.height, part.n) > (?, ?) AND part.n <= ?"
-                            " ORDER BY part.height, part.n LIMIT ?",
-                            &stmt));
-    eid_sql_bind_i64(stmt, 1, tree->main->s);
-    eid_sql_bind_i64(stmt, 2, place->rank);
-    eid_sql_bind_i64(stmt, 3, place->n);
-    eid_sql_bind_i64(stmt, 4, place->up_to);
-    eid_sql_bind_i64(stmt, 5, (int64_t)limit);
-    eid_place last = *place;
-    size_t found = 0;
-    eid_status status;
-    for (;;) {
-        bool row;
-        status = eid_sql_step(stmt, &row);
-        if (status != EID_OK || !row)
-            break;
-        eid_slice bytes = eid_sql_bytes(stmt, 2);
-        last.rank = eid_sql_i64(stmt, 0);
-        last.n = eid_sql_i64(stmt, 1);
-        status = eid_entry_from_cbor(bytes.data, bytes.len, &out[found]);
-        if (status != EID_OK) {
-            eid_sql_reset(stmt);
-            break;
-        }
-        found++;
+    eid_buf places;
+    eid_buf_init(&places, SIZE_MAX / 2);
+    eid_status status = next_places(storage, tree, place, limit, &places);
+    const eid_place *items = (const eid_place *)(const void *)places.data;
+    size_t found = places.len / sizeof *items, loaded = 0;
+    while (status == EID_OK && loaded < found) {
+        status = eid_storage_load(storage, items[loaded].n, &out[loaded]);
+        loaded += status == EID_OK;
     }
     if (status != EID_OK) {
-        while (found > 0)
-            eid_entry_unref(out[--found]);
-        return status;
+        while (loaded > 0)
+            eid_entry_unref(out[--loaded]);
+    } else {
+        if (found > 0)
+            *place = items[found - 1];
+        *count = found;
     }
-    *place = last;
-    *count = found;
-    return EID_OK;
+    eid_buf_free(&places);
+    return status;
 }
 
 /* ---- Participation ---- */
@@ -128,7 +265,7 @@ static eid_status insert_part(eid_storage *storage, const eid_tree_store *store,
     eid_numbers_encode(packed, parent_count, (uint8_t *)packed);
     eid_sql_stmt *stmt;
     eid_status status =
-        eid_sql_prepare(storage->sql, "INSERT INTO part (s, n, height, parents, has_data) VALUES (?, ?, ?, ?, ?)", &stmt);
+        eid_sql_prepare(storage->index, "INSERT INTO part (s, n, height, parents, has_data) VALUES (?, ?, ?, ?, ?)", &stmt);
     if (status == EID_OK) {
         eid_sql_bind_i64(stmt, 1, store->s);
         eid_sql_bind_i64(stmt, 2, n);
@@ -156,7 +293,7 @@ static eid_status add_late_parent(eid_storage *storage, const eid_tree_store *st
     grown[count] = parent;
     eid_numbers_encode(grown, count + 1, (uint8_t *)grown);
     eid_sql_stmt *stmt;
-    eid_status status = eid_sql_prepare(storage->sql, "UPDATE part SET parents = ? WHERE s = ? AND n = ?", &stmt);
+    eid_status status = eid_sql_prepare(storage->index, "UPDATE part SET parents = ? WHERE s = ? AND n = ?", &stmt);
     if (status == EID_OK) {
         eid_sql_bind_blob(stmt, 1, eid_slice_of(grown, (count + 1) * sizeof *grown));
         eid_sql_bind_i64(stmt, 2, store->s);
@@ -174,7 +311,7 @@ static eid_status take_dangling(eid_storage *storage, const eid_tree_store *stor
     if (!store->has_dangling)
         return EID_OK;
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT n FROM dangling WHERE s = ? AND id = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, "SELECT n FROM dangling WHERE s = ? AND id = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(&node->id));
     for (;;) {
@@ -191,7 +328,7 @@ static eid_status take_dangling(eid_storage *storage, const eid_tree_store *stor
     }
     if (!*was)
         return EID_OK;
-    EID_TRY(eid_sql_prepare(storage->sql, "DELETE FROM dangling WHERE s = ? AND id = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, "DELETE FROM dangling WHERE s = ? AND id = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(&node->id));
     return eid_sql_run(stmt);
@@ -200,7 +337,7 @@ static eid_status take_dangling(eid_storage *storage, const eid_tree_store *stor
 static eid_status add_dangling(eid_storage *storage, eid_tree_store *store, const eid_id *id, int64_t child)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO dangling (s, id, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, "INSERT INTO dangling (s, id, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
     eid_sql_bind_i64(stmt, 3, child);
@@ -239,7 +376,7 @@ static eid_status store_parent(eid_storage *storage, const eid_tree_store *store
         return EID_OK;
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT 1 FROM part WHERE s = ? AND n = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, "SELECT 1 FROM part WHERE s = ? AND n = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_i64(stmt, 2, *n);
     EID_TRY(eid_sql_step(stmt, &row));
@@ -315,18 +452,32 @@ eid_status eid_storage_join(eid_storage *storage, eid_tree *tree, const eid_entr
     return EID_OK;
 }
 
+static eid_status insert_entry(eid_storage *storage, const eid_tree *tree, const eid_entry *entry, int64_t n)
+{
+    eid_sql_stmt *stmt;
+    int64_t held;
+    EID_TRY(eid_storage_find(storage, &entry->id, &held, NULL));
+    if (held != 0)
+        return eid_fail(EID_ERR_ALREADY_EXISTS, "The entry is held already");
+    EID_TRY(eid_sql_prepare(storage->journal, "INSERT INTO entry (n, d, h, bytes) VALUES (?, ?, ?, ?)", &stmt));
+    eid_sql_bind_i64(stmt, 1, n);
+    eid_sql_bind_i64(stmt, 2, tree->d);
+    eid_sql_bind_i64(stmt, 3, eid_id_prefix(&entry->id));
+    eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
+    EID_TRY(eid_sql_run(stmt));
+    return eid_storage_add_id(storage, &entry->id, n);
+}
+
 eid_status eid_storage_admit(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const int64_t *parents,
                              size_t parent_count, int64_t *n)
 {
-    eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO entry (n, id, d, bytes) VALUES (?, ?, ?, ?)", &stmt));
-    eid_sql_bind_i64(stmt, 1, storage->next_n);
-    eid_sql_bind_blob(stmt, 2, eid_id_slice(&entry->id));
-    eid_sql_bind_i64(stmt, 3, tree->d);
-    eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
-    EID_TRY(eid_sql_run(stmt));
-    EID_TRY(eid_storage_join(storage, tree, entry, storage->next_n, parents, parent_count));
-    *n = storage->next_n++;
+    int64_t next = storage->next_n;
+    EID_TRY(insert_entry(storage, tree, entry, next));
+    EID_TRY(eid_storage_join(storage, tree, entry, next, parents, parent_count));
+    eid_storage_remember(storage, &entry->id, next, tree->d);
+    storage->next_n++;
+    storage->admitted_n = next;
+    *n = next;
     return EID_OK;
 }
 
@@ -345,7 +496,7 @@ eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_s
                                           eid_participation_callback callback, void *ctx)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql,
+    EID_TRY(eid_sql_prepare(storage->index,
                             "SELECT n, height, parents, has_data FROM part WHERE s = ? AND n > ? AND n <= ? ORDER BY n",
                             &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
@@ -395,7 +546,7 @@ eid_status eid_storage_participation(eid_storage *storage, const eid_tree_store 
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT height, parents FROM part WHERE s = ? AND n = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, "SELECT height, parents FROM part WHERE s = ? AND n = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_i64(stmt, 2, n);
     EID_TRY(eid_sql_step(stmt, &row));

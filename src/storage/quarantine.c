@@ -14,7 +14,7 @@ eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, cons
         return waits ? EID_OK : eid_fail(EID_ERR_LIMIT, "Too many entries wait for parents that have not arrived");
     }
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql,
+    EID_TRY(eid_sql_prepare(storage->journal,
                             "INSERT INTO quarantine (id, d, missing, bytes) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
                             &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(&entry->id));
@@ -22,7 +22,7 @@ eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, cons
     eid_sql_bind_blob(stmt, 3, eid_id_slice(missing));
     eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
     EID_TRY(eid_sql_run(stmt));
-    if (eid_sql_changes(storage->sql) > 0) {
+    if (eid_sql_changes(storage->journal) > 0) {
         tree->waiting++;
         tree->waiting_bytes += entry->cbor_len;
     }
@@ -32,7 +32,7 @@ eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, cons
 static eid_status read_waiting(eid_storage *storage, const eid_tree *tree, const eid_id *arrived, eid_buf *entries)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT bytes FROM quarantine WHERE d = ? AND missing = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT bytes FROM quarantine WHERE d = ? AND missing = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, tree->d);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(arrived));
     for (;;) {
@@ -61,7 +61,7 @@ eid_status eid_storage_quarantine_take(eid_storage *storage, eid_tree *tree, con
     eid_status status = read_waiting(storage, tree, arrived, &entries);
     eid_sql_stmt *stmt;
     if (status == EID_OK && entries.len > 0) {
-        status = eid_sql_prepare(storage->sql, "DELETE FROM quarantine WHERE d = ? AND missing = ?", &stmt);
+        status = eid_sql_prepare(storage->journal, "DELETE FROM quarantine WHERE d = ? AND missing = ?", &stmt);
         if (status == EID_OK) {
             eid_sql_bind_i64(stmt, 1, tree->d);
             eid_sql_bind_blob(stmt, 2, eid_id_slice(arrived));
@@ -88,7 +88,7 @@ eid_status eid_storage_is_quarantined(eid_storage *storage, const eid_id *id, bo
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT 1 FROM quarantine WHERE id = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT 1 FROM quarantine WHERE id = ?", &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(id));
     EID_TRY(eid_sql_step(stmt, &row));
     if (row)
@@ -100,16 +100,16 @@ eid_status eid_storage_is_quarantined(eid_storage *storage, const eid_id *id, bo
 eid_status eid_storage_refuse(eid_storage *storage, const eid_id *id, eid_status reason)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql,
+    EID_TRY(eid_sql_prepare(storage->journal,
                             "INSERT INTO refused (k, id, reason) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", &stmt));
     eid_sql_bind_i64(stmt, 1, storage->next_refusal);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(id));
     eid_sql_bind_i64(stmt, 3, (int64_t)reason);
     EID_TRY(eid_sql_run(stmt));
-    if (eid_sql_changes(storage->sql) == 0)
+    if (eid_sql_changes(storage->journal) == 0)
         return EID_OK; /* refused before: no number is used up, so nothing else is forgotten for it */
     storage->next_refusal++;
-    EID_TRY(eid_sql_prepare(storage->sql, "DELETE FROM refused WHERE k <= ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "DELETE FROM refused WHERE k <= ?", &stmt));
     eid_sql_bind_i64(stmt, 1, storage->next_refusal - 1 - EID_LIMIT_REFUSED_IDS);
     return eid_sql_run(stmt);
 }
@@ -118,7 +118,7 @@ eid_status eid_storage_was_refused(eid_storage *storage, const eid_id *id, eid_s
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT reason FROM refused WHERE id = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT reason FROM refused WHERE id = ?", &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(id));
     EID_TRY(eid_sql_step(stmt, &row));
     *reason = EID_OK;

@@ -47,7 +47,7 @@ eid_status eid_storage_shadow_settle(eid_storage *storage)
 static eid_status run_for_tree(eid_storage *storage, const char *text, int64_t first, int64_t second)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, text, &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, text, &stmt));
     eid_sql_bind_i64(stmt, 1, first);
     if (second != 0)
         eid_sql_bind_i64(stmt, 2, second);
@@ -61,6 +61,9 @@ eid_status eid_storage_shadow_adopt(eid_storage *storage, const eid_tree *shadow
         "DELETE FROM dangling WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM cell WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM touch WHERE s IN (SELECT s FROM store WHERE d = ?)",
+        "DELETE FROM index_row WHERE s IN (SELECT s FROM store WHERE d = ?)",
+        "DELETE FROM index_state WHERE s IN (SELECT s FROM store WHERE d = ?)",
+        "DELETE FROM twig WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM store WHERE d = ?",
     };
     for (size_t i = 0; i < sizeof removals / sizeof *removals; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the bytes of a data file are: counted by the pages of each table and index, or estimated from their rows. */
+/* Where the bytes of a data file and its index are: counted by the pages of each table and index, or estimated from their rows. */
 #include "storage/storage_int.h"
 
 typedef struct part_of_file {
@@ -8,45 +8,54 @@ typedef struct part_of_file {
     const char *estimate; /* bytes of the content; NULL when another part's estimate has it */
 } part_of_file;
 
+typedef struct file_parts {
+    const part_of_file *parts;
+    size_t count;
+} file_parts;
+
 /* An estimate adds to the content a few bytes a row: the header, and the numbers, which are short. */
-static const part_of_file parts[] = {
-    {"entry", offsetof(eid_sizes, entries), "SELECT SUM(LENGTH(bytes) + LENGTH(id) + 12) FROM entry"},
-    {"sqlite_autoindex_entry_1", offsetof(eid_sizes, entry_ids), "SELECT SUM(LENGTH(id) + 8) FROM entry"},
-    {"part", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(parents) + 15) FROM part"},
-    {"dangling", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(id) + 12) FROM dangling"},
-    {"part_order", offsetof(eid_sizes, participation_order), "SELECT SUM(14) FROM part"},
-    {"cell", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(key) + LENGTH(value) + 20) FROM cell"},
-    {"touch", offsetof(eid_sizes, touches), "SELECT SUM(LENGTH(key) + 15) FROM touch"},
+static const part_of_file journal_parts[] = {
+    {"entry", offsetof(eid_sizes, entries), "SELECT SUM(LENGTH(bytes) + 20) FROM entry"},
     {"quarantine", offsetof(eid_sizes, quarantine), "SELECT SUM(LENGTH(bytes) + 3 * LENGTH(id) + LENGTH(missing)) FROM quarantine"},
     {"sqlite_autoindex_quarantine_1", offsetof(eid_sizes, quarantine), NULL},
     {"quarantine_missing", offsetof(eid_sizes, quarantine), NULL},
 };
-#define PARTS (sizeof parts / sizeof *parts)
+static const part_of_file index_parts[] = {
+    {"entry_id", offsetof(eid_sizes, entry_ids), "SELECT SUM(16) FROM entry_id"},
+    {"part", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(parents) + 15) FROM part"},
+    {"dangling", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(id) + 12) FROM dangling"},
+    {"part_order", offsetof(eid_sizes, participation_order), "SELECT SUM(14) FROM part"},
+    {"cell", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(key) + LENGTH(value) + 20) FROM cell"},
+    {"twig", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(parent) + LENGTH(name) + LENGTH(record) + 8) FROM twig"},
+    {"touch", offsetof(eid_sizes, touches), "SELECT SUM(LENGTH(key) + 15) FROM touch"},
+};
+static const file_parts journal = {journal_parts, sizeof journal_parts / sizeof *journal_parts};
+static const file_parts index_file = {index_parts, sizeof index_parts / sizeof *index_parts};
 
 static uint64_t *member(eid_sizes *sizes, const part_of_file *part)
 {
     return (uint64_t *)(void *)((char *)sizes + part->member);
 }
 
-static eid_status read_number(eid_storage *storage, const char *text, uint64_t *out)
+static eid_status read_number(eid_sql *sql, const char *text, uint64_t *out)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, text, &stmt));
+    EID_TRY(eid_sql_prepare(sql, text, &stmt));
     EID_TRY(eid_sql_step(stmt, &row));
     *out = row ? (uint64_t)eid_sql_i64(stmt, 0) : 0;
     eid_sql_reset(stmt);
     return EID_OK;
 }
 
-static eid_status read_pages(eid_storage *storage, eid_sizes *out)
+static eid_status add_pages(eid_sql *sql, eid_sizes *out)
 {
     uint64_t page, count, gaps;
-    EID_TRY(read_number(storage, "PRAGMA page_size", &page));
-    EID_TRY(read_number(storage, "PRAGMA page_count", &count));
-    EID_TRY(read_number(storage, "PRAGMA freelist_count", &gaps));
-    out->total = count * page;
-    out->free_bytes = gaps * page;
+    EID_TRY(read_number(sql, "PRAGMA page_size", &page));
+    EID_TRY(read_number(sql, "PRAGMA page_count", &count));
+    EID_TRY(read_number(sql, "PRAGMA freelist_count", &gaps));
+    out->total += count * page;
+    out->free_bytes += gaps * page;
     return EID_OK;
 }
 
@@ -59,24 +68,24 @@ static void set_other(eid_sizes *sizes)
 }
 
 /* *can false: the engine was built without the table of pages. */
-static eid_status count_pages(eid_storage *storage, eid_sizes *out, bool *can)
+static eid_status count_pages(eid_sql *sql, const file_parts *file, eid_sizes *out, bool *can)
 {
     uint64_t modules;
-    EID_TRY(read_number(storage, "SELECT COUNT(*) FROM pragma_module_list WHERE name = 'dbstat'", &modules));
+    EID_TRY(read_number(sql, "SELECT COUNT(*) FROM pragma_module_list WHERE name = 'dbstat'", &modules));
     *can = modules > 0;
     if (!*can)
         return EID_OK;
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT name, pgsize FROM dbstat WHERE aggregate = TRUE", &stmt));
+    EID_TRY(eid_sql_prepare(sql, "SELECT name, pgsize FROM dbstat WHERE aggregate = TRUE", &stmt));
     for (;;) {
         bool row;
         EID_TRY(eid_sql_step(stmt, &row));
         if (!row)
             return EID_OK;
         eid_slice name = eid_sql_bytes(stmt, 0);
-        for (size_t i = 0; i < PARTS; i++)
-            if (eid_slice_is(name, parts[i].name))
-                *member(out, &parts[i]) += (uint64_t)eid_sql_i64(stmt, 1);
+        for (size_t i = 0; i < file->count; i++)
+            if (eid_slice_is(name, file->parts[i].name))
+                *member(out, &file->parts[i]) += (uint64_t)eid_sql_i64(stmt, 1);
     }
 }
 
@@ -99,26 +108,32 @@ static void stretch(eid_sizes *sizes)
     }
 }
 
-static eid_status estimate(eid_storage *storage, eid_sizes *out)
+static eid_status estimate(eid_sql *sql, const file_parts *file, eid_sizes *out)
 {
-    for (size_t i = 0; i < PARTS; i++) {
+    for (size_t i = 0; i < file->count; i++) {
         uint64_t bytes = 0;
-        if (parts[i].estimate != NULL)
-            EID_TRY(read_number(storage, parts[i].estimate, &bytes));
-        *member(out, &parts[i]) += bytes;
+        if (file->parts[i].estimate != NULL)
+            EID_TRY(read_number(sql, file->parts[i].estimate, &bytes));
+        *member(out, &file->parts[i]) += bytes;
     }
-    stretch(out);
     return EID_OK;
 }
 
 eid_status eid_storage_sizes(eid_storage *storage, bool counted, eid_sizes *out)
 {
     eid_sizes sizes = {0};
-    EID_TRY(read_pages(storage, &sizes));
+    EID_TRY(eid_storage_ready(storage));
+    EID_TRY(add_pages(storage->journal, &sizes));
+    EID_TRY(add_pages(storage->index, &sizes));
     if (counted)
-        EID_TRY(count_pages(storage, &sizes, &sizes.exact));
-    if (!sizes.exact)
-        EID_TRY(estimate(storage, &sizes));
+        EID_TRY(count_pages(storage->journal, &journal, &sizes, &sizes.exact));
+    if (sizes.exact)
+        EID_TRY(count_pages(storage->index, &index_file, &sizes, &sizes.exact));
+    if (!sizes.exact) {
+        EID_TRY(estimate(storage->journal, &journal, &sizes));
+        EID_TRY(estimate(storage->index, &index_file, &sizes));
+        stretch(&sizes);
+    }
     set_other(&sizes);
     *out = sizes;
     return EID_OK;
@@ -127,7 +142,9 @@ eid_status eid_storage_sizes(eid_storage *storage, bool counted, eid_sizes *out)
 eid_status eid_storage_file_size(eid_storage *storage, uint64_t *out)
 {
     eid_sizes sizes = {0};
-    EID_TRY(read_pages(storage, &sizes));
+    EID_TRY(eid_storage_ready(storage));
+    EID_TRY(add_pages(storage->journal, &sizes));
+    EID_TRY(add_pages(storage->index, &sizes));
     *out = sizes.total;
     return EID_OK;
 }

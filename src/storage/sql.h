@@ -17,6 +17,7 @@ typedef struct eid_sql_stmt eid_sql_stmt;
 typedef struct eid_sql_options {
     bool must_exist;  /* EID_ERR_NOT_INITIALIZED when there is no file yet */
     bool full_sync;   /* every commit reaches the disk before it returns */
+    unsigned cache_kib; /* most memory for pages of the file; 0: a little */
 } eid_sql_options;
 
 /* `path` is a file name or ":memory:". EID_ERR_BUSY when another process holds the file, EID_ERR_READ_ONLY, EID_ERR_CORRUPT
@@ -29,6 +30,12 @@ eid_status eid_sql_begin(eid_sql *sql);
 eid_status eid_sql_commit(eid_sql *sql); /* on failure the transaction is rolled back */
 void eid_sql_rollback(eid_sql *sql);
 eid_status eid_sql_checkpoint(eid_sql *sql); /* everything committed is on the disk when it returns */
+/* Moves the write-ahead log into the file, without waiting for anybody: what was committed is on the disk then. */
+eid_status eid_sql_move_log(eid_sql *sql);
+/* COMMIT that, when it fails, leaves the transaction open where the engine does. */
+eid_status eid_sql_try_commit(eid_sql *sql);
+bool eid_sql_in_transaction(const eid_sql *sql); /* false also when the engine has rolled back by itself after a failure */
+bool eid_sql_is_damaged(const eid_sql *sql);     /* the engine has called the file damaged since it was opened */
 
 /* Finds the statement of this text (by address) or prepares it. Lent. */
 eid_status eid_sql_prepare(eid_sql *sql, const char *text, eid_sql_stmt **out);
@@ -45,6 +52,7 @@ eid_status eid_sql_step(eid_sql_stmt *stmt, bool *row);
 eid_status eid_sql_run(eid_sql_stmt *stmt);
 void eid_sql_reset(eid_sql_stmt *stmt);
 int64_t eid_sql_changes(eid_sql *sql); /* rows changed by the last statement run */
+int64_t eid_sql_total_changes(eid_sql *sql); /* rows changed since the file was opened */
 
 int64_t eid_sql_i64(eid_sql_stmt *stmt, int column); /* columns count from 0 */
 eid_slice eid_sql_bytes(eid_sql_stmt *stmt, int column); /* blob or text, lent until the next step or reset */
@@ -64,7 +72,9 @@ eid_status eid_sql_backup_step(eid_sql_backup *backup, bool *finished, uint64_t 
 /* Ends it; a copy that was finished is on the disk when this returns. NULL is allowed. */
 eid_status eid_sql_backup_end(eid_sql_backup *backup);
 
-/* For fault tests: the n-th call from now on that touches the engine fails with EID_ERR_STORAGE; 0 switches it off. */
+/* For fault tests: the n-th call from now on that touches the engine fails with EID_ERR_STORAGE; 0 switches it off. Connections
+ * that were joined count together. */
+void eid_sql_join_faults(eid_sql *sql, eid_sql *with); /* `with` must live as long */
 void eid_sql_fail_after(eid_sql *sql, uint64_t calls);
 uint64_t eid_sql_calls_left(const eid_sql *sql); /* of those; for tests that count calls */
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 /* Pages in the WAL before it is moved into the file: 32 MiB keeps the syncs of NORMAL durability rare. */
 #define CHECKPOINT_PAGES "8192"
 
+#define LITTLE_CACHE_KIB 2048u
+
 struct eid_sql_stmt {
     sqlite3_stmt *handle;
     const char *text;  /* the key; NULL for a free slot */
@@ -31,7 +34,9 @@ struct eid_sql_stmt {
 struct eid_sql {
     sqlite3 *handle;
     char *path;
-    uint64_t fail_after; /* fault tests; 0 is off */
+    uint64_t own_fail_after;
+    uint64_t *fail_after; /* fault tests; 0 is off */
+    bool damaged;
     eid_sql_stmt statements[STATEMENT_SLOTS];
 };
 
@@ -50,8 +55,10 @@ static eid_status failure(eid_sql *sql, int code)
         return eid_fail(EID_ERR_READ_ONLY, "The data file %s can not be opened: %s; check the folder and its permissions",
                         sql->path, text);
     case SQLITE_NOTADB:
+        sql->damaged = true;
         return eid_fail(EID_ERR_CORRUPT, "%s is not a data file of this library", sql->path);
     case SQLITE_CORRUPT:
+        sql->damaged = true;
         return eid_fail(EID_ERR_CORRUPT, "The data file %s is damaged: %s", sql->path, text);
     case SQLITE_FULL:
         return eid_fail(EID_ERR_DISK_FULL, "The disk of %s is full; nothing was written", sql->path);
@@ -69,10 +76,10 @@ static eid_status failure(eid_sql *sql, int code)
 /* Counts down the calls of a fault test. */
 static bool fault(eid_sql *sql)
 {
-    if (sql->fail_after == 0)
+    if (*sql->fail_after == 0)
         return false;
-    sql->fail_after--;
-    return sql->fail_after == 0;
+    (*sql->fail_after)--;
+    return *sql->fail_after == 0;
 }
 
 static eid_status injected(void)
@@ -97,8 +104,9 @@ static eid_status create_file(const char *path, bool must_exist)
     return EID_OK;
 }
 
-static eid_status configure(eid_sql *sql, bool in_memory, bool full_sync)
+static eid_status configure(eid_sql *sql, bool in_memory, const eid_sql_options *options)
 {
+    char cache[40];
     /* Whenever SQLite splits a page and puts the pieces in order, the next commit walks the hash table of cached pages. In
      * memory every page is cached, so there larger pages pay; in a file they would only make the WAL larger. */
     if (in_memory)
@@ -107,10 +115,11 @@ static eid_status configure(eid_sql *sql, bool in_memory, bool full_sync)
                               "PRAGMA journal_mode=WAL;"
                               "PRAGMA wal_autocheckpoint=" CHECKPOINT_PAGES ";"
                               "PRAGMA temp_store=MEMORY;"
-                              "PRAGMA cache_size=-32768;"
                               "PRAGMA trusted_schema=OFF;"
                               "PRAGMA foreign_keys=OFF;"));
-    EID_TRY(eid_sql_exec(sql, full_sync ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=NORMAL;"));
+    snprintf(cache, sizeof cache, "PRAGMA cache_size=-%u;", options->cache_kib == 0 ? LITTLE_CACHE_KIB : options->cache_kib);
+    EID_TRY(eid_sql_exec(sql, cache));
+    EID_TRY(eid_sql_exec(sql, options->full_sync ? "PRAGMA synchronous=FULL;" : "PRAGMA synchronous=NORMAL;"));
     /* Takes the exclusive lock now, so that a second owner fails here and not at its first write. */
     return eid_sql_exec(sql, "BEGIN IMMEDIATE; COMMIT;");
 }
@@ -123,6 +132,7 @@ eid_status eid_sql_open(const char *path, const eid_sql_options *options, eid_sq
     eid_sql *sql = eid_alloc_zero(1, sizeof *sql);
     if (sql == NULL)
         return eid_fail_memory();
+    sql->fail_after = &sql->own_fail_after;
     sql->path = eid_strdup(path);
     if (sql->path == NULL) {
         eid_free(sql);
@@ -138,7 +148,7 @@ eid_status eid_sql_open(const char *path, const eid_sql_options *options, eid_sq
     } else {
         sqlite3_extended_result_codes(sql->handle, 1);
         sqlite3_busy_timeout(sql->handle, 500);
-        status = configure(sql, in_memory, options->full_sync);
+        status = configure(sql, in_memory, options);
     }
     if (status != EID_OK) {
         eid_sql_close(sql);
@@ -187,19 +197,44 @@ eid_status eid_sql_commit(eid_sql *sql)
     return status;
 }
 
+eid_status eid_sql_try_commit(eid_sql *sql)
+{
+    return run_text(sql, "COMMIT");
+}
+
+bool eid_sql_in_transaction(const eid_sql *sql)
+{
+    return sqlite3_get_autocommit(sql->handle) == 0;
+}
+
+bool eid_sql_is_damaged(const eid_sql *sql)
+{
+    return sql->damaged;
+}
+
 void eid_sql_rollback(eid_sql *sql)
 {
     /* Some failures (disk full, memory) have rolled back already. */
-    if (sqlite3_get_autocommit(sql->handle) == 0)
+    if (eid_sql_in_transaction(sql))
         sqlite3_exec(sql->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static eid_status checkpoint(eid_sql *sql, int mode)
+{
+    if (fault(sql))
+        return injected();
+    int code = sqlite3_wal_checkpoint_v2(sql->handle, NULL, mode, NULL, NULL);
+    return code == SQLITE_OK ? EID_OK : failure(sql, code);
 }
 
 eid_status eid_sql_checkpoint(eid_sql *sql)
 {
-    if (fault(sql))
-        return injected();
-    int code = sqlite3_wal_checkpoint_v2(sql->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    return code == SQLITE_OK ? EID_OK : failure(sql, code);
+    return checkpoint(sql, SQLITE_CHECKPOINT_TRUNCATE);
+}
+
+eid_status eid_sql_move_log(eid_sql *sql)
+{
+    return checkpoint(sql, SQLITE_CHECKPOINT_PASSIVE);
 }
 
 eid_status eid_sql_prepare(eid_sql *sql, const char *text, eid_sql_stmt **out)
@@ -298,6 +333,11 @@ void eid_sql_reset(eid_sql_stmt *stmt)
 int64_t eid_sql_changes(eid_sql *sql)
 {
     return sqlite3_changes64(sql->handle);
+}
+
+int64_t eid_sql_total_changes(eid_sql *sql)
+{
+    return sqlite3_total_changes64(sql->handle);
 }
 
 int64_t eid_sql_i64(eid_sql_stmt *stmt, int column)
@@ -410,12 +450,17 @@ eid_status eid_sql_backup_end(eid_sql_backup *backup)
 
 /* ---- Fault tests ---- */
 
+void eid_sql_join_faults(eid_sql *sql, eid_sql *with)
+{
+    sql->fail_after = with->fail_after;
+}
+
 void eid_sql_fail_after(eid_sql *sql, uint64_t calls)
 {
-    sql->fail_after = calls;
+    *sql->fail_after = calls;
 }
 
 uint64_t eid_sql_calls_left(const eid_sql *sql)
 {
-    return sql->fail_after;
+    return *sql->fail_after;
 }

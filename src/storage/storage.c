@@ -3,6 +3,35 @@
 #include "storage/storage_int.h"
 
 #include "base/alloc.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/random.h"
+
+static eid_status make_identity(eid_storage *storage)
+{
+    uint8_t identity[16];
+    eid_buf have;
+    eid_buf_init(&have, 64);
+    eid_status status = eid_storage_meta_get(storage, "identity", &have);
+    eid_buf_free(&have);
+    if (status != EID_ERR_NOT_FOUND)
+        return status;
+    eid_random_bytes(identity, sizeof identity);
+    return eid_storage_meta_set(storage, "identity", eid_slice_of(identity, sizeof identity));
+}
+
+static eid_status open_files(eid_storage *storage, const eid_storage_options *options)
+{
+    eid_sql_options sql_options = {.must_exist = options->must_exist,
+                                   .full_sync = options->full_sync,
+                                   .cache_kib = EID_LIMIT_JOURNAL_CACHE_KIB};
+    EID_TRY(eid_map_new(&storage->trees));
+    EID_TRY(eid_sql_open(options->path, &sql_options, &storage->journal));
+    EID_TRY(eid_schema_open(storage, &eid_schema_present));
+    EID_TRY(make_identity(storage));
+    EID_TRY(eid_index_open(storage, options->path));
+    return eid_storage_read_counters(storage);
+}
 
 eid_status eid_storage_open(const eid_storage_options *options, eid_storage **out)
 {
@@ -10,14 +39,7 @@ eid_status eid_storage_open(const eid_storage_options *options, eid_storage **ou
     if (storage == NULL)
         return eid_fail_memory();
     pthread_mutex_init(&storage->mutex, NULL);
-    eid_sql_options sql_options = {.must_exist = options->must_exist, .full_sync = options->full_sync};
-    eid_status status = eid_map_new(&storage->trees);
-    if (status == EID_OK)
-        status = eid_sql_open(options->path, &sql_options, &storage->sql);
-    if (status == EID_OK)
-        status = eid_schema_open(storage, &eid_schema_present);
-    if (status == EID_OK)
-        status = eid_storage_read_counters(storage);
+    eid_status status = open_files(storage, options);
     if (status != EID_OK) {
         eid_storage_close(storage);
         return status;
@@ -30,20 +52,32 @@ void eid_storage_close(eid_storage *storage)
 {
     if (storage == NULL)
         return;
+    if (storage->in_transaction)
+        eid_storage_rollback(storage);
+    if (storage->index != NULL && eid_storage_settle(storage) != EID_OK)
+        eid_log(EID_LOG_WARN, "The index %s could not be written (%s); what it lacks is made again when the file is opened",
+                storage->index_path, eid_last_error());
     if (storage->trees != NULL) {
         for (eid_map_entry *e = eid_map_first(storage->trees); e != NULL; e = eid_map_next(storage->trees, e))
             eid_tree_free(storage, e->value);
         eid_map_free(storage->trees, NULL);
     }
     eid_free(storage->dirty);
-    eid_sql_close(storage->sql);
+    eid_sql_close(storage->index);
+    eid_sql_close(storage->journal);
+    eid_free(storage->index_path);
     pthread_mutex_destroy(&storage->mutex);
     eid_free(storage);
 }
 
 eid_sql *eid_storage_sql(eid_storage *storage)
 {
-    return storage->sql;
+    return storage->index;
+}
+
+eid_sql *eid_storage_journal(eid_storage *storage)
+{
+    return storage->journal;
 }
 
 void eid_storage_set_cache_free(eid_storage *storage, void (*free_cache)(void *cache))
@@ -63,36 +97,62 @@ void eid_storage_unlock(eid_storage *storage)
 
 eid_status eid_storage_begin(eid_storage *storage)
 {
-    EID_TRY(eid_sql_begin(storage->sql));
+    EID_TRY(eid_storage_ready(storage));
+    if (!storage->index_open) {
+        EID_TRY(eid_sql_begin(storage->index));
+        storage->index_open = true;
+    }
+    EID_TRY(eid_sql_begin(storage->journal));
+    storage->changes_before = eid_sql_total_changes(storage->index);
+    storage->admitted_n = 0;
     storage->in_transaction = true;
     return EID_OK;
+}
+
+/* An index that can not be committed now stays as it is: its transaction goes on, or is made again. */
+static void settle_when_due(eid_storage *storage)
+{
+    if (storage->indexed_n >= storage->settle_at && eid_storage_settle(storage) != EID_OK)
+        eid_log(EID_LOG_WARN, "The index %s could not be written: %s", storage->index_path, eid_last_error());
 }
 
 eid_status eid_storage_commit(eid_storage *storage)
 {
     eid_status status = eid_storage_write_dirty(storage);
+    /* After some failures the engine undoes everything by itself; nobody may have noticed. */
+    if (status == EID_OK && !eid_sql_in_transaction(storage->index))
+        status = eid_fail(EID_ERR_STORAGE, "The database engine has given up the transaction");
     if (status == EID_OK)
-        status = eid_sql_commit(storage->sql);
+        status = eid_sql_commit(storage->journal);
     if (status != EID_OK) {
         eid_storage_rollback(storage);
         return status;
     }
     storage->in_transaction = false;
+    if (storage->admitted_n != 0) {
+        storage->newest_n = storage->admitted_n;
+        storage->indexed_n = storage->admitted_n;
+        settle_when_due(storage);
+    }
     return EID_OK;
 }
 
 void eid_storage_rollback(eid_storage *storage)
 {
-    eid_sql_rollback(storage->sql);
+    eid_sql_rollback(storage->journal);
     storage->in_transaction = false;
+    /* To undo the index's part alone it would have to be written down at each step; failures are rare, commits are not. */
+    if (eid_sql_total_changes(storage->index) != storage->changes_before)
+        eid_sql_rollback(storage->index);
+    eid_index_look(storage);
     eid_storage_forget(storage);
 }
 
-static eid_status read_max(eid_storage *storage, const char *text, int64_t *next)
+static eid_status read_max(eid_sql *sql, const char *text, int64_t *next)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, text, &stmt));
+    EID_TRY(eid_sql_prepare(sql, text, &stmt));
     EID_TRY(eid_sql_step(stmt, &row));
     *next = (row ? eid_sql_i64(stmt, 0) : 0) + 1; /* NULL of an empty table reads as 0 */
     eid_sql_reset(stmt);
@@ -101,17 +161,17 @@ static eid_status read_max(eid_storage *storage, const char *text, int64_t *next
 
 eid_status eid_storage_read_counters(eid_storage *storage)
 {
-    EID_TRY(read_max(storage, "SELECT MAX(n) FROM entry", &storage->next_n));
-    EID_TRY(read_max(storage, "SELECT MAX(d) FROM tree", &storage->next_d));
-    EID_TRY(read_max(storage, "SELECT MAX(s) FROM store", &storage->next_s));
-    return read_max(storage, "SELECT MAX(k) FROM refused", &storage->next_refusal);
+    EID_TRY(read_max(storage->journal, "SELECT MAX(n) FROM entry", &storage->next_n));
+    EID_TRY(read_max(storage->journal, "SELECT MAX(d) FROM tree", &storage->next_d));
+    EID_TRY(read_max(storage->index, "SELECT MAX(s) FROM store", &storage->next_s));
+    return read_max(storage->journal, "SELECT MAX(k) FROM refused", &storage->next_refusal);
 }
 
 eid_status eid_storage_meta_get(eid_storage *storage, const char *key, eid_buf *out)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT value FROM meta WHERE key = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT value FROM meta WHERE key = ?", &stmt));
     eid_sql_bind_text(stmt, 1, eid_slice_text(key));
     EID_TRY(eid_sql_step(stmt, &row));
     if (!row)
@@ -124,7 +184,7 @@ eid_status eid_storage_meta_get(eid_storage *storage, const char *key, eid_buf *
 eid_status eid_storage_meta_set(eid_storage *storage, const char *key, eid_slice value)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql,
+    EID_TRY(eid_sql_prepare(storage->journal,
                             "INSERT INTO meta (key, value) VALUES (?, ?)"
                             " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                             &stmt));

@@ -7,6 +7,12 @@
  * database (here: tree) and each of its stores have a small integer and a cached object that holds the tips; the main DAG of a
  * tree is its store with the empty name, so that both are kept by the same code.
  *
+ * Two files. The journal holds what can not be computed again: entries, quarantine, refusals, metadata; each storage transaction
+ * is one of its. The index holds all that follows from the entries. It has one transaction open for thousands of the storage's,
+ * so that a page changed by each of them is written once; what it lost in a crash, or because a storage transaction was undone,
+ * is made again from the journal before the next use (eid_storage_ready). So everything in it must follow from the entries, or be
+ * made again by whoever misses it.
+ *
  * Locking: one mutex. Everything but open, close and lock expects it to be held by the caller. Cached objects (eid_tree,
  * eid_tree_store) are lent while it is held and must be asked for again afterwards: after a rollback the stores of a tree are
  * made anew from the file.
@@ -30,12 +36,14 @@ typedef struct eid_storage_options {
 
 eid_status eid_storage_open(const eid_storage_options *options, eid_storage **out);
 void eid_storage_close(eid_storage *storage);
-eid_sql *eid_storage_sql(eid_storage *storage);
+eid_sql *eid_storage_sql(eid_storage *storage); /* the index */
+eid_sql *eid_storage_journal(eid_storage *storage); /* for checks and tests */
 
 void eid_storage_lock(eid_storage *storage);
 void eid_storage_unlock(eid_storage *storage);
 eid_status eid_storage_begin(eid_storage *storage);
 eid_status eid_storage_commit(eid_storage *storage); /* on failure everything since begin is undone */
+/* Undoes everything since begin, in the index by undoing all of its open transaction. */
 void eid_storage_rollback(eid_storage *storage);
 
 /* ---- Trees and their stores ---- */
@@ -60,6 +68,8 @@ typedef struct eid_tree_store {
     bool has_dangling;     /* some participant names a parent in this store that was not held when it arrived */
     uint64_t unreadable;   /* participants whose payload is not a document */
     bool dirty;            /* changed in the open transaction and not written yet */
+    bool indexes_known;    /* the next member was read from the file */
+    struct eid_field_indexes *indexes; /* of the state layer: secondary indexes, one block (eid_free); NULL: none */
 } eid_tree_store;
 
 typedef struct eid_tree {
@@ -86,6 +96,26 @@ eid_status eid_storage_store_save(eid_storage *storage, eid_tree_store *store); 
 /* How the database layer frees what it hangs on eid_tree.cache. */
 void eid_storage_set_cache_free(eid_storage *storage, void (*free_cache)(void *cache));
 
+/* ---- The index ---- */
+
+/* What the layer above keeps in the index, made again: called for entries in order of arrival, inside a storage transaction, and
+ * with `entry` NULL before that is committed. *batch is the layer's; after a failure it is called with `tree` and `entry` NULL
+ * and n -1 to free it. */
+typedef eid_status (*eid_replay)(eid_storage *storage, void **batch, eid_tree *tree, const eid_entry *entry, int64_t n);
+void eid_storage_set_replay(eid_storage *storage, eid_replay replay);
+
+/* Brings the index up to the journal when it is behind; mostly there is nothing to do. eid_storage_tree, _find and _begin do it
+ * too. */
+eid_status eid_storage_ready(eid_storage *storage);
+/* Commits the index, with the journal on the disk before it. No storage transaction is open. */
+eid_status eid_storage_settle(eid_storage *storage);
+/* The same, and nothing is left in the logs. */
+eid_status eid_storage_flush(eid_storage *storage);
+/* Empties the index and fills it again. */
+eid_status eid_storage_reindex(eid_storage *storage);
+/* Writes both files anew without gaps. */
+eid_status eid_storage_compact(eid_storage *storage);
+
 /* ---- Entries ---- */
 
 /* *n 0 when not held. */
@@ -102,6 +132,19 @@ typedef struct eid_place {
 } eid_place;
 eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
                              size_t *count);
+
+/* Rows of a tree's entries as they stand in the file, in order of arrival behind `after` up to `up_to`, at most `limit` and
+ * fewer when they are large. eid_free the bytes of each. */
+typedef struct eid_entry_row {
+    int64_t n;
+    int64_t h;      /* eid_id_prefix of the ID the row is for */
+    uint8_t *bytes;
+    size_t len;
+} eid_entry_row;
+eid_status eid_storage_rows(eid_storage *storage, int64_t d, int64_t after, int64_t up_to, size_t limit, eid_entry_row *out,
+                            size_t *count);
+/* The first 8 bytes of the hash in an entry's ID as a number. */
+int64_t eid_id_prefix(const eid_id *id);
 
 /* Inserts the entry: row, main participation, participation in each of its stores, tips. `parents` holds the n of each main
  * parent; they must be admitted entries of the tree. Store parents that are not held are linked when they arrive. */

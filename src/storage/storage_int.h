@@ -8,8 +8,18 @@
 
 #include "storage/storage.h"
 
+/* Entries found or admitted lately: an entry's parents and pins mostly are among them. */
+#define EID_RECENT 256
+typedef struct eid_recent {
+    eid_id id;
+    int64_t n; /* 0: nothing stands here */
+    int64_t d;
+} eid_recent;
+
 struct eid_storage {
-    eid_sql *sql;
+    eid_sql *journal;           /* what can not be computed again */
+    eid_sql *index;             /* what follows from it; its transaction spans many of the storage's */
+    char *index_path;
     pthread_mutex_t mutex;
     eid_map *trees;             /* binary root ID -> eid_tree */
     eid_tree_store **dirty;     /* stores changed in the open transaction and not yet written */
@@ -20,6 +30,18 @@ struct eid_storage {
     int64_t next_s;
     int64_t next_refusal;
     bool in_transaction;
+    /* Of the index: each number is at most the one before. */
+    int64_t newest_n;           /* last entry committed to the journal */
+    int64_t indexed_n;          /* last entry the index knows, perhaps in its open transaction */
+    int64_t settled_n;          /* last entry of its last commit */
+    int64_t settle_at;          /* the entry with which it is committed next */
+    int64_t admitted_n;         /* last entry of the storage's open transaction, 0 when there is none */
+    bool index_open;            /* the index has a transaction, unless the engine has given it up */
+    bool replaying;
+    int64_t changes_before;     /* of the index, when the storage's transaction began */
+    eid_replay replay;
+    void *replay_batch;
+    eid_recent recent[EID_RECENT];
     void (*free_cache)(void *cache);
 };
 
@@ -40,8 +62,23 @@ typedef struct eid_schema {
 } eid_schema;
 
 extern const eid_schema eid_schema_present;
+extern const char eid_index_schema[];
+#define EID_INDEX_VERSION "1"
 /* Makes the tables of an empty file, or brings those of an older one up to date. EID_ERR_SCHEMA_VERSION. */
 eid_status eid_schema_open(eid_storage *storage, const eid_schema *schema);
+
+/* ---- index.c ---- */
+
+/* Opens the index beside the journal, or makes an empty one. */
+eid_status eid_index_open(eid_storage *storage, const char *path);
+/* Notices that the engine has given up the open transaction by itself. */
+void eid_index_look(eid_storage *storage);
+
+/* ---- entries.c ---- */
+
+/* The index's row of an entry's ID. */
+eid_status eid_storage_add_id(eid_storage *storage, const eid_id *id, int64_t n);
+void eid_storage_remember(eid_storage *storage, const eid_id *id, int64_t n, int64_t d);
 
 /* Heights are unsigned 64-bit in entries and signed in SQL: those beyond are equal for ordering. */
 static inline int64_t eid_height_to_sql(uint64_t height)

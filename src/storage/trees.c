@@ -61,10 +61,7 @@ static eid_status read_node(eid_storage *storage, int64_t s, int64_t n, eid_node
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql,
-                            "SELECT part.height, entry.id FROM part JOIN entry ON entry.n = part.n"
-                            " WHERE part.s = ? AND part.n = ?",
-                            &stmt));
+    EID_TRY(eid_sql_prepare(storage->index, "SELECT height FROM part WHERE s = ? AND n = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, s);
     eid_sql_bind_i64(stmt, 2, n);
     EID_TRY(eid_sql_step(stmt, &row));
@@ -72,9 +69,8 @@ static eid_status read_node(eid_storage *storage, int64_t s, int64_t n, eid_node
         return eid_fail(EID_ERR_CORRUPT, "Entry %lld does not take part in store %lld", (long long)n, (long long)s);
     out->n = n;
     out->height = (uint64_t)eid_sql_i64(stmt, 0);
-    eid_status status = eid_id_from_binary(eid_sql_bytes(stmt, 1), &out->id);
     eid_sql_reset(stmt);
-    return status;
+    return eid_storage_id(storage, n, &out->id);
 }
 
 /* ---- Stores ---- */
@@ -85,6 +81,7 @@ static void store_free(void *value)
     if (store == NULL)
         return;
     eid_free(store->tips);
+    eid_free(store->indexes);
     eid_free(store->name);
     eid_free(store);
 }
@@ -140,7 +137,7 @@ static eid_status store_from_row(eid_sql_stmt *stmt, eid_tree_store **out, int64
 static eid_status read_stores(eid_storage *storage, eid_tree *tree)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql,
+    EID_TRY(eid_sql_prepare(storage->index,
                             "SELECT s, name, tips, count, newest, barrier, dangling, unreadable FROM store WHERE d = ?"
                             " ORDER BY s",
                             &stmt));
@@ -201,7 +198,7 @@ static eid_status read_waiting(eid_storage *storage, eid_tree *tree)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT COUNT(*), COALESCE(SUM(LENGTH(bytes)), 0) FROM quarantine WHERE d = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT COUNT(*), COALESCE(SUM(LENGTH(bytes)), 0) FROM quarantine WHERE d = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, tree->d);
     EID_TRY(eid_sql_step(stmt, &row));
     tree->waiting = (uint64_t)eid_sql_i64(stmt, 0);
@@ -218,7 +215,7 @@ static eid_status tree_read(eid_storage *storage, eid_tree *tree)
     EID_TRY(eid_map_new(&tree->stores));
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT d FROM tree WHERE root = ?", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT d FROM tree WHERE root = ?", &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(&tree->root));
     EID_TRY(eid_sql_step(stmt, &row));
     if (row) {
@@ -226,6 +223,8 @@ static eid_status tree_read(eid_storage *storage, eid_tree *tree)
         eid_sql_reset(stmt);
         EID_TRY(read_stores(storage, tree));
         EID_TRY(read_waiting(storage, tree));
+        if (tree->main == NULL && storage->replaying)
+            EID_TRY(eid_storage_store_make(storage, tree, eid_slice_text(""), &tree->main));
         if (tree->main == NULL)
             return eid_fail(EID_ERR_CORRUPT, "A database in the data file has no main DAG");
     }
@@ -236,6 +235,7 @@ static eid_status tree_read(eid_storage *storage, eid_tree *tree)
 static eid_status tree_object(eid_storage *storage, const eid_id *root, eid_tree **out)
 {
     eid_map_entry *place;
+    EID_TRY(eid_storage_ready(storage));
     EID_TRY(eid_map_put(storage->trees, eid_id_slice(root), &place, NULL));
     if (place->value == NULL) {
         eid_tree *tree = eid_alloc_zero(1, sizeof *tree);
@@ -284,7 +284,7 @@ eid_status eid_storage_tree_create(eid_storage *storage, const eid_id *root, eid
         return EID_OK;
     }
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "INSERT INTO tree (d, root) VALUES (?, ?)", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "INSERT INTO tree (d, root) VALUES (?, ?)", &stmt));
     eid_sql_bind_i64(stmt, 1, storage->next_d);
     eid_sql_bind_blob(stmt, 2, eid_id_slice(root));
     EID_TRY(eid_sql_run(stmt));
@@ -299,7 +299,7 @@ eid_status eid_storage_trees(eid_storage *storage, eid_id **out, size_t *count)
     eid_buf ids;
     eid_buf_init(&ids, SIZE_MAX / 2);
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->sql, "SELECT root FROM tree ORDER BY d", &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT root FROM tree ORDER BY d", &stmt));
     for (;;) {
         bool row;
         eid_id id;
@@ -342,7 +342,7 @@ eid_status eid_storage_store_make(eid_storage *storage, eid_tree *tree, eid_slic
     eid_status status = store_new(storage->next_s, name, &store);
     eid_sql_stmt *stmt;
     if (status == EID_OK)
-        status = eid_sql_prepare(storage->sql,
+        status = eid_sql_prepare(storage->index,
                                  "INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable)"
                                  " VALUES (?, ?, ?, x'', 0, 0, 0, 0, 0)",
                                  &stmt);
@@ -398,7 +398,7 @@ static eid_status write_store(eid_storage *storage, const eid_tree_store *store)
         tips[i] = store->tips[i].n;
     eid_numbers_encode(tips, store->tip_count, (uint8_t *)tips);
     eid_sql_stmt *stmt;
-    eid_status status = eid_sql_prepare(storage->sql,
+    eid_status status = eid_sql_prepare(storage->index,
                                         "UPDATE store SET tips = ?, count = ?, newest = ?, barrier = ?, dangling = ?,"
                                         " unreadable = ? WHERE s = ?",
                                         &stmt);

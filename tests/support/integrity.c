@@ -93,7 +93,9 @@ static int64_t locked_number(eid_storage *storage, const char *sql, int64_t argu
 {
     eid_sql_stmt *stmt;
     bool row;
-    tu_assert_ok(eid_sql_prepare(eid_storage_sql(storage), sql, &stmt));
+    tu_assert_ok(eid_storage_ready(storage));
+    eid_sql *file = tu_is_of_journal(sql) ? eid_storage_journal(storage) : eid_storage_sql(storage);
+    tu_assert_ok(eid_sql_prepare(file, sql, &stmt));
     if (argument != 0)
         eid_sql_bind_i64(stmt, 1, argument);
     tu_assert_ok(eid_sql_step(stmt, &row));
@@ -138,6 +140,26 @@ void ti_check_database(eid_core *core, const eid_id *database)
     free(c.entries);
 }
 
+/* IDs of entries that wait or were refused. */
+static void check_none_held(eid_storage *storage, const char *sql)
+{
+    eid_sql_stmt *stmt;
+    eid_storage_lock(storage);
+    tu_assert_ok(eid_sql_prepare(eid_storage_journal(storage), sql, &stmt));
+    for (;;) {
+        bool row;
+        eid_id id;
+        int64_t n;
+        tu_assert_ok(eid_sql_step(stmt, &row));
+        if (!row)
+            break;
+        tu_assert_ok(eid_id_from_binary(eid_sql_bytes(stmt, 0), &id));
+        tu_assert_ok(eid_storage_find(storage, &id, &n, NULL));
+        assert_int_equal(n, 0);
+    }
+    eid_storage_unlock(storage);
+}
+
 int64_t ti_storage_number(eid_storage *storage, const char *sql)
 {
     eid_storage_lock(storage);
@@ -163,11 +185,13 @@ void ti_check_core(eid_core *core)
         ti_check_database(core, &databases[i]);
     eid_free(databases);
     assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM entry WHERE d NOT IN (SELECT d FROM tree)"), 0);
-    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM store WHERE d NOT IN (SELECT d FROM tree)"), 0);
-    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM part WHERE n NOT IN (SELECT n FROM entry)"), 0);
+    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM store WHERE name = ''"), ti_number(core, "SELECT COUNT(*) FROM tree"));
+    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM store WHERE d NOT IN (SELECT d FROM store WHERE name = '')"), 0);
+    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM entry_id"), ti_number(core, "SELECT COUNT(*) FROM entry"));
+    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM part WHERE n NOT IN (SELECT n FROM entry_id)"), 0);
     assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM part WHERE s NOT IN (SELECT s FROM store)"), 0);
-    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM cell WHERE n NOT IN (SELECT n FROM entry)"), 0);
-    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM touch WHERE n NOT IN (SELECT n FROM entry)"), 0);
-    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM quarantine WHERE id IN (SELECT id FROM entry)"), 0);
-    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM refused WHERE id IN (SELECT id FROM entry)"), 0);
+    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM cell WHERE n NOT IN (SELECT n FROM entry_id)"), 0);
+    assert_int_equal(ti_number(core, "SELECT COUNT(*) FROM touch WHERE n NOT IN (SELECT n FROM entry_id)"), 0);
+    check_none_held(storage, "SELECT id FROM quarantine");
+    check_none_held(storage, "SELECT id FROM refused");
 }

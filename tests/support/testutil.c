@@ -62,6 +62,33 @@ uint8_t *tu_read_data(const char *name, size_t *len)
     return data;
 }
 
+bool tu_is_of_journal(const char *sql)
+{
+    static const char *const verbs[] = {"FROM ", "INTO ", "UPDATE "};
+    static const char *const tables[] = {"entry", "tree", "quarantine", "refused", "meta"};
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        const char *place = strstr(sql, verbs[i]);
+        if (place != NULL && (first == NULL || place < first))
+            first = place;
+    }
+    if (first == NULL)
+        return false;
+    first = strchr(first, ' ') + 1;
+    size_t len = strcspn(first, " ;(");
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (strlen(tables[i]) == len && memcmp(first, tables[i], len) == 0)
+            return true;
+    return false;
+}
+
+char *tu_file_of(const char *path, const char *sql)
+{
+    char *name;
+    assert_true(asprintf(&name, "%s%s", path, tu_is_of_journal(sql) ? "" : "-index") > 0);
+    return name;
+}
+
 void tu_write_file(const char *path, const void *data, size_t len)
 {
     FILE *file = fopen(path, "wb");

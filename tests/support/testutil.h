@@ -50,6 +50,11 @@ uint8_t *tu_read_file(const char *path, size_t *len);
 
 void tu_write_file(const char *path, const void *data, size_t len);
 
+/* Whether the first table an SQL text names is one of the journal, not of the index beside it. */
+bool tu_is_of_journal(const char *sql);
+/* The file of the two that make a data file which the text is for; free() it. */
+char *tu_file_of(const char *path, const char *sql);
+
 /* A new empty directory; its path is free()d by tu_temp_dir_remove, which deletes it with all it holds. */
 char *tu_temp_dir(void);
 void tu_temp_dir_remove(char *path);

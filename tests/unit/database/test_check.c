@@ -38,11 +38,13 @@ static dump dump_file(eid_core *core)
     dump out;
     eid_blake3 hasher;
     eid_storage *storage = eid_core_storage(core);
-    eid_sql *sql = eid_storage_sql(storage);
     eid_blake3_init(&hasher);
     eid_storage_lock(storage);
-    hash_rows(sql, "SELECT d || hex(root) FROM tree ORDER BY d", &hasher);
-    hash_rows(sql, "SELECT n || ' ' || d || hex(id) || hex(bytes) FROM entry ORDER BY n", &hasher);
+    tu_assert_ok(eid_storage_ready(storage));
+    eid_sql *journal = eid_storage_journal(storage), *sql = eid_storage_sql(storage);
+    hash_rows(journal, "SELECT d || hex(root) FROM tree ORDER BY d", &hasher);
+    hash_rows(journal, "SELECT n || ' ' || d || ' ' || h || hex(bytes) FROM entry ORDER BY n", &hasher);
+    hash_rows(sql, "SELECT n || ' ' || h FROM entry_id ORDER BY n", &hasher);
     hash_rows(sql,
               "SELECT d || ' ' || hex(name) || hex(tips) || ' ' || count || ' ' || newest || ' ' || barrier || ' ' || dangling"
               " || ' ' || unreadable FROM store ORDER BY d, name",
@@ -165,16 +167,21 @@ static void run_sql(const char *path, const char *text)
 {
     eid_sql_options options = {.must_exist = true};
     eid_sql *sql;
-    tu_assert_ok(eid_sql_open(path, &options, &sql));
+    char *file = tu_file_of(path, text);
+    tu_assert_ok(eid_sql_open(file, &options, &sql));
     tu_assert_ok(eid_sql_exec(sql, text));
     eid_sql_close(sql);
+    free(file);
 }
 
 typedef struct place {
     char *dir;
     char *path;
+    char *index_path;
     uint8_t *bytes;   /* of the sound file */
     size_t len;
+    uint8_t *index_bytes;
+    size_t index_len;
     eid_id root;
     dump sound;
 } place;
@@ -185,7 +192,9 @@ static int place_open(void **state)
     p->dir = tu_temp_dir();
     p->path = tu_path(p->dir, "data.db");
     p->root = make_file(p->path);
+    p->index_path = tu_path(p->dir, "data.db-index");
     p->bytes = tu_read_file(p->path, &p->len);
+    p->index_bytes = tu_read_file(p->index_path, &p->index_len);
     eid_core *core = dt_open(p->path);
     p->sound = dump_file(core);
     eid_core_close(core);
@@ -197,16 +206,24 @@ static int place_close(void **state)
 {
     place *p = *state;
     free(p->bytes);
+    free(p->index_bytes);
+    free(p->index_path);
     free(p->path);
     tu_temp_dir_remove(p->dir);
     free(p);
     return 0;
 }
 
+static void restore(const place *p)
+{
+    tu_write_file(p->path, p->bytes, p->len);
+    tu_write_file(p->index_path, p->index_bytes, p->index_len);
+}
+
 /* The sound file, changed. */
 static eid_core *open_damaged(const place *p, const char *text)
 {
-    tu_write_file(p->path, p->bytes, p->len);
+    restore(p);
     run_sql(p->path, text);
     return dt_open(p->path);
 }
@@ -365,7 +382,7 @@ static void test_rows_of_nothing(void **state)
         eid_core_close(core);
     }
     /* Entries of no database are not thrown away. */
-    eid_core *core = open_damaged(p, "INSERT INTO entry (n, id, d, bytes) VALUES (999, x'41', 777, x'')");
+    eid_core *core = open_damaged(p, "INSERT INTO entry (n, d, h, bytes) VALUES (-1, 777, 1, x'')");
     eid_check_report kept = check(core, NULL, EID_CHECK_REPAIR);
     assert_int_equal(kept.wrong_file, 1);
     assert_false(kept.repaired);
@@ -384,8 +401,20 @@ static void test_the_structure_of_the_file(void **state)
     eid_check_report found = check(core, &p->root, EID_CHECK_FILE);
     assert_true(found.wrong_file > 0);
     assert_non_null(strstr(found.text, "part_order"));
-    eid_check_report tried = check(core, &p->root, EID_CHECK_FILE | EID_CHECK_REPAIR);
-    assert_false(tried.repaired);
+    /* It is made anew; what the journal has lost can not be. */
+    eid_check_report mended = check(core, &p->root, EID_CHECK_FILE | EID_CHECK_REPAIR);
+    assert_true(mended.repaired);
+    assert_clean(core, NULL, EID_CHECK_FILE, "structure");
+    assert_same_file(core, &p->sound);
+    eid_core_close(core);
+    core = open_damaged(p, "/* INTO quarantine */ PRAGMA writable_schema = ON; UPDATE sqlite_master SET"
+                           " sql = 'CREATE INDEX quarantine_missing ON quarantine (missing, d)'"
+                           " WHERE name = 'quarantine_missing';"
+                           "INSERT INTO quarantine (id, d, missing, bytes) VALUES (x'41', 1, x'42', x''), (x'43', 1, x'44', x'')");
+    found = check(core, &p->root, EID_CHECK_FILE | EID_CHECK_REPAIR);
+    assert_true(found.wrong_file > 0);
+    assert_non_null(strstr(found.text, "quarantine_missing"));
+    assert_false(found.repaired);
     eid_core_close(core);
 }
 
@@ -402,7 +431,7 @@ static void test_damaged_entries(void **state)
         {"UPDATE entry SET bytes = x'' WHERE n = 9", "Entry number 9 is damaged"},
         {"UPDATE entry SET bytes = substr(bytes, 1, length(bytes) - 1) WHERE n = 9", "Entry number 9 is damaged"},
         {"UPDATE entry SET bytes = bytes || x'00' WHERE n = 9", "Entry number 9 is damaged"},
-        {"UPDATE entry SET id = x'0171' WHERE n = 9", "its ID can not be read"},
+        {"UPDATE entry SET h = h + 1 WHERE n = 9", "not those of its ID"},
         {"UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE n = 7) WHERE n = 9", "not those of its ID"},
         {"UPDATE entry SET d = 1 WHERE n = 8", "it belongs to another database"},
         {"UPDATE entry SET d = 2 WHERE n = 1", "The root entry of the database is not held"},
@@ -443,7 +472,7 @@ static void test_missing_entries(void **state)
 static void test_bad_signatures(void **state)
 {
     const place *p = *state;
-    tu_write_file(p->path, p->bytes, p->len);
+    restore(p);
     eid_core *core = dt_open(p->path);
     eid_database *database = dt_open_as(core, &p->root, 1);
     eid_id *tips;
@@ -457,12 +486,18 @@ static void test_bad_signatures(void **state)
             break;
     }
     eid_entry *forged = dt_tamper(entry, "\"Int\":1");
-    eid_sql *sql = eid_storage_sql(eid_core_storage(core));
+    eid_storage *storage = eid_core_storage(core);
     eid_sql_stmt *stmt;
-    tu_assert_ok(eid_sql_prepare(sql, "UPDATE entry SET id = ?, bytes = ? WHERE id = ?", &stmt));
-    eid_sql_bind_blob(stmt, 1, eid_id_slice(&forged->id));
+    int64_t n;
+    tu_assert_ok(eid_storage_find(storage, &entry->id, &n, NULL));
+    tu_assert_ok(eid_sql_prepare(eid_storage_journal(storage), "UPDATE entry SET h = ?, bytes = ? WHERE n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, eid_id_prefix(&forged->id));
     eid_sql_bind_blob(stmt, 2, eid_slice_of(forged->cbor, forged->cbor_len));
-    eid_sql_bind_blob(stmt, 3, eid_id_slice(&entry->id));
+    eid_sql_bind_i64(stmt, 3, n);
+    tu_assert_ok(eid_sql_run(stmt));
+    tu_assert_ok(eid_sql_prepare(eid_storage_sql(storage), "UPDATE entry_id SET h = ? WHERE n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, eid_id_prefix(&forged->id));
+    eid_sql_bind_i64(stmt, 2, n);
     tu_assert_ok(eid_sql_run(stmt));
     eid_check_report without = check(core, &p->root, EID_CHECK_DEFAULT);
     assert_int_equal(without.bad_signatures + without.signatures, 0);

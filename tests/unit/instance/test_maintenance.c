@@ -304,6 +304,18 @@ static void test_backups_without_memory(void **state)
 
 /* ---- Compaction and sizes ---- */
 
+static int64_t size_of_both(const place *p)
+{
+    struct stat info;
+    char *index_path;
+    assert_int_equal(stat(p->path, &info), 0);
+    int64_t size = info.st_size;
+    assert_true(asprintf(&index_path, "%s-index", p->path) > 0);
+    assert_int_equal(stat(index_path, &info), 0);
+    free(index_path);
+    return size + info.st_size;
+}
+
 static void test_compaction(void **state)
 {
     place *p = *state;
@@ -325,9 +337,7 @@ static void test_compaction(void **state)
     tu_assert_ok(eid_instance_sizes(p->f.instance, &sizes));
     assert_int_equal(sizes.total, after);
     assert_int_equal(sizes.free_bytes, 0);
-    struct stat info;
-    assert_int_equal(stat(p->path, &info), 0);
-    assert_int_equal(info.st_size, after);
+    assert_int_equal(size_of_both(p), after);
     tu_assert_ok(eid_database_state_hash(p->database, here));
     assert_memory_equal(here, there, sizeof here);
     write_page(p->database, 1);
@@ -375,9 +385,7 @@ static void test_sizes(void **state)
     eid_sizes exact, estimate;
     tu_assert_ok(eid_instance_flush(p->f.instance));
     tu_assert_ok(eid_instance_sizes(p->f.instance, &exact));
-    struct stat info;
-    assert_int_equal(stat(p->path, &info), 0);
-    assert_int_equal(exact.total, info.st_size);
+    assert_int_equal(exact.total, size_of_both(p));
     eid_storage *storage = eid_core_storage(eid_instance_core(p->f.instance));
     eid_storage_lock(storage);
     tu_assert_ok(eid_storage_sizes(storage, false, &estimate));
@@ -424,9 +432,11 @@ static void damage(const char *path, const char *text)
 {
     eid_sql_options options = {.must_exist = true};
     eid_sql *sql;
-    tu_assert_ok(eid_sql_open(path, &options, &sql));
+    char *file = tu_file_of(path, text);
+    tu_assert_ok(eid_sql_open(file, &options, &sql));
     tu_assert_ok(eid_sql_exec(sql, text));
     eid_sql_close(sql);
+    free(file);
 }
 
 static void test_a_file_whose_instance_does_not_open(void **state)
@@ -457,7 +467,7 @@ static void test_files_that_are_none(void **state)
     eid_check_report report;
     snprintf(url, sizeof url, "sqlite:%s/nothing.db", p->dir);
     tu_assert_fails(eid_check_file(url, 0, &report), EID_ERR_NOT_INITIALIZED);
-    assert_int_equal(files_in(p->dir), 2); /* the data file and its log; nothing was made */
+    assert_int_equal(files_in(p->dir), 4); /* the data file, its index and their logs; nothing was made */
     tu_assert_fails(eid_check_file("notes.db", 0, &report), EID_ERR_INVALID_URL);
     char *path = tu_path(p->dir, "text");
     tu_write_file(path, "this is no database, only a longer piece of text", 48);

@@ -12,6 +12,7 @@ eid_storage *rp_open_memory(void)
     eid_storage_options options = {.path = ":memory:"};
     eid_storage *storage;
     tu_assert_ok(eid_storage_open(&options, &storage));
+    eid_state_attach(storage);
     return storage;
 }
 

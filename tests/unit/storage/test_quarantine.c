@@ -269,7 +269,7 @@ static int64_t count_refusals(fixture *f)
 {
     eid_sql_stmt *stmt;
     bool row;
-    tu_assert_ok(eid_sql_prepare(eid_storage_sql(f->storage), "SELECT COUNT(*) FROM refused", &stmt));
+    tu_assert_ok(eid_sql_prepare(eid_storage_journal(f->storage), "SELECT COUNT(*) FROM refused", &stmt));
     tu_assert_ok(eid_sql_step(stmt, &row));
     int64_t count = eid_sql_i64(stmt, 0);
     eid_sql_reset(stmt);

@@ -15,23 +15,23 @@ static eid_status fail_on_purpose(eid_storage *storage)
 /* Needs what the text of its step made, and what the step before left behind. */
 static eid_status fill_table(eid_storage *storage)
 {
-    return eid_sql_exec(eid_storage_sql(storage), "INSERT INTO steps (v) VALUES (3)");
+    return eid_sql_exec(eid_storage_journal(storage), "INSERT INTO steps (v) VALUES (4)");
 }
 
 static const eid_schema_step steps[] = {
-    {3, "INSERT INTO steps (v) VALUES (4); ALTER TABLE entry ADD COLUMN colour TEXT NOT NULL DEFAULT 'none';", NULL},
-    {1, "CREATE TABLE steps (v INTEGER NOT NULL); INSERT INTO steps (v) VALUES (2);", NULL},
-    {2, NULL, fill_table},
+    {4, "INSERT INTO steps (v) VALUES (5); ALTER TABLE entry ADD COLUMN colour TEXT NOT NULL DEFAULT 'none';", NULL},
+    {2, "CREATE TABLE steps (v INTEGER NOT NULL); INSERT INTO steps (v) VALUES (3);", NULL},
+    {3, NULL, fill_table},
 };
-static const eid_schema future = {.version = 4, .create = "not sql", .steps = steps, .step_count = 3};
+static const eid_schema future = {.version = 5, .create = "not sql", .steps = steps, .step_count = 3};
 
 static const eid_schema_step broken_steps[] = {
-    {1, "CREATE TABLE steps (v INTEGER NOT NULL); INSERT INTO steps (v) VALUES (2);", NULL},
-    {2, "DELETE FROM steps; CREATE TABLE half (x INTEGER);", fail_on_purpose},
+    {2, "CREATE TABLE steps (v INTEGER NOT NULL); INSERT INTO steps (v) VALUES (3);", NULL},
+    {3, "DELETE FROM steps; CREATE TABLE half (x INTEGER);", fail_on_purpose},
 };
-static const eid_schema broken = {.version = 3, .create = "not sql", .steps = broken_steps, .step_count = 2};
+static const eid_schema broken = {.version = 4, .create = "not sql", .steps = broken_steps, .step_count = 2};
 
-static const eid_schema gap = {.version = 4, .create = "not sql", .steps = steps, .step_count = 2};
+static const eid_schema gap = {.version = 5, .create = "not sql", .steps = steps, .step_count = 2};
 
 static eid_status open_with(eid_storage *storage, const eid_schema *schema)
 {
@@ -45,7 +45,7 @@ static int64_t number(eid_storage *storage, const char *text)
 {
     eid_sql_stmt *stmt;
     bool row;
-    tu_assert_ok(eid_sql_prepare(eid_storage_sql(storage), text, &stmt));
+    tu_assert_ok(eid_sql_prepare(eid_storage_journal(storage), text, &stmt));
     tu_assert_ok(eid_sql_step(stmt, &row));
     assert_true(row);
     int64_t value = eid_sql_i64(stmt, 0);
@@ -79,11 +79,11 @@ static void test_every_step_in_order(void **state)
     (void)state;
     char *dir = tu_temp_dir(), *path = tu_path(dir, "data.db");
     eid_storage *storage = old_file(path);
-    assert_version(storage, "1");
+    assert_version(storage, "2");
     tu_assert_ok(open_with(storage, &future));
-    assert_version(storage, "4");
+    assert_version(storage, "5");
     assert_int_equal(number(storage, "SELECT COUNT(*) FROM steps"), 3);
-    assert_int_equal(number(storage, "SELECT SUM(v * rowid) FROM steps"), 2 + 2 * 3 + 3 * 4);
+    assert_int_equal(number(storage, "SELECT SUM(v * rowid) FROM steps"), 3 + 2 * 4 + 3 * 5);
     assert_int_equal(number(storage, "SELECT COUNT(*) FROM entry WHERE colour = 'none'"), 1);
     /* Nothing is done twice. */
     tu_assert_ok(open_with(storage, &future));
@@ -102,13 +102,13 @@ static void test_a_failing_step_changes_nothing(void **state)
     char *dir = tu_temp_dir(), *path = tu_path(dir, "data.db");
     eid_storage *storage = old_file(path);
     tu_assert_fails(open_with(storage, &broken), EID_ERR_DISK_FULL);
-    assert_non_null(strstr(eid_last_error(), "from format 2 to 3"));
-    assert_version(storage, "2");
+    assert_non_null(strstr(eid_last_error(), "from format 3 to 4"));
+    assert_version(storage, "3");
     assert_int_equal(number(storage, "SELECT COUNT(*) FROM steps"), 1);
     assert_int_equal(number(storage, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'half'"), 0);
     /* A library without the mistake goes on from there. */
     tu_assert_ok(open_with(storage, &future));
-    assert_version(storage, "4");
+    assert_version(storage, "5");
     assert_int_equal(number(storage, "SELECT COUNT(*) FROM steps"), 3);
     eid_storage_close(storage);
     free(path);
@@ -121,13 +121,13 @@ static void test_interrupted_at_every_call(void **state)
     (void)state;
     for (uint64_t call = 1;; call++) {
         eid_storage *storage = old_file(":memory:");
-        eid_sql_fail_after(eid_storage_sql(storage), call);
+        eid_sql_fail_after(eid_storage_journal(storage), call);
         eid_status status = open_with(storage, &future);
-        bool fired = eid_sql_calls_left(eid_storage_sql(storage)) == 0;
-        eid_sql_fail_after(eid_storage_sql(storage), 0);
+        bool fired = eid_sql_calls_left(eid_storage_journal(storage)) == 0;
+        eid_sql_fail_after(eid_storage_journal(storage), 0);
         assert_int_equal(status, fired ? EID_ERR_STORAGE : EID_OK);
         tu_assert_ok(open_with(storage, &future));
-        assert_version(storage, "4");
+        assert_version(storage, "5");
         assert_int_equal(number(storage, "SELECT COUNT(*) FROM steps"), 3);
         eid_storage_close(storage);
         if (!fired) {
@@ -142,8 +142,8 @@ static void test_no_way_from_there(void **state)
     (void)state;
     eid_storage *storage = old_file(":memory:");
     tu_assert_fails(open_with(storage, &gap), EID_ERR_SCHEMA_VERSION);
-    assert_version(storage, "2"); /* as far as there was a way */
-    assert_non_null(strstr(eid_last_error(), "can not bring to format 4"));
+    assert_version(storage, "3"); /* as far as there was a way */
+    assert_non_null(strstr(eid_last_error(), "can not bring to format 5"));
     tu_assert_fails(open_with(storage, &eid_schema_present), EID_ERR_SCHEMA_VERSION);
     assert_non_null(strstr(eid_last_error(), "newer library"));
     eid_storage_close(storage);
