@@ -2,8 +2,8 @@
 /* A skip list in one guarded block.
  *
  * Guarded memory costs pages, so nodes share one block and name each other by offset; the block doubles when it is
- * full. A value that outgrows its room moves to the end; when more than half of the block is such waste, it is built
- * anew. Levels are drawn at random, so no choice of keys makes the list slow.
+ * full. A value that outgrows its room moves to the end, a removed entry stays where it was; when more than half of the
+ * block is such waste, it is built anew. Levels are drawn at random, so no choice of keys makes the list slow.
  */
 #include "crypto/vault.h"
 
@@ -259,4 +259,20 @@ eid_status eid_vault_put(eid_vault *vault, eid_slice key, eid_slice value)
         EID_TRY(build_anew(vault));
     uint64_t place = find(vault, key, before);
     return place != NONE ? replace(vault, place, value) : insert(vault, key, value, before);
+}
+
+/* ---- Removing ---- */
+
+void eid_vault_remove(eid_vault *vault, eid_slice key)
+{
+    uint64_t before[LEVELS], place = find(vault, key, before);
+    if (place == NONE)
+        return;
+    node *n = at(vault, place);
+    for (uint32_t level = 0; level < n->levels; level++)
+        at(vault, before[level])->next[level] = n->next[level];
+    sodium_memzero(vault->block + n->value, n->value_room);
+    vault->waste += n->value_room + aligned(sizeof(node) + n->levels * sizeof(uint64_t) + n->key_len);
+    sodium_memzero(n->next + n->levels, n->key_len);
+    vault->count--;
 }

@@ -22,6 +22,9 @@ void eid_vault_clear(eid_vault *vault);
 /* Puts or replaces; the key and the value may not lie in the vault. O(log n). EID_ERR_LIMIT beyond the bound. */
 eid_status eid_vault_put(eid_vault *vault, eid_slice key, eid_slice value);
 
+/* Takes the entry of the key out and wipes its value; nothing happens when there is none. O(log n). */
+void eid_vault_remove(eid_vault *vault, eid_slice key);
+
 /* What is lent lives until the next change. Both cost O(log n). */
 bool eid_vault_get(const eid_vault *vault, eid_slice key, eid_slice *value);
 /* The first entry behind `after` (NULL: the first of all) in byte order; false when there is none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading state: from cells where the view is current, else by folding what the view contains. */
-#include "state/state_int.h"
+#include "state/cells_int.h"
 
 #include "base/alloc.h"
 #include "base/limits.h"
@@ -93,7 +93,7 @@ static bool replaces_all(const eid_value *value)
     return eid_value_is_leaf(value);
 }
 
-static eid_status load_child(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t n, eid_value **out)
+eid_status eid_state_load_child(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t n, eid_value **out)
 {
     eid_doc *doc;
     *out = NULL;
@@ -104,38 +104,8 @@ static eid_status load_child(eid_storage *storage, const eid_tree_store *store, 
     return EID_OK;
 }
 
-/* Reads backwards to the last value that replaces everything, then merges forwards from there. */
-eid_status eid_state_fold_key(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_nodes *nodes,
-                              eid_value **out)
-{
-    eid_value **values = eid_alloc_zero(nodes->count + 1, sizeof *values);
-    if (values == NULL)
-        return eid_fail_memory();
-    size_t first = nodes->count;
-    eid_status status = EID_OK;
-    bool enough = false;
-    while (first > 0 && !enough && status == EID_OK) {
-        first--;
-        status = load_child(storage, store, key, nodes->items[first].n, &values[first]);
-        enough = values[first] != NULL && replaces_all(values[first]);
-    }
-    eid_value *value = NULL;
-    for (size_t i = first; i < nodes->count; i++) {
-        if (status == EID_OK && values[i] != NULL)
-            status = eid_value_merge(&value, values[i]);
-        eid_value_free(values[i]);
-    }
-    eid_free(values);
-    if (status != EID_OK) {
-        eid_value_free(value);
-        return status;
-    }
-    *out = value;
-    return EID_OK;
-}
-
 /* The cell's value when it is what the view shows; *usable false when the key has to be folded. */
-static eid_status child_from_cell(eid_storage *storage, const eid_tree_store *store, const eid_view *view, eid_slice key,
+static eid_status child_from_cell(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key,
                                   bool *usable, eid_value **out)
 {
     eid_sql_stmt *stmt;
@@ -149,8 +119,9 @@ static eid_status child_from_cell(eid_storage *storage, const eid_tree_store *st
     if (!row)
         return EID_OK;
     eid_status status = EID_OK;
+    eid_cells cells = eid_cells_of(storage, store);
     if (eid_sql_i64(stmt, 0) <= view->up_to)
-        status = eid_value_parse(eid_sql_bytes(stmt, 1), out);
+        status = eid_cell_value(&cells, key, eid_sql_bytes(stmt, 1), out);
     else
         *usable = false;
     eid_sql_reset(stmt);
@@ -211,7 +182,7 @@ static eid_status load_group(rewind *r)
     eid_nodes_sort(r->group.items, r->group.count);
     while (r->group.count > 0 && !r->enough) {
         eid_value *value;
-        EID_TRY(load_child(r->storage, r->store, r->key, r->group.items[--r->group.count].n, &value));
+        EID_TRY(eid_state_load_child(r->storage, r->store, r->key, r->group.items[--r->group.count].n, &value));
         if (value != NULL)
             EID_TRY(keep_value(r, value));
     }
@@ -447,7 +418,7 @@ eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_
     return EID_OK;
 }
 
-static eid_status read_cells(eid_sql_stmt *stmt, eid_cell *out, size_t *count)
+static eid_status read_cells(const eid_cells *cells, eid_sql_stmt *stmt, eid_cell *out, size_t *count)
 {
     *count = 0;
     for (;;) {
@@ -457,7 +428,7 @@ static eid_status read_cells(eid_sql_stmt *stmt, eid_cell *out, size_t *count)
             return EID_OK;
         eid_slice key = eid_sql_bytes(stmt, 0);
         eid_cell cell = {.key = eid_memdup(key.data, key.len), .key_len = key.len, .newest = eid_sql_i64(stmt, 2)};
-        eid_status status = cell.key == NULL ? eid_fail_memory() : eid_value_parse(eid_sql_bytes(stmt, 1), &cell.value);
+        eid_status status = cell.key == NULL ? eid_fail_memory() : eid_cell_value(cells, key, eid_sql_bytes(stmt, 1), &cell.value);
         if (status != EID_OK) {
             eid_free(cell.key);
             eid_sql_reset(stmt);
@@ -481,7 +452,8 @@ eid_status eid_state_cells(eid_storage *storage, eid_tree_store *store, const ei
         eid_sql_bind_i64(stmt, 2, (int64_t)limit);
     }
     eid_sql_bind_i64(stmt, 1, store->s);
-    eid_status status = read_cells(stmt, out, count);
+    eid_cells cells = eid_cells_of(storage, store);
+    eid_status status = read_cells(&cells, stmt, out, count);
     if (status != EID_OK) {
         eid_cells_free(out, *count);
         *count = 0;

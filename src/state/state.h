@@ -67,6 +67,11 @@ typedef struct eid_decoder {
     const void *ctx;
 } eid_decoder;
 
+/* The payload of an admitted entry in a store as a document; *out NULL when it has none, or none that is a document.
+ * `decoder` NULL: the payload is the document. */
+eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, const eid_decoder *decoder, int64_t n,
+                             eid_doc **out);
+
 /* eid_state_doc of decoded payloads: always a fold. */
 eid_status eid_state_doc_decoded(eid_storage *storage, eid_tree_store *store, const eid_view *view, const eid_decoder *decoder,
                                  eid_doc **out);

@@ -23,19 +23,13 @@ eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, 
 /* Neither Doc nor List: in a merge it replaces what was there (crdt.md section 8.2). */
 bool eid_value_is_leaf(const eid_value *value);
 
-/* The payload of an admitted entry in a store as a document; *out NULL when it has none, or none that is a document.
- * `decoder` NULL: the payload is the document. */
-eid_status eid_state_payload(eid_storage *storage, const eid_tree_store *store, const eid_decoder *decoder, int64_t n,
-                             eid_doc **out);
-
 /* Participants of the store that have a payload and after < n <= up_to, in fold order; free nodes->items also after a failure. */
 eid_status eid_state_arrived(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to,
                              eid_nodes *nodes);
 
 /* All places that touched a key and count (at or behind the barrier), in fold order. */
 eid_status eid_state_touches(eid_storage *storage, const eid_tree_store *store, eid_slice key, eid_nodes *out);
-/* The fold of one key over these places; *out NULL when nothing is left. */
-eid_status eid_state_fold_key(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_nodes *nodes,
-                              eid_value **out);
+/* What an admitted entry wrote under a key; *out NULL when nothing. The caller frees it. */
+eid_status eid_state_load_child(eid_storage *storage, const eid_tree_store *store, eid_slice key, int64_t n, eid_value **out);
 
 #endif
