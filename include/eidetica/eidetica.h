@@ -16,6 +16,7 @@
 #include <eidetica/maintenance.h>
 #include <eidetica/memory.h>
 #include <eidetica/password_store.h>
+#include <eidetica/registry.h>
 #include <eidetica/status.h>
 #include <eidetica/store.h>
 #include <eidetica/sync.h>

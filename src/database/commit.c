@@ -14,7 +14,10 @@
 #include "crypto/key.h"
 
 typedef struct store_part {
-    eid_txn_store *store;
+    const char *name;         /* lent */
+    eid_txn_store *store;     /* NULL: named in the registry only, takes part without data */
+    bool has_strategy;        /* its record names a height strategy of its own */
+    eid_height_strategy strategy;
     eid_id *parents;
     size_t parent_count;
     uint64_t parent_height;   /* largest of the parents' heights in the store */
@@ -58,23 +61,6 @@ static bool is_staged(const eid_txn_store *store)
 
 /* ---- Before the lock: the registry, and payloads ---- */
 
-static eid_status make_record(const char *type, eid_value **out)
-{
-    eid_doc *record = NULL, *config = NULL;
-    eid_status status = eid_doc_new(&record);
-    if (status == EID_OK)
-        status = eid_doc_new(&config);
-    if (status == EID_OK)
-        status = eid_doc_set_string(record, "type", type);
-    if (status == EID_OK)
-        status = eid_doc_set_doc(record, "config", config);
-    if (status == EID_OK)
-        status = eid_value_new_doc(record, out);
-    eid_doc_free(config);
-    eid_doc_free(record);
-    return status;
-}
-
 /* Stores used for the first time get their record in `_index`. */
 static eid_status register_stores(eid_txn *txn)
 {
@@ -83,10 +69,14 @@ static eid_status register_stores(eid_txn *txn)
         if (store->type == NULL || store->registered || !is_staged(store))
             continue;
         eid_txn_store *index;
+        eid_doc *doc;
         eid_value *record;
         EID_TRY(eid_txn_open_store(txn, EID_INDEX, NULL, &index));
-        EID_TRY(make_record(store->type, &record));
-        eid_status status = eid_doc_put_child(index->delta, eid_slice_text(store->name), record);
+        EID_TRY(eid_store_record_new(store->type, NULL, &doc));
+        eid_status status = eid_value_new_doc(doc, &record);
+        eid_doc_free(doc);
+        EID_TRY(status);
+        status = eid_doc_put_child(index->delta, eid_slice_text(store->name), record);
         if (status != EID_OK) {
             eid_value_free(record);
             return status;
@@ -95,24 +85,67 @@ static eid_status register_stores(eid_txn *txn)
     return EID_OK;
 }
 
+static store_part *find_part(const plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->part_count; i++)
+        if (strcmp(p->parts[i].name, name) == 0)
+            return &p->parts[i];
+    return NULL;
+}
+
+static eid_status add_staged(plan *p, eid_txn_store *store)
+{
+    store_part *next = &p->parts[p->part_count];
+    EID_TRY(eid_doc_to_json(store->delta, &next->data, &next->data_len));
+    next->name = store->name;
+    next->store = store;
+    next->has_strategy = store->has_strategy;
+    next->strategy = store->strategy;
+    p->part_count++;
+    return store->codec == NULL ? EID_OK : eid_hidden_encode(store->codec, &next->data, &next->data_len);
+}
+
+/* The height strategy of a store whose record is staged in this transaction is the one the record will have. */
+static eid_status read_strategy(eid_txn_store *index, store_part *part)
+{
+    eid_value *record;
+    EID_TRY(eid_txn_store_child(index, eid_slice_text(part->name), &record));
+    if (record != NULL)
+        eid_store_record_strategy(record, &part->has_strategy, &part->strategy);
+    eid_value_free(record);
+    return EID_OK;
+}
+
+/* Every store named in what is staged for the registry takes part in the entry (stores.md section 4). */
+static eid_status add_registered(plan *p, eid_txn_store *index)
+{
+    const eid_doc_cursor *cursor = NULL;
+    const char *name;
+    size_t len;
+    const eid_value *record;
+    while (eid_doc_next(index->delta, &cursor, &name, &len, &record)) {
+        store_part *part = find_part(p, name);
+        if (part == NULL) {
+            part = &p->parts[p->part_count++];
+            part->name = name;
+        }
+        EID_TRY(read_strategy(index, part));
+    }
+    return EID_OK;
+}
+
 static eid_status collect_parts(plan *p)
 {
     eid_txn *txn = p->txn;
-    p->parts = eid_alloc_zero(eid_map_len(txn->stores) + 1, sizeof *p->parts);
+    eid_txn_store *index = eid_map_get(txn->stores, eid_slice_text(EID_INDEX));
+    size_t registered = index == NULL ? 0 : eid_doc_child_count(index->delta);
+    p->parts = eid_alloc_zero(eid_map_len(txn->stores) + registered + 1, sizeof *p->parts);
     if (p->parts == NULL)
         return eid_fail_memory();
-    for (eid_map_entry *e = eid_map_first(txn->stores); e != NULL; e = eid_map_next(txn->stores, e)) {
-        eid_txn_store *store = e->value;
-        if (!is_staged(store))
-            continue;
-        store_part *next = &p->parts[p->part_count];
-        EID_TRY(eid_doc_to_json(store->delta, &next->data, &next->data_len));
-        next->store = store;
-        p->part_count++;
-        if (store->codec != NULL)
-            EID_TRY(eid_hidden_encode(store->codec, &next->data, &next->data_len));
-    }
-    return EID_OK;
+    for (eid_map_entry *e = eid_map_first(txn->stores); e != NULL; e = eid_map_next(txn->stores, e))
+        if (is_staged(e->value))
+            EID_TRY(add_staged(p, e->value));
+    return index == NULL ? EID_OK : add_registered(p, index);
 }
 
 /* ---- Under the lock: parents, settings ---- */
@@ -121,7 +154,7 @@ static eid_status gather_parents(plan *p, eid_tree *tree, store_part *part)
 {
     eid_storage *storage = p->txn->database->core->storage;
     eid_tree_store *store;
-    EID_TRY(eid_storage_store(storage, tree, eid_slice_text(part->store->name), &store));
+    EID_TRY(eid_storage_store(storage, tree, eid_slice_text(part->name), &store));
     if (store == NULL)
         return EID_OK;
     eid_node *tips;
@@ -137,14 +170,6 @@ static eid_status gather_parents(plan *p, eid_tree *tree, store_part *part)
     }
     eid_free(tips);
     return status;
-}
-
-static const store_part *find_part(const plan *p, const char *name)
-{
-    for (size_t i = 0; i < p->part_count; i++)
-        if (strcmp(p->parts[i].store->name, name) == 0)
-            return &p->parts[i];
-    return NULL;
 }
 
 /* A commit that joins concurrent versions of the settings may pin the newest of them when they are too many to pin all. */
@@ -222,12 +247,16 @@ static uint64_t height_above(bool has_parents, uint64_t parent_height, eid_heigh
     return strategy == EID_HEIGHT_TIMESTAMP && now_ms > floor ? now_ms : floor;
 }
 
-static eid_status add_part(plan *p, eid_entry_builder *builder, const store_part *part)
+/* A store inherits the height of the entry, unless it has a strategy of its own, or had one that took it further than the
+ * entry is: then its writes would sort before what they are written upon (crdt.md section 7.4). */
+static eid_status add_part(plan *p, eid_entry_builder *builder, const store_part *part, uint64_t entry_height)
 {
     eid_slice data = eid_slice_of(part->data, part->data_len);
-    uint64_t height = height_above(part->parent_count > 0, part->parent_height, part->store->strategy, p->now_ms);
-    return eid_entry_builder_set_subtree(builder, part->store->name, part->parents, part->parent_count, &data,
-                                         part->store->has_strategy ? &height : NULL);
+    eid_height_strategy strategy = part->has_strategy ? part->strategy : EID_HEIGHT_INCREMENTAL;
+    uint64_t height = height_above(part->parent_count > 0, part->parent_height, strategy, p->now_ms);
+    bool own = part->has_strategy || (part->name[0] != '_' && height > entry_height);
+    return eid_entry_builder_set_subtree(builder, part->name, part->parents, part->parent_count,
+                                         part->data == NULL ? NULL : &data, own ? &height : NULL);
 }
 
 static eid_status fill(plan *p, eid_entry_builder *builder, eid_buf *metadata)
@@ -244,12 +273,13 @@ static eid_status fill(plan *p, eid_entry_builder *builder, eid_buf *metadata)
     eid_status status = eid_entry_builder_set_parents(builder, ids, txn->parent_count);
     eid_free(ids);
     EID_TRY(status);
-    eid_entry_builder_set_height(builder, height_above(txn->parent_count > 0, highest, p->strategy, p->now_ms));
+    uint64_t height = height_above(txn->parent_count > 0, highest, p->strategy, p->now_ms);
+    eid_entry_builder_set_height(builder, height);
     eid_metadata_write(metadata, p->pin, p->pin_count, NULL);
     EID_TRY(eid_buf_status(metadata));
     EID_TRY(eid_entry_builder_set_metadata(builder, eid_buf_slice(metadata)));
     for (size_t i = 0; i < p->part_count; i++)
-        EID_TRY(add_part(p, builder, &p->parts[i]));
+        EID_TRY(add_part(p, builder, &p->parts[i], height));
     return EID_OK;
 }
 

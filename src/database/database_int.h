@@ -45,11 +45,6 @@ struct eid_database {
     eid_sigkey identity;
 };
 
-typedef enum eid_height_strategy {
-    EID_HEIGHT_INCREMENTAL,
-    EID_HEIGHT_TIMESTAMP
-} eid_height_strategy;
-
 /* ---- Resolved settings, cached per tree (lock held) ---- */
 
 /* The auth settings a set of settings entries resolves to: the fold over the closure of these participants of `_settings`.
@@ -59,8 +54,6 @@ eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *t
 eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out);
 /* The strategy named by the `height_strategy` setting within the view. */
 eid_status eid_settings_strategy(eid_core *core, eid_tree *tree, const eid_view *view, eid_height_strategy *out);
-/* From a value of that key: text holding JSON text; anything else is incremental. */
-eid_height_strategy eid_height_strategy_of(const eid_value *value);
 void eid_tree_cache_free(void *cache);
 
 /* ---- Writing ---- */

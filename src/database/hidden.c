@@ -92,18 +92,34 @@ eid_status eid_txn_open_hidden(eid_txn *txn, const char *name, const char *regis
     return status;
 }
 
+/* Entries without data may name the store: those of its registration. */
+static eid_status has_data(eid_storage *storage, eid_tree_store *store, bool *out)
+{
+    eid_cell cell;
+    size_t count = 0;
+    *out = store != NULL && store->unreadable > 0;
+    if (store == NULL || *out)
+        return EID_OK;
+    EID_TRY(eid_state_cells(storage, store, NULL, 1, &cell, &count));
+    eid_cells_free(&cell, count);
+    *out = count > 0;
+    return EID_OK;
+}
+
 static eid_status check_empty(eid_txn *txn, const char *name)
 {
     eid_storage *storage = txn->database->core->storage;
     eid_tree *tree;
     eid_tree_store *store = NULL;
+    bool used = false;
     eid_storage_lock(storage);
     eid_status status = eid_database_tree(txn->database, &tree);
     if (status == EID_OK)
         status = eid_storage_store(storage, tree, eid_slice_text(name), &store);
-    bool has_entries = status == EID_OK && store != NULL && store->count > 0;
+    if (status == EID_OK)
+        status = has_data(storage, store, &used);
     eid_storage_unlock(storage);
-    if (has_entries)
+    if (status == EID_OK && used)
         return eid_fail(EID_ERR_CONFLICT, "Store %s holds data already", name);
     return status;
 }

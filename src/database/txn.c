@@ -164,11 +164,7 @@ eid_status eid_txn_store_registered(eid_txn_store *store, const eid_value *recor
         return eid_fail(EID_ERR_TYPE_MISMATCH, "Store %s is of type %s, not %s%s", store->name, registered, type,
                         strncmp(registered, "encrypted:", 10) == 0 ? ": unlock it with its password first" : "");
     store->registered = true;
-    const eid_value *strategy;
-    if (eid_doc_get(doc, "settings.height_strategy", &strategy) == EID_OK) {
-        store->has_strategy = true;
-        store->strategy = eid_height_strategy_of(strategy);
-    }
+    eid_store_record_strategy(record, &store->has_strategy, &store->strategy);
     return EID_OK;
 }
 
@@ -196,6 +192,21 @@ static eid_status check_new(eid_txn *txn, const char *name)
         return eid_fail(EID_ERR_TYPE_MISMATCH,
                         "Store %s has no record in the registry, but holds data of another kind: use another name", name);
     return status;
+}
+
+eid_status eid_txn_check_unregistered(eid_txn *txn, const char *name, const char *type)
+{
+    const eid_txn_store *store = eid_map_get(txn->stores, eid_slice_text(name));
+    if (store != NULL && store->type != NULL && strcmp(store->type, type) != 0)
+        return eid_fail(EID_ERR_TYPE_MISMATCH, "Store %s is of type %s, not %s", name, store->type, type);
+    return check_new(txn, name);
+}
+
+void eid_txn_note_registered(eid_txn *txn, const char *name)
+{
+    eid_txn_store *store = eid_map_get(txn->stores, eid_slice_text(name));
+    if (store != NULL)
+        store->registered = true;
 }
 
 static eid_status look_up(eid_txn *txn, eid_txn_store *store, const char *type)
@@ -261,6 +272,11 @@ eid_status eid_txn_open_store(eid_txn *txn, const char *name, const char *type, 
     return EID_OK;
 }
 
+const char *eid_txn_store_name(const eid_txn_store *store)
+{
+    return store->name;
+}
+
 const eid_doc *eid_txn_store_delta(const eid_txn_store *store)
 {
     return store->delta;
@@ -281,14 +297,13 @@ eid_status eid_txn_store_fold(eid_txn_store *store, eid_tree_store *tree_store, 
     return eid_doc_copy(store->committed, out);
 }
 
-/* The committed value of one key within the view; NULL when absent. Lock held. */
+/* eid_txn_store_committed with the lock held. */
 static eid_status committed_child(eid_txn_store *store, eid_slice key, eid_value **out)
 {
     eid_txn *txn = store->txn;
     eid_storage *storage = txn->database->core->storage;
     eid_tree *tree;
     eid_tree_store *tree_store;
-    *out = NULL;
     EID_TRY(eid_database_tree(txn->database, &tree));
     EID_TRY(eid_storage_store(storage, tree, eid_slice_text(store->name), &tree_store));
     if (tree_store == NULL)
@@ -303,18 +318,24 @@ static eid_status committed_child(eid_txn_store *store, eid_slice key, eid_value
     return child == NULL ? EID_OK : eid_value_copy(child, out);
 }
 
+eid_status eid_txn_store_committed(eid_txn_store *store, eid_slice key, eid_value **out)
+{
+    eid_storage *storage = store->txn->database->core->storage;
+    *out = NULL;
+    /* An atomic delta replaces everything committed. */
+    if (eid_doc_is_atomic(store->delta))
+        return EID_OK;
+    eid_storage_lock(storage);
+    eid_status status = committed_child(store, key, out);
+    eid_storage_unlock(storage);
+    return status;
+}
+
 eid_status eid_txn_store_child(eid_txn_store *store, eid_slice key, eid_value **out)
 {
     EID_TRY(eid_txn_usable(store->txn));
-    eid_storage *storage = store->txn->database->core->storage;
     eid_value *value = NULL;
-    eid_status status = EID_OK;
-    /* An atomic delta replaces everything committed. */
-    if (!eid_doc_is_atomic(store->delta)) {
-        eid_storage_lock(storage);
-        status = committed_child(store, key, &value);
-        eid_storage_unlock(storage);
-    }
+    eid_status status = eid_txn_store_committed(store, key, &value);
     const eid_value *staged = eid_doc_child(store->delta, key);
     if (status == EID_OK && staged != NULL)
         status = eid_value_merge(&value, staged);
@@ -352,69 +373,4 @@ eid_status eid_txn_store_all(eid_txn_store *store, eid_doc **out)
     }
     *out = doc;
     return EID_OK;
-}
-
-/* ---- Staging ---- */
-
-eid_status eid_txn_store_put(eid_txn_store *store, eid_slice key, eid_value *value)
-{
-    EID_TRY(eid_txn_usable(store->txn));
-    if (!eid_utf8_valid(key))
-        return eid_fail(EID_ERR_UTF8, "The key is not UTF-8");
-    return eid_doc_put_child(store->delta, key, value);
-}
-
-/* Finds the shortest proper prefix of the path that is deleted in the delta; false when there is none. */
-static eid_status deleted_prefix(const eid_doc *delta, eid_slice path, eid_buf *prefix, bool *found)
-{
-    *found = false;
-    for (size_t i = 0; i < path.len && !*found; i++) {
-        if (path.data[i] != '.')
-            continue;
-        eid_buf_reset(prefix);
-        eid_buf_append(prefix, path.data, i);
-        EID_TRY(eid_buf_status(prefix));
-        *found = prefix->len > 0 && eid_doc_is_tombstone(delta, (const char *)prefix->data);
-    }
-    return EID_OK;
-}
-
-/* Sets on a copy, so that nothing is half done when it fails. */
-static eid_status set_below_deleted(eid_txn_store *store, eid_slice prefix, eid_slice path, eid_value *value)
-{
-    eid_doc *delta, *atomic = NULL;
-    eid_value *replacement = NULL;
-    EID_TRY(eid_doc_copy(store->delta, &delta));
-    eid_status status = eid_doc_new_atomic(&atomic);
-    if (status == EID_OK)
-        status = eid_value_new_doc(atomic, &replacement);
-    if (status == EID_OK) {
-        status = eid_doc_set_path(delta, prefix, replacement);
-        if (status != EID_OK)
-            eid_value_free(replacement);
-    }
-    if (status == EID_OK)
-        status = eid_doc_set_path(delta, path, value);
-    eid_doc_free(atomic);
-    if (status != EID_OK) {
-        eid_doc_free(delta);
-        return status;
-    }
-    eid_doc_free(store->delta);
-    store->delta = delta;
-    return EID_OK;
-}
-
-eid_status eid_txn_store_set(eid_txn_store *store, eid_slice path, eid_value *value)
-{
-    EID_TRY(eid_txn_usable(store->txn));
-    eid_buf prefix;
-    eid_buf_init(&prefix, SIZE_MAX / 2);
-    bool below_deleted;
-    eid_status status = deleted_prefix(store->delta, path, &prefix, &below_deleted);
-    if (status == EID_OK)
-        status = below_deleted ? set_below_deleted(store, eid_buf_slice(&prefix), path, value)
-                               : eid_doc_set_path(store->delta, path, value);
-    eid_buf_free(&prefix);
-    return status;
 }

@@ -7,6 +7,8 @@
 #ifndef EID_DATABASE_TXN_H
 #define EID_DATABASE_TXN_H
 
+#include <eidetica/registry.h>
+
 #include "database/database.h"
 
 typedef struct eid_txn_store eid_txn_store;
@@ -24,6 +26,22 @@ eid_status eid_txn_open_store(eid_txn *txn, const char *name, const char *type, 
 /* Commits transactions of different databases of one core, all or nothing: eid_txn_commit of each, in one storage
  * transaction. At least one. `ids` (may be NULL) has a place for each. */
 eid_status eid_txn_commit_all(eid_txn *const *txns, size_t count, eid_id *ids);
+
+/* ---- The registry ---- */
+
+/* A record; `config` NULL: empty. eid_doc_free. */
+eid_status eid_store_record_new(const char *type, const eid_doc *config, eid_doc **out);
+/* The height strategy the record names; *has false: none, *out is not written. */
+void eid_store_record_strategy(const eid_value *record, bool *has, eid_height_strategy *out);
+/* From the value of a `height_strategy`: text that holds JSON text. Anything else, and NULL, is incremental. */
+eid_height_strategy eid_height_strategy_of(const eid_value *value);
+/* The store's record in the registry as the transaction sees it; NULL when there is none. eid_value_free. */
+eid_status eid_txn_store_record(eid_txn *txn, const char *name, eid_value **out);
+/* Refuses to register a store that is not in the registry as another type than the transaction has it open as, or one that
+ * holds encrypted data: EID_ERR_TYPE_MISMATCH. */
+eid_status eid_txn_check_unregistered(eid_txn *txn, const char *name, const char *type);
+/* The record was staged: the commit need not make one. */
+void eid_txn_note_registered(eid_txn *txn, const char *name);
 
 /* ---- Stores with hidden payloads ---- */
 
@@ -48,8 +66,6 @@ uint64_t eid_store_codec_left_out(const eid_store_codec *codec, eid_core *core);
 eid_status eid_store_name_check(const char *name);
 /* Whether the transaction has opened the store, in whatever way. */
 bool eid_txn_has_open_store(const eid_txn *txn, const char *name);
-/* The store's record in the registry as the transaction sees it; NULL when there is none. eid_value_free. */
-eid_status eid_txn_store_record(eid_txn *txn, const char *name, eid_value **out);
 
 /* Opens a store that stands in the registry as `registered`, and gives it the codec: from then on it is of type `type` in
  * this transaction. Both texts must be constants. EID_ERR_CONFLICT when it is open already. */
@@ -62,6 +78,7 @@ eid_status eid_txn_register_hidden(eid_txn *txn, const char *name, const char *t
 
 /* ---- Reading and staging ---- */
 
+const char *eid_txn_store_name(const eid_txn_store *store); /* lent */
 /* The staged delta. Change it only through the functions below. */
 const eid_doc *eid_txn_store_delta(const eid_txn_store *store);
 
@@ -75,11 +92,16 @@ eid_status eid_txn_store_all(eid_txn_store *store, eid_doc **out);
 typedef bool (*eid_child_callback)(eid_slice key, const eid_value *value, void *ctx);
 eid_status eid_txn_store_scan(eid_txn_store *store, const eid_slice *after, eid_child_callback callback, void *ctx);
 
-/* Stages a value at a path (eid_doc_set_path on the delta; takes the value on success). A write below something deleted in
- * this transaction keeps the deletion, by staging an atomic Doc (crdt.md section 9). */
+/* Staging. Whatever is staged in turn has the effect that committing it in turn would have: so a write below something
+ * deleted in this transaction keeps the deletion, by an atomic Doc (crdt.md section 9). On failure nothing has changed.
+ *
+ * A value at a path, which may not lead through Lists; takes the value on success. A Doc or List merges with what stands
+ * there. EID_ERR_INVALID_PATH, EID_ERR_DEPTH, EID_ERR_UTF8. */
 eid_status eid_txn_store_set(eid_txn_store *store, eid_slice path, eid_value *value);
-/* Stages a value under exactly this key, no path rules. */
+/* A value in the place of what is staged under exactly this key, no path rules; takes the value on success. */
 eid_status eid_txn_store_put(eid_txn_store *store, eid_slice key, eid_value *value);
+/* A whole change; an atomic one takes the place of everything, staged or committed. */
+eid_status eid_txn_store_apply(eid_txn_store *store, const eid_doc *change);
 
 /* Committed state at the current frontier without a transaction, for reading handles. */
 eid_status eid_database_scan(eid_database *database, const char *store, const eid_slice *after, eid_child_callback callback,

@@ -15,6 +15,8 @@ struct eid_txn_store {
     eid_doc *delta;
     eid_store_codec *codec;       /* NULL: payloads are the documents themselves */
     eid_doc *committed;           /* folded once, for what cells can not answer; NULL otherwise */
+    uint64_t row_base;            /* first bits of the keys of new rows; 0: none was made yet */
+    uint64_t row_count;
 };
 
 struct eid_txn {
@@ -30,6 +32,8 @@ struct eid_txn {
 /* The store's committed state within the view as one document, for what cells can not answer; eid_doc_free. Lock held. */
 eid_status eid_txn_store_fold(eid_txn_store *store, eid_tree_store *tree_store, eid_doc **out);
 eid_status eid_txn_usable(const eid_txn *txn);
+/* The committed value of one top-level key, as far as what is staged lets it count; NULL when absent. eid_value_free. */
+eid_status eid_txn_store_committed(eid_txn_store *store, eid_slice key, eid_value **out);
 
 /* A store that the transaction has not opened yet, without a look into the registry; and its entry into the transaction,
  * which takes it on success. */
