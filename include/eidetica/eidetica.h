@@ -20,6 +20,7 @@
 #include <eidetica/status.h>
 #include <eidetica/store.h>
 #include <eidetica/sync.h>
+#include <eidetica/table.h>
 #include <eidetica/user.h>
 #include <eidetica/version.h>
 

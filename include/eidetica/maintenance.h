@@ -35,6 +35,7 @@ typedef struct eid_check_report {
     uint64_t wrong_stores;         /* tips, counts, barriers of stores */
     uint64_t wrong_cells;          /* merged values */
     uint64_t wrong_touches;        /* places of the writes of a key */
+    uint64_t wrong_indexes;        /* rows of indexes on tables */
     uint64_t wrong_file;           /* what the database engine said about the file */
     bool repaired;                 /* something was written anew, and a check now would find nothing */
     char text[EID_CHECK_TEXT_SIZE]; /* the first problems, one on a line; "" when there are none */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stores inside a transaction: DocStore, Table and the settings of the database.
+/* Stores inside a transaction: DocStore and the settings of the database; tables are in eidetica/table.h.
  *
  * The first use of a store name registers its type in the database; later uses with another type fail with
  * EID_ERR_TYPE_MISMATCH. Store names are non-empty UTF-8 without "." and do not start with "_" (EID_ERR_STORE_NAME).
@@ -9,6 +9,7 @@
 #define EIDETICA_STORE_H
 
 #include <eidetica/database.h>
+#include <eidetica/table.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,25 +34,6 @@ EID_API eid_status eid_docstore_get_bool(eid_txn *txn, const char *store, const 
 EID_API eid_status eid_docstore_contains(eid_txn *txn, const char *store, const char *path, bool *out);
 /* The whole document; free with eid_doc_free. */
 EID_API eid_status eid_docstore_get_all(eid_txn *txn, const char *store, eid_doc **out);
-
-/* ---- Table: rows of JSON text under a key ---- */
-
-#define EID_ROW_KEY_SIZE 37 /* a UUID in text form and the zero */
-
-/* The row is any UTF-8 text; other programs expect JSON (EID_ERR_SYNTAX when it is not). Row keys may not be empty or hold
- * "." (EID_ERR_INVALID_PATH). */
-EID_API eid_status eid_table_insert(eid_txn *txn, const char *store, const char *row, char key[EID_ROW_KEY_SIZE]);
-EID_API eid_status eid_table_set(eid_txn *txn, const char *store, const char *key, const char *row);
-EID_API eid_status eid_table_get(eid_txn *txn, const char *store, const char *key, char **row, size_t *len); /* eid_free */
-EID_API eid_status eid_table_delete(eid_txn *txn, const char *store, const char *key, bool *deleted);
-
-/* Calls back for every row in key order, starting behind `after` (NULL: from the start); false stops. What is lent lives
- * for the call. */
-typedef bool (*eid_row_callback)(const char *key, const char *row, size_t row_len, void *ctx);
-EID_API eid_status eid_table_scan(eid_txn *txn, const char *store, const char *after, eid_row_callback callback, void *ctx);
-/* The same without a transaction, at the current frontier. */
-EID_API eid_status eid_database_table_scan(eid_database *database, const char *store, const char *after,
-                                           eid_row_callback callback, void *ctx);
 
 /* ---- Settings of the database (needs Admin to commit) ---- */
 

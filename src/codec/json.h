@@ -39,6 +39,8 @@ typedef struct eid_json {
 
 void eid_json_init(eid_json *reader, eid_slice input);
 void eid_json_free(eid_json *reader);
+/* Init once more with other input, keeping the memory. */
+void eid_json_restart(eid_json *reader, eid_slice input);
 
 /* Reads one token. EID_ERR_SYNTAX, EID_ERR_UTF8, EID_ERR_TRUNCATED, EID_ERR_DEPTH, EID_ERR_TRAILING_DATA; the
  * sentence tells the byte offset. After END every further call gives END. */

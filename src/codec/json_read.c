@@ -19,6 +19,15 @@ void eid_json_init(eid_json *reader, eid_slice input)
     reader->state = EXPECT_VALUE;
 }
 
+void eid_json_restart(eid_json *reader, eid_slice input)
+{
+    eid_buf scratch = reader->scratch;
+    eid_json_init(reader, input);
+    eid_buf_reset(&scratch);
+    scratch.max = input.len;
+    reader->scratch = scratch;
+}
+
 void eid_json_free(eid_json *reader)
 {
     eid_buf_free(&reader->scratch);

@@ -338,6 +338,12 @@ static const comparison comparisons[] = {
      "SELECT a.key FROM touch a LEFT JOIN touch b ON b.s = ?1 AND b.key = a.key AND b.height = a.height AND b.n = a.n"
      " WHERE a.s = ?2 AND b.n IS NULL",
      "write of key", offsetof(eid_check_report, wrong_touches)},
+    /* Only of indexes that are complete; the shadow's are. */
+    {"SELECT a.key, 0 FROM index_row a JOIN index_state i ON i.s = a.s AND i.i = a.i AND i.ready = 1 LEFT JOIN index_row b"
+     " ON b.s = ?1 AND b.i = a.i AND b.value = a.value AND b.key = a.key WHERE a.s = ?2 AND b.s IS NULL",
+     "SELECT a.key FROM index_row a JOIN index_state i ON i.s = ?1 AND i.i = a.i AND i.ready = 1 LEFT JOIN index_row b"
+     " ON b.s = ?1 AND b.i = a.i AND b.value = a.value AND b.key = a.key WHERE a.s = ?2 AND b.s IS NULL",
+     "index row of key", offsetof(eid_check_report, wrong_indexes)},
 };
 
 static eid_status run_comparison(check *c, const store_pair *pair, const comparison *rule, bool missing)
@@ -458,6 +464,7 @@ static void add_report(eid_check_report *sum, const eid_check_report *one)
     sum->wrong_stores += one->wrong_stores;
     sum->wrong_cells += one->wrong_cells;
     sum->wrong_touches += one->wrong_touches;
+    sum->wrong_indexes += one->wrong_indexes;
     sum->wrong_file += one->wrong_file;
     if (one->problems > 0) /* everything is repaired when each part is */
         sum->repaired = one->repaired && (sum->repaired || sum->problems == one->problems);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "codec/cid.h"
+#include "state/index.h"
 
 struct eid_state_batch {
     eid_storage *storage;
@@ -117,6 +118,8 @@ static eid_status next_cell(const eid_cells *cells, const eid_slice *after, eid_
 static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice value, const eid_spot *place, int64_t newest)
 {
     eid_sql_stmt *stmt;
+    if (store_of(cells)->indexes != NULL)
+        EID_TRY(eid_field_index_change(cells->storage, store_of(cells), key, value));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage),
                             "INSERT INTO cell (s, key, value, height, n, newest) VALUES (?, ?, ?, ?, ?, ?)"
                             " ON CONFLICT (s, key) DO UPDATE SET value = excluded.value, height = excluded.height,"
@@ -145,6 +148,8 @@ static eid_status renew_cell(const eid_cells *cells, eid_slice key, int64_t newe
 static eid_status retire_cell(const eid_cells *cells, eid_slice key, const eid_cell_row *row)
 {
     eid_sql_stmt *stmt;
+    if (store_of(cells)->indexes != NULL)
+        EID_TRY(eid_field_index_change(cells->storage, store_of(cells), key, eid_slice_of(NULL, 0)));
     EID_TRY(add_touch(cells->storage, store_of(cells), key, &row->place));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), "DELETE FROM cell WHERE s = ? AND key = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store_of(cells)->s);
@@ -326,6 +331,8 @@ eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_ent
             continue;
         eid_tree_store *store;
         EID_TRY(eid_storage_store(batch->storage, tree, name, &store));
+        if (!store->indexes_known)
+            EID_TRY(eid_field_index_begin(batch->storage, tree, store));
         eid_doc *doc = NULL;
         eid_status status = eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
         if (status == EID_ERR_NO_MEMORY)

@@ -19,4 +19,13 @@ eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *valu
 /* eid_store_stage of a value just made: frees it when that fails. */
 eid_status eid_store_stage_made(eid_txn_store *store, eid_slice path, eid_value *value);
 
+/* ---- Tables ---- */
+
+/* The shortest decimal form that reads back as the same number; false when there is none. */
+#define EID_REAL_TEXT_SIZE 40
+bool eid_real_format(double value, char out[EID_REAL_TEXT_SIZE]);
+
+/* Completes a declared index. EID_ERR_NOT_FOUND. */
+eid_status eid_table_finish_index(eid_database *database, const char *store, const char *field);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/utf8.h"
 #include "codec/json.h"
+#include "database/rows.h"
 
 static eid_status open_table(eid_txn *txn, const char *name, eid_txn_store **out)
 {
@@ -54,26 +55,35 @@ static eid_status put_made(eid_txn_store *store, const char *key, eid_value *val
     return status;
 }
 
+static eid_status put_row(eid_txn_store *store, const char *key, const char *row)
+{
+    eid_value *value;
+
+    EID_TRY(eid_value_new_text(row, strlen(row), &value));
+    return put_made(store, key, value);
+}
+
 eid_status eid_table_set(eid_txn *txn, const char *name, const char *key, const char *row)
 {
     eid_txn_store *store;
-    eid_value *value;
 
     EID_TRY(check_key(eid_slice_text(key)));
     EID_TRY(check_row(eid_slice_text(row)));
     EID_TRY(open_table(txn, name, &store));
-    EID_TRY(eid_value_new_text(row, strlen(row), &value));
-    return put_made(store, key, value);
+    return put_row(store, key, row);
 }
 
 eid_status eid_table_insert(eid_txn *txn, const char *name, const char *row, char key[EID_ROW_KEY_SIZE])
 {
     char text[EID_UUID_TEXT_SIZE];
+    eid_txn_store *store;
     eid_uuid uuid;
 
-    eid_uuid_new(&uuid);
+    EID_TRY(check_row(eid_slice_text(row)));
+    EID_TRY(open_table(txn, name, &store));
+    eid_txn_store_new_key(store, &uuid);
     eid_uuid_format(&uuid, text);
-    EID_TRY(eid_table_set(txn, name, text, row));
+    EID_TRY(put_row(store, text, row));
     memcpy(key, text, EID_ROW_KEY_SIZE);
     return EID_OK;
 }
@@ -143,60 +153,73 @@ eid_status eid_table_get(eid_txn *txn, const char *name, const char *key, char *
 typedef struct row_scan {
     eid_row_callback callback;
     void *ctx;
-    eid_buf key; /* the key with its zero */
-    eid_status status;
+    uint64_t count;
 } row_scan;
 
-static bool show_row(eid_slice key, const eid_value *value, void *ctx)
+static bool show_row(const eid_row *row, void *ctx)
 {
     row_scan *scan = ctx;
-    const char *text;
-    size_t len;
-
-    if (eid_value_as_text(value, &text, &len) != EID_OK)
-        return true;
-    eid_buf_reset(&scan->key);
-    /* Room first, so that an empty key has its zero too. */
-    eid_buf_reserve(&scan->key, key.len + 1);
-    eid_buf_append_slice(&scan->key, key);
-    scan->status = eid_buf_status(&scan->key);
-    if (scan->status != EID_OK)
-        return false;
-    return scan->callback((const char *)scan->key.data, text, len, scan->ctx);
+    scan->count++;
+    return scan->callback == NULL ||
+           scan->callback((const char *)row->key.data, (const char *)row->text.data, row->text.len, scan->ctx);
 }
 
-static void start_scan(row_scan *scan, eid_row_callback callback, void *ctx)
+/* Without a callback the rows are only counted. */
+static eid_status scan_rows(eid_txn *txn, const char *name, const char *after, row_scan *scan)
 {
-    scan->callback = callback;
-    scan->ctx = ctx;
-    scan->status = EID_OK;
-    eid_buf_init(&scan->key, SIZE_MAX / 2);
-}
-
-static eid_status end_scan(row_scan *scan, eid_status status)
-{
-    eid_buf_free(&scan->key);
-    return status == EID_OK ? scan->status : status;
-}
-
-eid_status eid_table_scan(eid_txn *txn, const char *name, const char *after, eid_row_callback callback,
-                          void *ctx)
-{
-    eid_slice start = eid_slice_text(after != NULL ? after : "");
     eid_txn_store *store;
-    row_scan scan;
-
+    bool done;
     EID_TRY(open_table(txn, name, &store));
-    start_scan(&scan, callback, ctx);
-    return end_scan(&scan, eid_txn_store_scan(store, after != NULL ? &start : NULL, show_row, &scan));
+    eid_row_query query = {.low = {NULL, 0}, .high = eid_slice_text("\xff"), .counting = scan->callback == NULL,
+                           .show = show_row, .ctx = scan};
+    if (after != NULL) {
+        query.resumed = true;
+        query.after_key = eid_slice_text(after);
+    }
+    return eid_txn_store_rows(store, &query, &done);
 }
 
-eid_status eid_database_table_scan(eid_database *database, const char *name, const char *after,
-                                   eid_row_callback callback, void *ctx)
+static eid_status scan_database(eid_database *database, const char *name, const char *after, row_scan *scan)
 {
-    eid_slice start = eid_slice_text(after != NULL ? after : "");
-    row_scan scan;
+    eid_txn *txn;
+    EID_TRY(eid_database_new_transaction(database, &txn));
+    eid_status status = scan_rows(txn, name, after, scan);
+    eid_txn_free(txn);
+    return status;
+}
 
-    start_scan(&scan, callback, ctx);
-    return end_scan(&scan, eid_database_scan(database, name, after != NULL ? &start : NULL, show_row, &scan));
+static eid_status check_callback(eid_row_callback callback)
+{
+    return callback != NULL ? EID_OK : eid_fail(EID_ERR_INVALID_ARGUMENT, "A scan needs a callback");
+}
+
+eid_status eid_table_scan(eid_txn *txn, const char *name, const char *after, eid_row_callback callback, void *ctx)
+{
+    row_scan scan = {callback, ctx, 0};
+    EID_TRY(check_callback(callback));
+    return scan_rows(txn, name, after, &scan);
+}
+
+eid_status eid_database_table_scan(eid_database *database, const char *name, const char *after, eid_row_callback callback,
+                                   void *ctx)
+{
+    row_scan scan = {callback, ctx, 0};
+    EID_TRY(check_callback(callback));
+    return scan_database(database, name, after, &scan);
+}
+
+eid_status eid_table_count(eid_txn *txn, const char *name, uint64_t *out)
+{
+    row_scan scan = {NULL, NULL, 0};
+    EID_TRY(scan_rows(txn, name, NULL, &scan));
+    *out = scan.count;
+    return EID_OK;
+}
+
+eid_status eid_database_table_count(eid_database *database, const char *name, uint64_t *out)
+{
+    row_scan scan = {NULL, NULL, 0};
+    EID_TRY(scan_database(database, name, NULL, &scan));
+    *out = scan.count;
+    return EID_OK;
 }

@@ -107,7 +107,8 @@ static void tables_work_inside(void **state)
     tu_assert_fails(eid_table_get(txn, "rows", "a", NULL, NULL), EID_ERR_KEY_NOT_FOUND);
     eid_txn_free(txn);
     char nothing[64] = "";
-    tu_assert_ok(eid_database_table_scan(f->database, "rows", NULL, count_row, nothing));
+    tu_assert_fails(eid_database_table_scan(f->database, "rows", NULL, count_row, nothing), EID_ERR_TYPE_MISMATCH);
+    tu_assert_fails(eid_table_add_index(f->database, "rows", "v"), EID_ERR_TYPE_MISMATCH);
     assert_string_equal(nothing, "");
     eid_password_session_close(session);
 }
