@@ -41,7 +41,17 @@ th_shape th_wild(tu_random *random)
                       .own_heights = percent(random, 40),
                       .odd_parents = percent(random, 40),
                       .unreadable = percent(random, 30),
-                      .duplicates = percent(random, 30)};
+                      .duplicates = percent(random, 30),
+                      .hot = percent(random, 50),
+                      .strategies = percent(random, 40),
+                      .first_writes = percent(random, 40),
+                      .odd_positions = percent(random, 30)};
+    /* More writes that meet, in as many entries. */
+    if (shape.hot && percent(random, 70)) {
+        shape.stores = 1 + (unsigned)tu_random_below(random, 2);
+        shape.keys = 1 + (unsigned)tu_random_below(random, 2);
+        shape.barriers /= 4;
+    }
     return shape;
 }
 
@@ -52,7 +62,9 @@ th_shape th_honest(size_t entries)
 
 /* ---- Values ---- */
 
-static eid_value *random_list(tu_random *random, unsigned depth)
+static eid_value *random_value(tu_random *random, const th_shape *shape, unsigned depth);
+
+static eid_value *random_list(tu_random *random, const th_shape *shape, unsigned depth)
 {
     eid_list *list;
     eid_value *value;
@@ -63,38 +75,37 @@ static eid_value *random_list(tu_random *random, unsigned depth)
         eid_uuid unique = {{(uint8_t)tu_random_below(random, 2)}};
         eid_position position;
         tu_assert_ok(eid_position_make((int64_t)tu_random_below(random, 3), 1 + tu_random_below(random, 2), &unique, &position));
-        tu_assert_ok(eid_list_put(list, &position, th_value(random, depth + 1)));
+        if (shape->odd_positions && percent(random, 20)) {
+            position.numerator *= 2;
+            position.denominator *= 2;
+        }
+        tu_assert_ok(eid_list_put(list, &position, random_value(random, shape, depth + 1)));
     }
     tu_assert_ok(eid_value_new_list(list, &value));
     eid_list_free(list);
     return value;
 }
 
-static eid_value *random_doc_value(tu_random *random, unsigned depth)
+static eid_value *random_doc_value(tu_random *random, const th_shape *shape, unsigned depth)
 {
     eid_doc *doc;
     eid_value *value;
     tu_assert_ok(eid_doc_new(&doc));
-    eid_doc_set_atomic(doc, percent(random, 25));
+    eid_doc_set_atomic(doc, percent(random, shape->hot ? 12 : 25));
     size_t count = (size_t)tu_random_below(random, 3);
     for (size_t i = 0; i < count; i++) {
         size_t key = (size_t)tu_random_below(random, 3);
-        tu_assert_ok(eid_doc_put_child(doc, eid_slice_of(KEYS[key].text, KEYS[key].len), th_value(random, depth + 1)));
+        tu_assert_ok(eid_doc_put_child(doc, eid_slice_of(KEYS[key].text, KEYS[key].len), random_value(random, shape, depth + 1)));
     }
     tu_assert_ok(eid_value_new_doc(doc, &value));
     eid_doc_free(doc);
     return value;
 }
 
-eid_value *th_value(tu_random *random, unsigned depth)
+static eid_value *random_leaf(tu_random *random)
 {
     eid_value *value;
-    uint64_t kind = tu_random_below(random, depth < 3 ? 10 : 6);
-    if (kind >= 8)
-        return random_list(random, depth);
-    if (kind >= 6)
-        return random_doc_value(random, depth);
-    switch (kind) {
+    switch (tu_random_below(random, 6)) {
     case 0:
         tu_assert_ok(eid_value_new_deleted(&value));
         return value;
@@ -113,15 +124,26 @@ eid_value *th_value(tu_random *random, unsigned depth)
     }
 }
 
-eid_doc *th_doc(tu_random *random, unsigned keys, unsigned barrier_percent)
+static eid_value *random_value(tu_random *random, const th_shape *shape, unsigned depth)
+{
+    unsigned docs = shape->hot ? 60 : 20, lists = 20;
+    uint64_t kind = depth < 3 ? tu_random_below(random, 100) : 100;
+    if (kind < docs)
+        return random_doc_value(random, shape, depth);
+    if (kind < docs + lists)
+        return random_list(random, shape, depth);
+    return random_leaf(random);
+}
+
+static eid_doc *random_doc(tu_random *random, const th_shape *shape)
 {
     eid_doc *doc;
     tu_assert_ok(eid_doc_new(&doc));
-    eid_doc_set_atomic(doc, percent(random, barrier_percent));
+    eid_doc_set_atomic(doc, percent(random, shape->barriers));
     size_t count = (size_t)tu_random_below(random, 4);
     for (size_t i = 0; i < count; i++) {
-        size_t key = (size_t)tu_random_below(random, keys);
-        tu_assert_ok(eid_doc_put_child(doc, eid_slice_of(KEYS[key].text, KEYS[key].len), th_value(random, 0)));
+        size_t key = (size_t)tu_random_below(random, shape->keys);
+        tu_assert_ok(eid_doc_put_child(doc, eid_slice_of(KEYS[key].text, KEYS[key].len), random_value(random, shape, 0)));
     }
     return doc;
 }
@@ -134,6 +156,8 @@ typedef struct maker {
     eid_entry **entries;
     size_t count;
     bool **ancestors;   /* [entry][entry], itself included */
+    bool timestamps[TH_STORES];
+    uint64_t now;       /* milliseconds */
 } maker;
 
 static bool takes_part(const maker *m, size_t i, const char *store)
@@ -208,7 +232,7 @@ static void random_payload(const maker *m, eid_slice *payload, char **data)
         *payload = *data == NULL ? eid_slice_of(NULL, 0) : eid_slice_text(*data);
         return;
     }
-    eid_doc *doc = th_doc(m->random, m->shape->keys, m->shape->barriers);
+    eid_doc *doc = random_doc(m->random, m->shape);
     char *text;
     size_t len;
     tu_assert_ok(eid_doc_to_json(doc, &text, &len));
@@ -219,6 +243,19 @@ static void random_payload(const maker *m, eid_slice *payload, char **data)
     eid_doc_free(doc);
 }
 
+/* The height an honest writer gives the node, or a forged one; *own false: the entry's height holds. */
+static uint64_t store_height(const maker *m, size_t store, uint64_t highest, bool *own)
+{
+    if (m->shape->forged_heights && percent(m->random, 30)) {
+        *own = percent(m->random, 80);
+        return forged_height(m->random);
+    }
+    *own = m->timestamps[store] || (m->shape->own_heights && percent(m->random, 50));
+    /* Clocks differ a little; a timestamp not above those of the parents is raised. */
+    uint64_t now = m->now + tu_random_below(m->random, 30);
+    return m->timestamps[store] && now > highest ? now : above(highest);
+}
+
 static void add_store(const maker *m, eid_entry_builder *builder, const char *store, const bool *below)
 {
     eid_id *parents = calloc(m->count + 3, sizeof *parents);
@@ -226,12 +263,16 @@ static void add_store(const maker *m, eid_entry_builder *builder, const char *st
     size_t count = honest_store_parents(m, below, store, parents, &highest);
     if (m->shape->odd_parents && percent(m->random, 40))
         count = odd_store_parents(m, parents);
-    uint64_t height = m->shape->forged_heights && percent(m->random, 30) ? forged_height(m->random) : above(highest);
+    bool own;
+    size_t number = 0;
+    while (number < TH_STORES - 1 && strcmp(STORES[number], store) != 0)
+        number++;
+    uint64_t height = store_height(m, number, highest, &own);
     char *data;
     eid_slice payload;
     random_payload(m, &payload, &data);
     tu_assert_ok(eid_entry_builder_set_subtree(builder, store, parents, count, data == NULL ? NULL : &payload,
-                                               m->shape->own_heights && percent(m->random, 50) ? &height : NULL));
+                                               own ? &height : NULL));
     free(data);
     free(parents);
 }
@@ -304,6 +345,10 @@ static eid_entry *make_root(tu_random *random)
 static size_t choose_parents(const maker *m, size_t *out)
 {
     size_t count = 0;
+    if (m->shape->first_writes && m->count < 5) {
+        out[0] = 0;
+        return 1;
+    }
     if (percent(m->random, m->shape->branching)) {
         count = 1 + (size_t)tu_random_below(m->random, 3);
         for (size_t i = 0; i < count; i++)
@@ -340,6 +385,10 @@ static void make_entry(maker *m)
     bool forge = m->shape->forged_heights && percent(m->random, 40);
     eid_entry_builder_set_height(builder, forge ? forged_height(m->random) : above(highest));
     set_salt(builder, m->count);
+    m->now += tu_random_below(m->random, 20);
+    for (unsigned s = 0; m->shape->strategies && s < m->shape->stores; s++)
+        if (percent(m->random, m->count == 1 ? 50 : 5))
+            m->timestamps[s] = !m->timestamps[s];
     for (unsigned s = 0; s < m->shape->stores; s++)
         if (percent(m->random, 60))
             add_store(m, builder, STORES[s], below);
@@ -359,6 +408,7 @@ eid_entry **th_generate(tu_random *random, const th_shape *shape)
     assert_true(shape->entries > 0 && shape->stores <= TH_STORES && shape->keys > 0 && shape->keys <= TH_KEYS);
     maker m = {.random = random,
                .shape = shape,
+               .now = 1704067200000,
                .entries = calloc(shape->entries, sizeof(eid_entry *)),
                .ancestors = calloc(shape->entries, sizeof(bool *))};
     m.entries[0] = make_root(random);
@@ -398,4 +448,94 @@ size_t *th_arrival(tu_random *random, const tm_model *model)
     }
     free(arrived);
     return order;
+}
+
+/* ---- Counting ---- */
+
+static void count_value(const eid_value *value, th_census *census)
+{
+    const eid_doc *doc = NULL;
+    const eid_list *list = NULL;
+    const eid_doc_cursor *cursor = NULL;
+    const char *key;
+    size_t len;
+    const eid_value *child;
+    eid_position position, lowest;
+    census->tombstones += eid_value_get_kind(value) == EID_VALUE_DELETED;
+    if (eid_value_as_doc(value, &doc) == EID_OK) {
+        census->nested_atomic += eid_doc_is_atomic(doc);
+        while (eid_doc_next_raw(doc, &cursor, &key, &len, &child))
+            count_value(child, census);
+    }
+    if (eid_value_as_list(value, &list) != EID_OK)
+        return;
+    for (size_t i = 0; i < eid_list_slots(list); i++) {
+        eid_list_slot(list, i, &position, &child);
+        tu_assert_ok(eid_position_make(position.numerator, position.denominator, &position.unique, &lowest));
+        census->odd_positions += lowest.denominator != position.denominator;
+        count_value(child, census);
+    }
+}
+
+static void count_part(const tm_model *model, const tm_node *node, const tm_part *part, th_census *census)
+{
+    bool above_all = true;
+    for (size_t i = 0; i < part->parent_count; i++)
+        above_all = above_all && tm_part_of(model, part->parents[i], part->store)->height < part->height;
+    census->forged += !above_all;
+    census->timestamps += part->height > 1700000000000 && part->height < 1800000000000;
+    census->first_writes += part->parent_count == 0 && node != &model->nodes[0];
+    if (part->doc == NULL)
+        return;
+    census->barriers += eid_doc_is_atomic(part->doc);
+    const eid_doc_cursor *cursor = NULL;
+    const char *key;
+    size_t len;
+    const eid_value *value;
+    while (eid_doc_next_raw(part->doc, &cursor, &key, &len, &value)) {
+        census->lists += eid_value_get_kind(value) == EID_VALUE_LIST;
+        count_value(value, census);
+    }
+}
+
+/* Under each key of a store, kinds that meet in the fold. */
+static void count_replaced(const tm_model *model, size_t store, th_census *census)
+{
+    size_t count;
+    bool *all = tm_set(model, true);
+    size_t *order = tm_fold_order(model, all, store, &count);
+    for (size_t k = 0; k < TH_KEYS; k++) {
+        const eid_value *last = NULL;
+        for (size_t i = 0; i < count; i++) {
+            const tm_part *part = tm_part_of(model, order[i], store);
+            const eid_value *value = part->doc == NULL ? NULL : eid_doc_child(part->doc, eid_slice_of(KEYS[k].text, KEYS[k].len));
+            if (value == NULL)
+                continue;
+            census->replaced += last != NULL && (eid_value_get_kind(last) == EID_VALUE_DOC) != (eid_value_get_kind(value) == EID_VALUE_DOC);
+            last = value;
+        }
+    }
+    free(order);
+    free(all);
+}
+
+void th_count(const tm_model *model, th_census *census)
+{
+    bool *tips = tm_set(model, false), *older = tm_set(model, false);
+    for (size_t i = 0; i < model->count; i++) {
+        const tm_node *node = &model->nodes[i];
+        size_t on_tips = 0;
+        tm_main_tips(model, older, tips);
+        for (size_t p = 0; p < node->parent_count; p++)
+            on_tips += tips[node->parents[p]];
+        census->branches += on_tips < tm_set_count(model, tips);
+        census->merges += node->parent_count > 1;
+        for (size_t p = 0; p < node->part_count; p++)
+            count_part(model, node, &node->parts[p], census);
+        older[i] = true;
+    }
+    for (size_t s = 0; s < model->store_count; s++)
+        count_replaced(model, s, census);
+    free(older);
+    free(tips);
 }

@@ -99,6 +99,42 @@ static void cleared_is_empty(void **state)
     eid_vault_free(vault);
 }
 
+static void what_is_removed_is_gone(void **state)
+{
+    (void)state;
+    eid_vault *vault = vault_new();
+    eid_slice key, value;
+
+    eid_vault_remove(vault, eid_slice_text("a"));
+    put(vault, "a", "1");
+    put(vault, "b", "2");
+    put(vault, "c", "3");
+    eid_vault_remove(vault, eid_slice_text("b"));
+    eid_vault_remove(vault, eid_slice_text("bb"));
+    assert_value(vault, "a", "1");
+    assert_value(vault, "b", NULL);
+    assert_value(vault, "c", "3");
+    assert_int_equal(eid_vault_count(vault), 2);
+    key = eid_slice_text("a");
+    assert_true(eid_vault_next(vault, &key, &key, &value) && eid_slice_is(key, "c"));
+    /* The key may be lent by the vault. */
+    eid_vault_remove(vault, key);
+    assert_value(vault, "c", NULL);
+    put(vault, "b", "again");
+    assert_value(vault, "b", "again");
+    /* What is removed leaves room: this would not fit beside itself. */
+    eid_vault_free(vault);
+    tu_assert_ok(eid_vault_new(20000, &vault));
+    char text[1000];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 1000; i++) {
+        tu_assert_ok(eid_vault_put(vault, eid_slice_of(&i, sizeof i), eid_slice_of(text, sizeof text)));
+        eid_vault_remove(vault, eid_slice_of(&i, sizeof i));
+    }
+    assert_int_equal(eid_vault_count(vault), 0);
+    eid_vault_free(vault);
+}
+
 static void the_bound_holds(void **state)
 {
     (void)state;
@@ -169,6 +205,11 @@ static void random_steps(void **state)
         eid_map_entry *place;
 
         tu_random_fill(&random, key, sizeof key);
+        if (tu_random_below(&random, 4) == 0) {
+            eid_vault_remove(vault, eid_slice_of(key, key_len));
+            free(eid_map_remove(map, eid_slice_of(key, key_len)));
+            continue;
+        }
         made.len = (size_t)tu_random_below(&random, sizeof made.data);
         tu_random_fill(&random, made.data, made.len);
         tu_assert_ok(eid_vault_put(vault, eid_slice_of(key, key_len), eid_slice_of(made.data, made.len)));
@@ -189,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_is_found), cmocka_unit_test(the_order_is_that_of_bytes),
         cmocka_unit_test(cleared_is_empty),     cmocka_unit_test(the_bound_holds),
+        cmocka_unit_test(what_is_removed_is_gone),
         cmocka_unit_test(random_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

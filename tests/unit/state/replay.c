@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 #include "codec/cid.h"
+#include "crdt/list.h"
+#include "state/cells_int.h"
 
 eid_storage *rp_open_memory(void)
 {
@@ -319,6 +321,55 @@ static int64_t count_rows(replay *r, const char *text, int64_t s)
     return count;
 }
 
+static int64_t places_in(const eid_value *value)
+{
+    const eid_doc *doc = NULL;
+    const eid_list *list = NULL;
+    const eid_doc_cursor *cursor = NULL;
+    const char *key;
+    size_t len;
+    const eid_value *child;
+    eid_position position;
+    int64_t count = 0;
+    if (eid_value_as_doc(value, &doc) == EID_OK)
+        while (eid_doc_next_raw(doc, &cursor, &key, &len, &child))
+            count += 1 + places_in(child);
+    if (eid_value_as_list(value, &list) == EID_OK)
+        for (size_t i = 0; i < eid_list_slots(list); i++) {
+            eid_list_slot(list, i, &position, &child);
+            count += 1 + places_in(child);
+        }
+    return count;
+}
+
+/* No twig is left over from what was replaced or cut. */
+static void check_twigs(replay *r, eid_tree_store *store)
+{
+    eid_cells cells = eid_cells_of(r->storage, store);
+    int64_t wanted = 0;
+    for (size_t k = 0; k < TH_KEYS; k++) {
+        size_t len;
+        const char *text = th_key(k, &len);
+        eid_cell_row row = {0};
+        eid_twig root;
+        eid_value *inner = NULL, *value;
+        eid_buf_init(&row.value, SIZE_MAX / 2);
+        tu_assert_ok(cells.calls->read(&cells, eid_slice_of(text, len), &row));
+        if (row.found)
+            tu_assert_ok(eid_cell_root(&row, &root, &inner));
+        if (row.found && !row.leaf && inner == NULL) {
+            tu_assert_ok(eid_cell_value(&cells, eid_slice_of(text, len), eid_buf_slice(&row.value), &value));
+            wanted += places_in(value);
+            eid_value_free(value);
+        }
+        eid_value_free(inner);
+        eid_buf_free(&row.value);
+    }
+    if (count_rows(r, "SELECT COUNT(*) FROM twig WHERE s = ?", store->s) != wanted)
+        fail_msg("%s: %lld twigs are left over", r->what,
+                 (long long)(count_rows(r, "SELECT COUNT(*) FROM twig WHERE s = ?", store->s) - wanted));
+}
+
 void rp_check_rows(replay *r)
 {
     eid_storage_lock(r->storage);
@@ -339,6 +390,7 @@ void rp_check_rows(replay *r)
                                     " AND cell.n = touch.n WHERE touch.s = ?",
                                     store->s),
                          0);
+        check_twigs(r, store);
     }
     eid_storage_unlock(r->storage);
 }

@@ -31,7 +31,7 @@ void rp_check_current(replay *r);
 void rp_check_past(replay *r, size_t arrived);
 /* And for what stands at and below a random set of the entries that were here after so many arrivals, as it was then. */
 void rp_check_boundary(replay *r, tu_random *random, size_t moment);
-/* The rows behind the cells: every touch of a key is there exactly once. */
+/* The rows behind the cells: every touch of a key is there exactly once, and as many twigs as split values have places. */
 void rp_check_rows(replay *r);
 
 eid_tree *rp_tree(replay *r); /* the lock must be held */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of hidden payloads over a thousand random histories: taken in bit by bit, in any order of arrival, it shows
+/* The state of hidden payloads over thousands of random histories: taken in bit by bit, in any order of arrival, it shows
  * what the slow model folds. The decoder here copies; real ones are tested with the stores that use them. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "replay.h"
 
-#define HISTORIES 1000
+#define HISTORIES 2000
 #define SHARED 100
 
 static eid_status copy(const void *ctx, eid_slice payload, eid_buf *out)
