@@ -7,6 +7,7 @@
 #include <eidetica/changes.h>
 #include <eidetica/database.h>
 #include <eidetica/doc.h>
+#include <eidetica/editor.h>
 #include <eidetica/entry.h>
 #include <eidetica/history.h>
 #include <eidetica/id.h>

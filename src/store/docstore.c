@@ -1,183 +1,284 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DocStore: one document, addressed by paths (spec stores.md section 2). */
-#include "store/store_int.h"
+#include "store/spot_int.h"
 
-#include "base/alloc.h"
-
-static eid_status open_store(eid_txn *txn, const char *name, eid_txn_store **out)
+/* The place at a path of a DocStore; a path is needed here, so NULL does not mean the whole. */
+static eid_status place_at(eid_txn *txn, const char *store, const char *path, eid_spot *out)
 {
-    return eid_txn_open_store(txn, name, EID_TYPE_DOCSTORE, out);
+    if (path == NULL)
+        return eid_fail(EID_ERR_INVALID_PATH, "the path is missing");
+    EID_TRY(eid_txn_open_store(txn, store, EID_TYPE_DOCSTORE, &out->store));
+    out->path = path;
+    return EID_OK;
+}
+
+static eid_status whole(eid_txn *txn, const char *store, eid_spot *out)
+{
+    out->path = NULL;
+    return eid_txn_open_store(txn, store, EID_TYPE_DOCSTORE, &out->store);
 }
 
 /* ---- Setting ---- */
 
-/* Takes the value, also on failure. */
-static eid_status set_made(eid_txn *txn, const char *name, const char *path, eid_value *value)
-{
-    eid_txn_store *store;
-    eid_status status = open_store(txn, name, &store);
-
-    if (status != EID_OK) {
-        eid_value_free(value);
-        return status;
-    }
-    return eid_store_stage_made(store, eid_slice_text(path), value);
-}
-
 eid_status eid_docstore_set(eid_txn *txn, const char *store, const char *path, const eid_value *value)
 {
-    eid_value *copy;
+    eid_spot place;
 
-    EID_TRY(eid_value_copy(value, &copy));
-    return set_made(txn, store, path, copy);
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_set(&place, value);
 }
 
 eid_status eid_docstore_set_null(eid_txn *txn, const char *store, const char *path)
 {
+    eid_spot place;
     eid_value *made;
 
+    EID_TRY(place_at(txn, store, path, &place));
     EID_TRY(eid_value_new_null(&made));
-    return set_made(txn, store, path, made);
+    return eid_spot_set_made(&place, made);
 }
 
 eid_status eid_docstore_set_bool(eid_txn *txn, const char *store, const char *path, bool value)
 {
+    eid_spot place;
     eid_value *made;
 
+    EID_TRY(place_at(txn, store, path, &place));
     EID_TRY(eid_value_new_bool(value, &made));
-    return set_made(txn, store, path, made);
+    return eid_spot_set_made(&place, made);
 }
 
 eid_status eid_docstore_set_int(eid_txn *txn, const char *store, const char *path, int64_t value)
 {
+    eid_spot place;
     eid_value *made;
 
+    EID_TRY(place_at(txn, store, path, &place));
     EID_TRY(eid_value_new_int(value, &made));
-    return set_made(txn, store, path, made);
+    return eid_spot_set_made(&place, made);
 }
 
 eid_status eid_docstore_set_text(eid_txn *txn, const char *store, const char *path, const char *text)
 {
+    eid_spot place;
     eid_value *made;
 
+    EID_TRY(place_at(txn, store, path, &place));
     EID_TRY(eid_value_new_text(text, strlen(text), &made));
-    return set_made(txn, store, path, made);
+    return eid_spot_set_made(&place, made);
 }
 
 eid_status eid_docstore_set_doc(eid_txn *txn, const char *store, const char *path, const eid_doc *value)
 {
+    eid_spot place;
     eid_value *made;
 
+    EID_TRY(place_at(txn, store, path, &place));
     EID_TRY(eid_value_new_doc(value, &made));
-    return set_made(txn, store, path, made);
+    return eid_spot_set_made(&place, made);
 }
 
-eid_status eid_docstore_delete(eid_txn *txn, const char *name, const char *path, bool *deleted)
+eid_status eid_docstore_set_list(eid_txn *txn, const char *store, const char *path, const eid_list *value)
 {
-    eid_value *old, *tombstone;
-    eid_txn_store *store;
-    eid_status status;
+    eid_spot place;
+    eid_value *made;
 
-    EID_TRY(open_store(txn, name, &store));
-    status = eid_store_read(store, eid_slice_text(path), &old);
-    if (status == EID_OK) {
-        eid_value_free(old);
-        EID_TRY(eid_value_new_deleted(&tombstone));
-        EID_TRY(eid_store_stage_made(store, eid_slice_text(path), tombstone));
-    } else if (status != EID_ERR_KEY_NOT_FOUND) {
-        return status;
-    }
-    if (deleted != NULL)
-        *deleted = status == EID_OK;
-    return EID_OK;
+    EID_TRY(place_at(txn, store, path, &place));
+    EID_TRY(eid_value_new_list(value, &made));
+    return eid_spot_set_made(&place, made);
+}
+
+eid_status eid_docstore_set_json(eid_txn *txn, const char *store, const char *path, const char *json)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_set_json(&place, json);
+}
+
+eid_status eid_docstore_replace(eid_txn *txn, const char *store, const char *path, const eid_value *value)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_replace(&place, value);
+}
+
+eid_status eid_docstore_update(eid_txn *txn, const char *store, const char *path, const eid_value *value)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_update(&place, value);
+}
+
+eid_status eid_docstore_get_or_set(eid_txn *txn, const char *store, const char *path,
+                                   const eid_value *initial, eid_value **out)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_or_set(&place, initial, out);
+}
+
+eid_status eid_docstore_delete(eid_txn *txn, const char *store, const char *path, bool *deleted)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_delete(&place, deleted);
+}
+
+/* ---- The whole document ---- */
+
+/* A call that takes a value, given a document. */
+static eid_status with_doc(eid_txn *txn, const char *store, const eid_doc *doc,
+                           eid_status (*call)(const eid_spot *place, const eid_value *value))
+{
+    eid_spot place;
+    eid_value *value;
+
+    EID_TRY(whole(txn, store, &place));
+    EID_TRY(eid_value_new_doc(doc, &value));
+    eid_status status = call(&place, value);
+    eid_value_free(value);
+    return status;
+}
+
+eid_status eid_docstore_merge(eid_txn *txn, const char *store, const eid_doc *change)
+{
+    return with_doc(txn, store, change, eid_spot_set);
+}
+
+eid_status eid_docstore_replace_all(eid_txn *txn, const char *store, const eid_doc *doc)
+{
+    return with_doc(txn, store, doc, eid_spot_replace);
+}
+
+eid_status eid_docstore_update_all(eid_txn *txn, const char *store, const eid_doc *doc)
+{
+    return with_doc(txn, store, doc, eid_spot_update);
+}
+
+eid_status eid_docstore_get_all(eid_txn *txn, const char *store, eid_doc **out)
+{
+    eid_spot place;
+
+    EID_TRY(whole(txn, store, &place));
+    return eid_spot_get_doc(&place, out);
 }
 
 /* ---- Getting ---- */
 
-eid_status eid_docstore_get(eid_txn *txn, const char *name, const char *path, eid_value **out)
+eid_status eid_docstore_get(eid_txn *txn, const char *store, const char *path, eid_value **out)
 {
-    eid_txn_store *store;
+    eid_spot place;
 
-    EID_TRY(open_store(txn, name, &store));
-    return eid_store_read(store, eid_slice_text(path), out);
-}
-
-/* A value of one kind, else EID_ERR_TYPE_MISMATCH. */
-static eid_status get_kind(eid_txn *txn, const char *store, const char *path, eid_value_kind kind,
-                           eid_value **out)
-{
-    eid_value *value;
-    eid_value_kind got;
-
-    EID_TRY(eid_docstore_get(txn, store, path, &value));
-    got = eid_value_get_kind(value);
-    if (got != kind) {
-        eid_value_free(value);
-        return eid_fail(EID_ERR_TYPE_MISMATCH, "the value at \"%.200s\" is of kind %s, not %s", path,
-                        eid_value_kind_name(got), eid_value_kind_name(kind));
-    }
-    *out = value;
-    return EID_OK;
-}
-
-eid_status eid_docstore_get_text(eid_txn *txn, const char *store, const char *path, char **out, size_t *len)
-{
-    eid_value *value = NULL;
-    const char *text;
-    size_t text_len;
-
-    EID_TRY(get_kind(txn, store, path, EID_VALUE_TEXT, &value));
-    eid_status status = eid_value_as_text(value, &text, &text_len);
-    if (status == EID_OK) {
-        char *copy = eid_memdup(text, text_len);
-        if (copy == NULL) {
-            status = eid_fail_memory();
-        } else {
-            *out = copy;
-            if (len != NULL)
-                *len = text_len;
-        }
-    }
-    eid_value_free(value);
-    return status;
-}
-
-eid_status eid_docstore_get_int(eid_txn *txn, const char *store, const char *path, int64_t *out)
-{
-    eid_value *value = NULL;
-
-    EID_TRY(get_kind(txn, store, path, EID_VALUE_INT, &value));
-    eid_status status = eid_value_as_int(value, out);
-    eid_value_free(value);
-    return status;
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get(&place, out);
 }
 
 eid_status eid_docstore_get_bool(eid_txn *txn, const char *store, const char *path, bool *out)
 {
-    eid_value *value = NULL;
+    eid_spot place;
 
-    EID_TRY(get_kind(txn, store, path, EID_VALUE_BOOL, &value));
-    eid_status status = eid_value_as_bool(value, out);
-    eid_value_free(value);
-    return status;
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_bool(&place, out);
+}
+
+eid_status eid_docstore_get_int(eid_txn *txn, const char *store, const char *path, int64_t *out)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_int(&place, out);
+}
+
+eid_status eid_docstore_get_text(eid_txn *txn, const char *store, const char *path, char **out, size_t *len)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_text(&place, out, len);
+}
+
+eid_status eid_docstore_get_doc(eid_txn *txn, const char *store, const char *path, eid_doc **out)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_doc(&place, out);
+}
+
+eid_status eid_docstore_get_list(eid_txn *txn, const char *store, const char *path, eid_list **out)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_list(&place, out);
+}
+
+eid_status eid_docstore_get_json(eid_txn *txn, const char *store, const char *path, char **out, size_t *len)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_get_json(&place, out, len);
 }
 
 eid_status eid_docstore_contains(eid_txn *txn, const char *store, const char *path, bool *out)
 {
-    eid_value *value = NULL;
-    eid_status status = eid_docstore_get(txn, store, path, &value);
+    eid_spot place;
 
-    if (status != EID_OK && status != EID_ERR_KEY_NOT_FOUND)
-        return status;
-    eid_value_free(value);
-    *out = status == EID_OK;
-    return EID_OK;
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_contains(&place, out);
 }
 
-eid_status eid_docstore_get_all(eid_txn *txn, const char *name, eid_doc **out)
+eid_status eid_docstore_scan(eid_txn *txn, const char *store, const char *path, const char *after,
+                             eid_key_callback callback, void *ctx)
 {
-    eid_txn_store *store;
+    eid_spot place;
 
-    EID_TRY(open_store(txn, name, &store));
-    return eid_txn_store_all(store, out);
+    EID_TRY(whole(txn, store, &place));
+    place.path = path;
+    return eid_spot_scan(&place, after, callback, ctx);
+}
+
+/* ---- Lists ---- */
+
+eid_status eid_docstore_push(eid_txn *txn, const char *store, const char *path, const eid_value *value)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_insert(&place, EID_SPOT_END, value);
+}
+
+eid_status eid_docstore_insert(eid_txn *txn, const char *store, const char *path, size_t index,
+                               const eid_value *value)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_insert(&place, index, value);
+}
+
+eid_status eid_docstore_insert_after(eid_txn *txn, const char *store, const char *path,
+                                     const eid_list_position *neighbour, const eid_value *value,
+                                     eid_list_position *out)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_insert_beside(&place, true, neighbour, value, out);
+}
+
+eid_status eid_docstore_insert_before(eid_txn *txn, const char *store, const char *path,
+                                      const eid_list_position *neighbour, const eid_value *value,
+                                      eid_list_position *out)
+{
+    eid_spot place;
+
+    EID_TRY(place_at(txn, store, path, &place));
+    return eid_spot_insert_beside(&place, false, neighbour, value, out);
 }

@@ -8,50 +8,64 @@
 #include "store/store_int.h"
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "crdt/list.h"
 
 /* ---- Reading ---- */
 
-/* A document that holds just the child the path touches; *out NULL when there is none. */
-static eid_status touched_child(eid_txn_store *store, eid_slice path, eid_doc **out)
+eid_status eid_store_touched(eid_txn_store *store, eid_slice path, eid_doc **out)
 {
     eid_slice first;
     eid_value *child = NULL;
-    eid_doc *doc = NULL;
+    eid_doc *doc;
     eid_status status;
 
-    if (!eid_path_first(path, &first)) {
-        *out = NULL;
-        return EID_OK;
+    EID_TRY(eid_doc_new(&doc));
+    status = eid_path_first(path, &first) ? eid_txn_store_child(store, first, &child) : EID_OK;
+    if (status == EID_OK && child != NULL) {
+        status = eid_doc_put_child(doc, first, child);
+        if (status != EID_OK)
+            eid_value_free(child);
     }
-    EID_TRY(eid_txn_store_child(store, first, &child));
-    if (child == NULL) {
-        *out = NULL;
-        return EID_OK;
+    if (status != EID_OK) {
+        eid_doc_free(doc);
+        return status;
     }
-    EID_TRY_GOTO(status, eid_doc_new(&doc), fail);
-    EID_TRY_GOTO(status, eid_doc_put_child(doc, first, child), fail);
     *out = doc;
     return EID_OK;
-fail:
-    eid_doc_free(doc);
-    eid_value_free(child);
-    return status;
+}
+
+static eid_status nothing_there(const eid_txn_store *store, eid_slice path)
+{
+    return eid_fail(EID_ERR_KEY_NOT_FOUND, "store %s has no value at \"%.*s\"", eid_txn_store_name(store),
+                    (int)eid_utf8_cut(path, 200), (const char *)path.data);
+}
+
+/* Most paths are one key: its value is the child itself. */
+static eid_status read_child(eid_txn_store *store, eid_slice key, eid_value **out)
+{
+    eid_value *child = NULL;
+
+    EID_TRY(eid_txn_store_child(store, key, &child));
+    if (child == NULL)
+        return nothing_there(store, key);
+    *out = child;
+    return EID_OK;
 }
 
 eid_status eid_store_read(eid_txn_store *store, eid_slice path, eid_value **out)
 {
     const eid_value *found;
     eid_doc *doc;
-    eid_status status;
 
-    EID_TRY(touched_child(store, path, &doc));
-    if (doc == NULL)
-        return eid_fail(EID_ERR_KEY_NOT_FOUND, "the store has no value at \"%.*s\"",
-                        path.len < 200 ? (int)path.len : 200, (const char *)path.data);
-    status = eid_doc_get_path(doc, path, &found);
+    if (path.len == 0 || memchr(path.data, '.', path.len) == NULL)
+        return read_child(store, path, out);
+    EID_TRY(eid_store_touched(store, path, &doc));
+    eid_status status = eid_doc_get_path(doc, path, &found);
     if (status == EID_OK)
         status = eid_value_copy(found, out);
+    else
+        status = nothing_there(store, path);
     eid_doc_free(doc);
     return status;
 }
@@ -80,25 +94,33 @@ static bool take_component(eid_slice *rest, eid_slice *component)
     return true;
 }
 
-/* The slot of the live element that the component names. */
-static eid_status find_slot(const eid_list *list, eid_slice component, eid_position *position,
-                            const eid_value **value)
+static bool parse_index(eid_slice component, size_t *out)
 {
-    size_t wanted = 0, live = 0;
+    size_t index = 0;
     bool number = component.len > 0 && component.len < 10;
 
     for (size_t i = 0; number && i < component.len; i++) {
         number = component.data[i] >= '0' && component.data[i] <= '9';
-        wanted = wanted * 10 + (size_t)(component.data[i] - '0');
+        index = index * 10 + (size_t)(component.data[i] - '0');
     }
-    for (size_t i = 0; number && i < eid_list_slots(list); i++) {
-        eid_list_slot(list, i, position, value);
-        if (eid_value_get_kind(*value) != EID_VALUE_DELETED && live++ == wanted)
-            return EID_OK;
-    }
-    return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS, "\"%.*s\" is not the index of an element of a list with %zu",
-                    component.len < 200 ? (int)component.len : 200, (const char *)component.data,
-                    eid_list_len(list));
+    *out = index;
+    return number;
+}
+
+/* The slot of the live element that the component names. */
+static eid_status find_slot(const eid_list *list, eid_slice component, eid_position *position,
+                            const eid_value **value)
+{
+    eid_list_position place;
+    size_t index;
+
+    if (!parse_index(component, &index) || index >= eid_list_len(list))
+        return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS,
+                        "\"%.*s\" is not the index of an element of a list with %zu",
+                        (int)eid_utf8_cut(component, 200), (const char *)component.data, eid_list_len(list));
+    EID_TRY(eid_list_get(list, index, value));
+    EID_TRY(eid_list_position_at(list, index, &place));
+    return eid_position_of(&place, position);
 }
 
 /* The first List that the path enters inside the document: *before is the path to it, *rest what is left.
@@ -210,28 +232,6 @@ fail:
     return status;
 }
 
-/* Adds the change to what is staged for that List already. */
-static eid_status stage_change(eid_txn_store *store, eid_slice path, eid_value *change)
-{
-    const eid_value *staged;
-    eid_value *merged = NULL;
-    const eid_list *list;
-    eid_status status;
-
-    if (eid_doc_get_path(eid_txn_store_delta(store), path, &staged) == EID_OK &&
-        eid_value_as_list(staged, &list) == EID_OK) {
-        EID_TRY(eid_value_copy(staged, &merged));
-        status = eid_value_merge(&merged, change);
-    } else {
-        status = eid_value_copy(change, &merged);
-    }
-    if (status == EID_OK)
-        status = eid_txn_store_set(store, path, merged);
-    if (status != EID_OK)
-        eid_value_free(merged);
-    return status;
-}
-
 eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *value)
 {
     eid_value *change = NULL;
@@ -241,9 +241,7 @@ eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *valu
 
     if (eid_path_components(path) < 2)
         return eid_txn_store_set(store, path, value);
-    EID_TRY(touched_child(store, path, &doc));
-    if (doc == NULL)
-        return eid_txn_store_set(store, path, value);
+    EID_TRY(eid_store_touched(store, path, &doc));
     status = find_route(doc, path, &way);
     eid_doc_free(doc);
     if (status != EID_OK)
@@ -251,10 +249,11 @@ eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *valu
     if (way.count == 0)
         return eid_txn_store_set(store, path, value);
     EID_TRY(build_change(&way, value, &change));
-    status = stage_change(store, way.hops[0].before, change);
-    eid_value_free(change);
+    status = eid_txn_store_set(store, way.hops[0].before, change);
     if (status == EID_OK)
         eid_value_free(value);
+    else
+        eid_value_free(change);
     return status;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry `_index`: one record per store (spec stores.md section 4).
  *
- * A record is a plain Doc that merges field by field, so a field that is left out stays as it was. What is to go gets a
- * tombstone (settings) or is an atomic Doc (a new configuration). Type and configuration are written along with every
- * change, as other programs do. */
+ * A record is a plain Doc that merges field by field, so a field that is left out stays as it was. What is to
+ * go gets a tombstone (settings) or is an atomic Doc (a new configuration). Type and configuration are
+ * written along with every change, as other programs do. */
 #include "store/store_int.h"
 
 #define INDEX "_index"
@@ -222,8 +222,9 @@ eid_status eid_registry_set_config(eid_txn *txn, const char *store, const eid_do
     EID_TRY(renew_record(txn, store, &record));
     eid_status status = eid_doc_get_text(record, "type", &type, NULL);
     if (status == EID_OK && strncmp(type, "encrypted:", 10) == 0)
-        status = eid_fail(EID_ERR_UNSUPPORTED, "store %s is encrypted: under another configuration nothing in it would open",
-                          store);
+        status =
+            eid_fail(EID_ERR_UNSUPPORTED,
+                     "store %s is encrypted: under another configuration nothing in it would open", store);
     if (status == EID_OK)
         status = eid_doc_copy(config, &whole);
     if (status == EID_OK) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The settings of a database: the document of `_settings` (spec stores.md section 5). Rights are whole
  * records, so that concurrent changes of one key never mix. */
-#include "store/store_int.h"
+#include "store/spot_int.h"
 
 #include <stdio.h>
 
@@ -28,6 +28,30 @@ eid_status eid_settings_set(eid_txn *txn, const char *path, const eid_value *val
     EID_TRY(open_settings(txn, &store));
     EID_TRY(eid_value_copy(value, &copy));
     return eid_store_stage_made(store, eid_slice_text(path), copy);
+}
+
+eid_status eid_settings_delete(eid_txn *txn, const char *path, bool *deleted)
+{
+    eid_spot place = {.path = path};
+
+    if (path == NULL)
+        return eid_fail(EID_ERR_INVALID_PATH, "the path is missing");
+    EID_TRY(open_settings(txn, &place.store));
+    return eid_spot_delete(&place, deleted);
+}
+
+eid_status eid_settings_set_height_strategy(eid_txn *txn, eid_height_strategy strategy)
+{
+    eid_doc *change;
+    eid_txn_store *store;
+
+    EID_TRY(open_settings(txn, &store));
+    EID_TRY(eid_doc_new(&change));
+    eid_status status = eid_height_strategy_put(change, strategy);
+    if (status == EID_OK)
+        status = eid_txn_store_apply(store, change);
+    eid_doc_free(change);
+    return status;
 }
 
 eid_status eid_settings_set_name(eid_txn *txn, const char *name)

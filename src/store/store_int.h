@@ -8,6 +8,10 @@
 #include "crdt/doc.h"
 #include "database/txn.h"
 
+/* A document that holds just the top-level child the path touches, committed and staged combined; empty when there is
+ * none. eid_doc_free. */
+eid_status eid_store_touched(eid_txn_store *store, eid_slice path, eid_doc **out);
+
 /* The live value at the path, committed and staged combined; the caller frees it. EID_ERR_KEY_NOT_FOUND. */
 eid_status eid_store_read(eid_txn_store *store, eid_slice path, eid_value **out);
 
