@@ -80,7 +80,7 @@ static void insert(subject *s, long count)
     }
 }
 
-static void measure_inserts(subject *s)
+static void measure_inserts(subject *s, const char *what)
 {
     char name[64];
     double rates[WINDOWS];
@@ -89,7 +89,7 @@ static void measure_inserts(subject *s)
         insert(s, 5 * PER_TRANSACTION);
         rates[w] = 5 * PER_TRANSACTION / (seconds() - start);
     }
-    snprintf(name, sizeof name, "insert, %s", s->kind);
+    snprintf(name, sizeof name, "%s, %s", what, s->kind);
     record(name, s->rows, rates, WINDOWS, "rows/s");
 }
 
@@ -115,24 +115,90 @@ static void measure_scan(subject *s)
     record(name, s->rows, times, WINDOWS, "ms per 100000 rows");
 }
 
+/* What is asked: one value, a narrow range, a page of a wide range from its end. */
+static eid_table_query make_query(int which, unsigned number, char city[32])
+{
+    eid_table_query query = EID_TABLE_QUERY_INIT;
+    if (which == 0) {
+        snprintf(city, 32, "city %u", number % 5000);
+        query.field = "address.city";
+        query.equals = eid_table_text(city);
+        query.limit = 20;
+    } else {
+        query.field = "serial";
+        query.lower = eid_table_int(number % 20000);
+        query.upper = eid_table_int(number % 20000 + 9);
+        if (which == 2) {
+            query.upper.kind = EID_TABLE_NONE;
+            query.descending = true;
+            query.limit = 10;
+        }
+    }
+    return query;
+}
+
+static void measure_queries(subject *s, int which, const char *what, bool indexed, unsigned rounds)
+{
+    char name[64], city[32];
+    double times[WINDOWS];
+    unsigned number = 17;
+    for (int w = 0; w < WINDOWS; w++) {
+        double start = seconds();
+        for (unsigned i = 0; i < rounds; i++) {
+            size_t rows = 0;
+            eid_table_result result = EID_TABLE_RESULT_INIT;
+            eid_table_query query = make_query(which, number += 7919, city);
+            check(eid_database_table_find(s->database, "people", &query, count_row, &rows, &result), "find");
+            if (rows == 0 || result.indexed != indexed) {
+                fprintf(stderr, "bench-table: %s: %zu rows\n", what, rows);
+                exit(1);
+            }
+            eid_table_result_clear(&result);
+        }
+        times[w] = (seconds() - start) / rounds * 1e6;
+    }
+    snprintf(name, sizeof name, "%s, %s", what, s->kind);
+    record(name, s->rows, times, WINDOWS, "us");
+}
+
+static void measure_indexes(subject *s)
+{
+    char name[64];
+    double start = seconds(), rate;
+    check(eid_table_add_index(s->database, "people", "address.city"), "add index");
+    check(eid_table_add_index(s->database, "people", "serial"), "add index");
+    rate = 2 * (double)s->rows / (seconds() - start);
+    snprintf(name, sizeof name, "build index, %s", s->kind);
+    record(name, s->rows, &rate, 1, "rows/s");
+    measure_queries(s, 0, "find 20 equal", true, 1000);
+    measure_queries(s, 1, "find 10 in a range", true, 1000);
+    measure_queries(s, 2, "find the last 10", true, 1000);
+    measure_inserts(s, "insert with 2 indexes");
+    check(eid_table_remove_index(s->database, "people", "address.city"), "remove index");
+    check(eid_table_remove_index(s->database, "people", "serial"), "remove index");
+    if (s->rows <= 200000)
+        measure_queries(s, 1, "find 10 without index", false, 2);
+}
+
 static void run(const char *kind, const char *url, const long *sizes, size_t count)
 {
     subject s = {.kind = kind};
     open_subject(&s, url);
     for (size_t i = 0; i < count; i++) {
         insert(&s, sizes[i] - s.rows);
-        measure_inserts(&s);
+        measure_inserts(&s, "insert");
         measure_scan(&s);
+        measure_indexes(&s);
     }
     close_subject(&s);
 }
 
 int main(int argc, char **argv)
 {
-    long sizes[] = {1000, 10000, 100000, 1000000};
-    long largest = argc > 1 ? atol(argv[1]) : 100000;
+    static const long sizes[] = {1000, 10000, 100000, 1000000};
+    long largest = argc > 1 ? strtol(argv[1], NULL, 10) : 100000;
     size_t count = 0;
-    while (count < 4 && sizes[count] <= largest)
+    while (count < sizeof sizes / sizeof *sizes && sizes[count] <= largest)
         count++;
     char dir[] = "/tmp/eidetica-bench-XXXXXX", path[64], url[80];
     if (mkdtemp(dir) == NULL)
@@ -142,6 +208,8 @@ int main(int argc, char **argv)
     run("memory", "memory:", sizes, count);
     run("SQLite NORMAL", url, sizes, count);
     unlink(path);
+    snprintf(url, sizeof url, "%s-index", path);
+    unlink(url);
     rmdir(dir);
     return 0;
 }

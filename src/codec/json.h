@@ -39,8 +39,6 @@ typedef struct eid_json {
 
 void eid_json_init(eid_json *reader, eid_slice input);
 void eid_json_free(eid_json *reader);
-/* Init once more with other input, keeping the memory. */
-void eid_json_restart(eid_json *reader, eid_slice input);
 
 /* Reads one token. EID_ERR_SYNTAX, EID_ERR_UTF8, EID_ERR_TRUNCATED, EID_ERR_DEPTH, EID_ERR_TRAILING_DATA; the
  * sentence tells the byte offset. After END every further call gives END. */
@@ -72,6 +70,10 @@ eid_status eid_json_next_key(eid_json *reader, eid_slice *key, bool *more);
 eid_status eid_json_begin_array(eid_json *reader, const char *what);
 /* *more is true when a value stands next, false when the array ended (and its end was consumed). */
 eid_status eid_json_next_item(eid_json *reader, bool *more);
+
+/* Appends the text that stands between the quotes of a string, `inside`. EID_ERR_SYNTAX, EID_ERR_UTF8; nothing is appended
+ * then. */
+eid_status eid_json_unescape(eid_slice inside, eid_buf *out);
 
 /* Writing: plain appends in compact form, escaped as crdt.md section 4 says. The caller writes punctuation. */
 void eid_json_write_text(eid_buf *buf, eid_slice text);       /* quotes included; text must be UTF-8 */

@@ -57,15 +57,20 @@ static inline const uint8_t *eid_json_plain_end(const uint8_t *at, const uint8_t
 
     /* Eight at a time. A byte minus a bound borrows into its high bit when it is below the bound; bytes that
      * have the high bit themselves are never special. Borrows can only mark bytes behind a true hit, so "none
-     * marked" is exact, and a marked block is looked at byte by byte. */
+     * marked" is exact, and so is the first mark where the first byte is the lowest. */
     while (end - at >= 8) {
         uint64_t block;
         memcpy(&block, at, sizeof block);
         uint64_t quote = block ^ (ones * '"');
         uint64_t backslash = block ^ (ones * '\\');
         uint64_t special = ((block - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~block & highs;
-        if (special != 0)
+        if (special != 0) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return at + (__builtin_ctzll(special) >> 3);
+#else
             break;
+#endif
+        }
         at += 8;
     }
     while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')

@@ -19,15 +19,6 @@ void eid_json_init(eid_json *reader, eid_slice input)
     reader->state = EXPECT_VALUE;
 }
 
-void eid_json_restart(eid_json *reader, eid_slice input)
-{
-    eid_buf scratch = reader->scratch;
-    eid_json_init(reader, input);
-    eid_buf_reset(&scratch);
-    scratch.max = input.len;
-    reader->scratch = scratch;
-}
-
 void eid_json_free(eid_json *reader)
 {
     eid_buf_free(&reader->scratch);
@@ -225,22 +216,40 @@ static eid_status read_unicode(eid_slice input, size_t *at, size_t end, uint32_t
     return EID_OK;
 }
 
+/* What a letter behind a backslash stands for; "u" is not among them. */
+static bool unescape(uint8_t letter, uint8_t *out)
+{
+    static const uint8_t meanings[] = {['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+    if (letter == '"' || letter == '\\' || letter == '/') {
+        *out = letter;
+        return true;
+    }
+    if (letter >= sizeof meanings || meanings[letter] == 0)
+        return false;
+    *out = meanings[letter];
+    return true;
+}
+
 /* Decodes the inside [at, end) of a string with escapes into `out`, which has room for end - at bytes. */
 static eid_status decode_string(eid_slice input, size_t at, size_t end, uint8_t *out, size_t *len)
 {
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-
     size_t written = 0;
     while (at < end) {
         const uint8_t *run = input.data + at;
         size_t plain = (size_t)(eid_json_plain_end(run, input.data + end) - run);
-        memcpy(out + written, run, plain);
+        /* What is written is never longer than what was read, so there is room for a block wherever one can be read. */
+        if (plain <= 16 && end - at >= 16)
+            memcpy(out + written, run, 16);
+        else
+            memcpy(out + written, run, plain);
         written += plain;
         at += plain;
         if (at == end)
             break;
-        /* The scan for the closing quote passed here: this is a backslash, and another character follows. */
+        if (input.data[at] != '\\')
+            return fail_syntax(at, "a quote or a raw control character stands in a string");
+        if (end - at < 2)
+            return fail_syntax(at, "a string ends in the middle of an escape");
         uint8_t letter = input.data[at + 1];
         if (letter == 'u') {
             uint32_t code = 0;
@@ -250,13 +259,25 @@ static eid_status decode_string(eid_slice input, size_t at, size_t end, uint8_t 
             at = digits;
             continue;
         }
-        const char *known = letter == 0 ? NULL : strchr(letters, letter);
-        if (known == NULL)
+        if (!unescape(letter, &out[written]))
             return fail_syntax(at, "an unknown escape stands");
-        out[written++] = (uint8_t)meanings[known - letters];
+        written++;
         at += 2;
     }
     *len = written;
+    return EID_OK;
+}
+
+eid_status eid_json_unescape(eid_slice inside, eid_buf *out)
+{
+    size_t len = 0;
+    if (!eid_utf8_valid(inside))
+        return eid_fail(EID_ERR_UTF8, "JSON: a string is not UTF-8");
+    uint8_t *room = eid_buf_reserve(out, inside.len);
+    if (room == NULL)
+        return eid_buf_status(out);
+    EID_TRY(decode_string(inside, 0, inside.len, room, &len));
+    eid_buf_commit(out, len);
     return EID_OK;
 }
 

@@ -347,18 +347,17 @@ static eid_status replace_rows(eid_storage *storage, const eid_tree_store *store
     return EID_OK;
 }
 
-/* What a cell has in a field; a cell that is no text has nothing. */
-static eid_status values_of_cell(const eid_field_index *index, eid_json *reader, eid_slice stored, eid_field_values *out)
+/* What the row of a cell has in a field; a cell that is no text has nothing. */
+static eid_status values_of_cell(const eid_field_index *index, eid_slice stored, eid_buf *text, eid_field_values *out)
 {
-    eid_slice text = {NULL, 0};
-    bool is_text = false;
-    if (stored.len > 0)
-        EID_TRY(eid_stored_text(reader, stored, &text, &is_text));
-    return eid_field_read(eid_slice_of(index->field, index->field_len), is_text ? text : eid_slice_of(NULL, 0), out);
+    bool is_text;
+    eid_buf_reset(text);
+    EID_TRY(eid_stored_text(stored, text, &is_text));
+    return eid_field_read(eid_slice_of(index->field, index->field_len), eid_buf_slice(text), out);
 }
 
 typedef struct change {
-    eid_json reader;
+    eid_buf text;
     eid_field_values before;
     eid_field_values after;
 } change;
@@ -368,8 +367,8 @@ static eid_status change_rows(eid_storage *storage, const eid_tree_store *store,
 {
     for (size_t i = 0; i < store->indexes->count; i++) {
         const eid_field_index *index = &store->indexes->items[i];
-        EID_TRY(values_of_cell(index, &c->reader, old, &c->before));
-        EID_TRY(values_of_cell(index, &c->reader, new, &c->after));
+        EID_TRY(values_of_cell(index, old, &c->text, &c->before));
+        EID_TRY(values_of_cell(index, new, &c->text, &c->after));
         EID_TRY(replace_rows(storage, store, index, key, &c->before, &c->after));
     }
     return EID_OK;
@@ -377,14 +376,14 @@ static eid_status change_rows(eid_storage *storage, const eid_tree_store *store,
 
 static void change_init(change *c)
 {
-    eid_json_init(&c->reader, eid_slice_of(NULL, 0));
+    eid_buf_init(&c->text, SIZE_MAX / 2);
     eid_field_values_init(&c->before);
     eid_field_values_init(&c->after);
 }
 
 static void change_free(change *c)
 {
-    eid_json_free(&c->reader);
+    eid_buf_free(&c->text);
     eid_field_values_free(&c->before);
     eid_field_values_free(&c->after);
 }

@@ -122,7 +122,6 @@ typedef struct eid_rows {
     bool started;       /* the two above hold a place */
     size_t count;
     eid_row_place items[EID_LIMIT_QUERY_SLICE];
-    eid_json reader;    /* kept for its memory */
 } eid_rows;
 
 /* Empties the slice; adds a row of another source; lets reading go on behind this place. */
@@ -148,7 +147,7 @@ eid_status eid_rows_by_key(eid_storage *storage, const eid_tree_store *store, co
 eid_status eid_rows_by_index(eid_storage *storage, const eid_tree_store *store, int64_t number, const eid_row_range *range,
                              size_t limit, eid_rows *rows, bool *more);
 
-/* The text of a value in its stored form; *is_text false when it is of another kind. Lent by the reader. */
-eid_status eid_stored_text(eid_json *reader, eid_slice stored, eid_slice *text, bool *is_text);
+/* Appends the text of a value in its stored form; *is_text false when it is of another kind. */
+eid_status eid_stored_text(eid_slice stored, eid_buf *out, bool *is_text);
 
 #endif

@@ -12,7 +12,6 @@ void eid_rows_init(eid_rows *rows)
     eid_buf_init(&rows->last_key, SIZE_MAX / 2);
     rows->started = false;
     rows->count = 0;
-    eid_json_init(&rows->reader, eid_slice_of(NULL, 0));
 }
 
 void eid_rows_free(eid_rows *rows)
@@ -20,7 +19,6 @@ void eid_rows_free(eid_rows *rows)
     eid_buf_free(&rows->bytes);
     eid_buf_free(&rows->last_value);
     eid_buf_free(&rows->last_key);
-    eid_json_free(&rows->reader);
 }
 
 eid_row eid_rows_at(const eid_rows *rows, size_t index)
@@ -33,32 +31,30 @@ eid_row eid_rows_at(const eid_rows *rows, size_t index)
 
 /* ---- Stored forms ---- */
 
-static const char text_head[] = "{\"Text\":";
+/* {"Text":"…"} */
+static const char head[] = "{\"Text\":\"", tail[] = "\"}";
 
 static bool is_text(eid_slice stored)
 {
-    size_t head = sizeof text_head - 1;
-    return stored.len > head && memcmp(stored.data, text_head, head) == 0;
+    return stored.len >= sizeof head - 1 + sizeof tail - 1 && memcmp(stored.data, head, sizeof head - 1) == 0;
 }
 
-eid_status eid_stored_text(eid_json *reader, eid_slice stored, eid_slice *text, bool *out)
+eid_status eid_stored_text(eid_slice stored, eid_buf *out, bool *yes)
 {
-    size_t head = sizeof text_head - 1;
-    *out = is_text(stored);
-    if (!*out)
-        return EID_OK;
-    eid_json_restart(reader, eid_slice_of(stored.data + head, stored.len - head - 1));
-    return eid_json_read_text(reader, "a row", text);
+    size_t around = sizeof head - 1 + sizeof tail - 1;
+    *yes = is_text(stored);
+    return *yes ? eid_json_unescape(eid_slice_of(stored.data + sizeof head - 1, stored.len - around), out) : EID_OK;
 }
 
 /* ---- Copying ---- */
 
-static size_t append(eid_buf *buf, eid_slice bytes)
+/* Copies the bytes and a zero. */
+static uint8_t *copy_bytes(uint8_t *out, eid_slice bytes)
 {
-    size_t at = buf->len;
-    eid_buf_append_slice(buf, bytes);
-    eid_buf_append_byte(buf, 0);
-    return at;
+    if (bytes.len > 0)
+        memcpy(out, bytes.data, bytes.len);
+    out[bytes.len] = 0;
+    return out + bytes.len + 1;
 }
 
 void eid_rows_clear(eid_rows *rows)
@@ -67,24 +63,45 @@ void eid_rows_clear(eid_rows *rows)
     rows->count = 0;
 }
 
+/* Value and key of a row, whose text is appended next. Each is at most an entry long. */
+static eid_status begin_row(eid_rows *rows, eid_slice value, eid_slice key, eid_row_place *at)
+{
+    size_t start = rows->bytes.len, size = value.len + key.len + 2;
+    uint8_t *out = eid_buf_reserve(&rows->bytes, size);
+    if (out == NULL)
+        return eid_buf_status(&rows->bytes);
+    copy_bytes(copy_bytes(out, value), key);
+    eid_buf_commit(&rows->bytes, size);
+    *at = (eid_row_place){start, value.len, start + value.len + 1, key.len, start + size, 0};
+    return EID_OK;
+}
+
+static eid_status end_row(eid_rows *rows, eid_row_place *at)
+{
+    at->text_len = rows->bytes.len - at->text_at;
+    eid_buf_append_byte(&rows->bytes, 0);
+    rows->items[rows->count++] = *at;
+    return eid_buf_status(&rows->bytes);
+}
+
 eid_status eid_rows_add(eid_rows *rows, eid_slice value, eid_slice key, eid_slice text)
 {
-    eid_row_place *at = &rows->items[rows->count];
-    *at = (eid_row_place){.value_len = value.len, .key_len = key.len, .text_len = text.len};
-    at->value_at = append(&rows->bytes, value);
-    at->key_at = append(&rows->bytes, key);
-    at->text_at = append(&rows->bytes, text);
-    rows->count++;
-    return eid_buf_status(&rows->bytes);
+    eid_row_place at;
+    EID_TRY(begin_row(rows, value, key, &at));
+    eid_buf_append_slice(&rows->bytes, text);
+    return end_row(rows, &at);
 }
 
 static eid_status add_stored(eid_rows *rows, eid_slice value, eid_slice key, eid_slice stored, bool counting)
 {
-    eid_slice text = {NULL, 0};
+    eid_row_place at;
     bool wanted = is_text(stored);
-    if (wanted && !counting)
-        EID_TRY(eid_stored_text(&rows->reader, stored, &text, &wanted));
-    return wanted ? eid_rows_add(rows, value, key, text) : EID_OK;
+    if (!wanted)
+        return EID_OK;
+    EID_TRY(begin_row(rows, value, key, &at));
+    if (!counting)
+        EID_TRY(eid_stored_text(stored, &rows->bytes, &wanted));
+    return end_row(rows, &at);
 }
 
 eid_status eid_rows_set_place(eid_rows *rows, eid_slice value, eid_slice key)
