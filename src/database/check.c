@@ -262,11 +262,11 @@ static void copy_name(char out[64], eid_slice name)
 static eid_status compare_store_rows(check *c, eid_buf *pairs)
 {
     static const char *const what[] = {"tips", "number of entries", "newest entry", "barrier", "late parents",
-                                       "number of unreadable payloads"};
+                                       "number of unreadable payloads", "largest height"};
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(c->storage),
                             "SELECT a.s, b.s, a.name, a.tips = b.tips, a.count = b.count, a.newest = b.newest,"
-                            " a.barrier = b.barrier, a.dangling = b.dangling, a.unreadable = b.unreadable"
+                            " a.barrier = b.barrier, a.dangling = b.dangling, a.unreadable = b.unreadable, a.top = b.top"
                             " FROM store a JOIN store b ON b.d = ? AND b.name = a.name WHERE a.d = ? ORDER BY a.name",
                             &stmt));
     eid_sql_bind_i64(stmt, 1, -c->d);
@@ -278,7 +278,7 @@ static eid_status compare_store_rows(check *c, eid_buf *pairs)
             return eid_buf_status(pairs);
         store_pair pair = {.stored = eid_sql_i64(stmt, 0), .computed = eid_sql_i64(stmt, 1)};
         copy_name(pair.name, eid_sql_bytes(stmt, 2));
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < 7; i++)
             if (eid_sql_i64(stmt, 3 + i) == 0)
                 note(c, &c->report.wrong_stores, "Store %s: its %s does not follow from the entries", pair.name, what[i]);
         eid_buf_append(pairs, &pair, sizeof pair);
@@ -317,9 +317,14 @@ typedef struct comparison {
 
 static const comparison comparisons[] = {
     {"SELECT a.n, b.n IS NOT NULL FROM part a LEFT JOIN part b ON b.s = ?1 AND b.n = a.n WHERE a.s = ?2 AND"
-     " (b.n IS NULL OR b.height <> a.height OR b.parents <> a.parents OR b.has_data <> a.has_data)",
+     " (b.n IS NULL OR b.height <> a.height OR b.parents <> a.parents OR b.flags <> a.flags)",
      "SELECT a.n FROM part a LEFT JOIN part b ON b.s = ?1 AND b.n = a.n WHERE a.s = ?2 AND b.n IS NULL",
      "participation of entry number", offsetof(eid_check_report, wrong_participation)},
+    {"SELECT a.n, 0 FROM part_order a LEFT JOIN part_order b ON b.s = ?1 AND b.late = a.late AND b.height = a.height AND b.n = a.n"
+     " WHERE a.s = ?2 AND b.n IS NULL",
+     "SELECT a.n FROM part_order a LEFT JOIN part_order b ON b.s = ?1 AND b.late = a.late AND b.height = a.height AND b.n = a.n"
+     " WHERE a.s = ?2 AND b.n IS NULL",
+     "place of entry number", offsetof(eid_check_report, wrong_participation)},
     {"SELECT a.n, 0 FROM dangling a LEFT JOIN dangling b ON b.s = ?1 AND b.id = a.id AND b.n = a.n WHERE a.s = ?2 AND"
      " b.n IS NULL",
      "SELECT a.n FROM dangling a LEFT JOIN dangling b ON b.s = ?1 AND b.id = a.id AND b.n = a.n WHERE a.s = ?2 AND b.n IS NULL",
@@ -338,8 +343,9 @@ static const comparison comparisons[] = {
      "SELECT a.key FROM touch a LEFT JOIN touch b ON b.s = ?1 AND b.key = a.key AND b.height = a.height AND b.n = a.n"
      " WHERE a.s = ?2 AND b.n IS NULL",
      "write of key", offsetof(eid_check_report, wrong_touches)},
-    /* Only of indexes that are complete; the shadow's are. */
-    {"SELECT a.key, 0 FROM index_row a JOIN index_state i ON i.s = a.s AND i.i = a.i AND i.ready = 1 LEFT JOIN index_row b"
+    /* Only of indexes that are complete and declared; the shadow's are. */
+    {"SELECT a.key, 0 FROM index_row a JOIN index_state i ON i.s = a.s AND i.i = a.i AND i.ready = 1"
+     " JOIN index_state j ON j.s = ?1 AND j.i = a.i LEFT JOIN index_row b"
      " ON b.s = ?1 AND b.i = a.i AND b.value = a.value AND b.key = a.key WHERE a.s = ?2 AND b.s IS NULL",
      "SELECT a.key FROM index_row a JOIN index_state i ON i.s = ?1 AND i.i = a.i AND i.ready = 1 LEFT JOIN index_row b"
      " ON b.s = ?1 AND b.i = a.i AND b.value = a.value AND b.key = a.key WHERE a.s = ?2 AND b.s IS NULL",
@@ -577,6 +583,7 @@ static eid_status check_index_orphans(check *c, uint64_t *problems)
         const char *what;
     } orphans[] = {
         {"SELECT COUNT(*) FROM part WHERE s NOT IN (SELECT s FROM store)", "participations in no store"},
+        {"SELECT COUNT(*) FROM part_order WHERE s NOT IN (SELECT s FROM store)", "places in no store"},
         {"SELECT COUNT(*) FROM cell WHERE s NOT IN (SELECT s FROM store)", "values of no store"},
         {"SELECT COUNT(*) FROM twig WHERE s NOT IN (SELECT s FROM store)", "parts of values of no store"},
         {"SELECT COUNT(*) FROM touch WHERE s NOT IN (SELECT s FROM store)", "writes of no store"},

@@ -10,9 +10,8 @@
  */
 #include <eidetica/history.h>
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
+#include "base/numbers.h"
 #include "database/history_int.h"
 #include "database/places.h"
 
@@ -45,25 +44,12 @@ typedef struct diff {
 
 /* ---- Membership ---- */
 
-static bool has_number(const int64_t *numbers, size_t count, int64_t n)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (numbers[middle] < n)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && numbers[low] == n;
-}
-
 static uint8_t belongs(const diff *d, int64_t n)
 {
     uint8_t marks = eid_sides_of(&d->sides, n);
     if (n <= d->sides.up_to)
         for (int i = 0; i < SIDES; i++)
-            if (d->state[i].extra_count > 0 && has_number(d->state[i].extra, d->state[i].extra_count, n))
+            if (d->state[i].extra_count > 0 && eid_numbers_have(d->state[i].extra, d->state[i].extra_count, n))
                 marks |= (uint8_t)(1 << i);
     return marks;
 }
@@ -116,12 +102,6 @@ static bool look_for_foreign(const eid_participation *part, void *ctx)
     return true;
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return left < right ? -1 : left > right;
-}
-
 /* Adds the parents of what was found, and theirs in turn: the list grows while it is read. The lock is held. */
 static eid_status follow_foreign(diff *d, foreign *f, eid_map *met)
 {
@@ -156,7 +136,7 @@ static eid_status keep_extra(const eid_map *met, side_state *state)
         return eid_fail_memory();
     for (eid_map_entry *e = eid_map_first(met); e != NULL; e = eid_map_next(met, e))
         memcpy(&extra[at++], e->key.data, sizeof *extra);
-    qsort(extra, total, sizeof *extra, compare_numbers);
+    eid_numbers_sort(extra, total);
     state->extra = extra;
     state->extra_count = total;
     return EID_OK;
@@ -536,7 +516,7 @@ static eid_status look_at_store(diff *d, bool *known, bool *late_parents)
     if (status == EID_OK)
         status = eid_storage_store(d->storage, tree, eid_slice_text(d->name), &store);
     *known = status == EID_OK && store != NULL;
-    *late_parents = *known && store->has_dangling;
+    *late_parents = *known && store->has_late;
     eid_storage_unlock(d->storage);
     return status;
 }

@@ -28,35 +28,54 @@ static int compare_in_direction(const eid_places *places, const eid_node *a, con
     return places->newest_first ? -order : order;
 }
 
-static eid_status prepare_key(eid_places *places, eid_sql *sql, int64_t s, int64_t from, eid_sql_stmt **out)
+/* Rows of a key's log, or of the order by height. */
+typedef struct source {
+    eid_sql_stmt *stmt;
+    eid_order order;
+} source;
+
+static int64_t first_height(const eid_places *places)
 {
-    EID_TRY(eid_sql_prepare(sql,
+    if (places->has_place)
+        return places->place.height > INT64_MAX ? INT64_MAX : (int64_t)places->place.height;
+    return places->newest_first ? INT64_MAX : INT64_MIN;
+}
+
+static eid_status open_source(const eid_places *places, eid_storage *storage, const eid_tree_store *store, source *out)
+{
+    out->stmt = NULL;
+    if (!places->of_key)
+        return eid_storage_order_start(storage, store, places->newest_first, first_height(places),
+                                       places->newest_first ? INT64_MAX : 0, &out->order); /* all of that height */
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
                             "SELECT height, n FROM touch WHERE s = ? AND key = ? AND height <= ? ORDER BY height DESC, n DESC",
-                            out));
-    eid_sql_bind_i64(*out, 1, s);
-    eid_sql_bind_blob(*out, 2, places->key);
-    eid_sql_bind_i64(*out, 3, from);
+                            &out->stmt));
+    eid_sql_bind_i64(out->stmt, 1, store->s);
+    eid_sql_bind_blob(out->stmt, 2, places->key);
+    eid_sql_bind_i64(out->stmt, 3, first_height(places));
     return EID_OK;
 }
 
-static eid_status prepare(eid_places *places, eid_sql *sql, int64_t s, eid_sql_stmt **out)
+static eid_status next_place(source *from, eid_node *out, bool *found)
 {
-    int64_t from = places->newest_first ? INT64_MAX : INT64_MIN;
-    if (places->has_place)
-        from = places->place.height > INT64_MAX ? INT64_MAX : (int64_t)places->place.height;
-    if (places->of_key)
-        return prepare_key(places, sql, s, from, out);
-    if (places->newest_first)
-        EID_TRY(eid_sql_prepare(sql,
-                                "SELECT height, n FROM part WHERE s = ? AND height <= ? ORDER BY height DESC, n DESC",
-                                out));
-    else
-        EID_TRY(eid_sql_prepare(sql,
-                                "SELECT height, n FROM part WHERE s = ? AND height >= ? ORDER BY height, n",
-                                out));
-    eid_sql_bind_i64(*out, 1, s);
-    eid_sql_bind_i64(*out, 2, from);
+    int64_t height = 0;
+    if (from->stmt == NULL) {
+        EID_TRY(eid_storage_order_next(&from->order, &height, &out->n, found));
+    } else {
+        EID_TRY(eid_sql_step(from->stmt, found));
+        height = *found ? eid_sql_i64(from->stmt, 0) : 0;
+        out->n = *found ? eid_sql_i64(from->stmt, 1) : 0;
+    }
+    out->height = (uint64_t)height;
     return EID_OK;
+}
+
+static void close_source(source *from)
+{
+    if (from->stmt == NULL)
+        eid_storage_order_stop(&from->order);
+    else
+        eid_sql_reset(from->stmt);
 }
 
 /* Sorts the window and drops what does not fit into it. Fold order is ascending; newest first is its mirror. */
@@ -90,65 +109,58 @@ static void consider(eid_places *places, const eid_node *node)
         settle(places);
 }
 
-static eid_status read_row(eid_storage *storage, eid_sql_stmt *stmt, eid_node *out)
-{
-    out->height = (uint64_t)eid_sql_i64(stmt, 0);
-    out->n = eid_sql_i64(stmt, 1);
-    return eid_storage_id(storage, out->n, &out->id);
-}
-
 /* The last write of a key stands in its cell. */
 static eid_status consider_cell(eid_places *places, eid_storage *storage, int64_t s)
 {
     eid_sql_stmt *stmt;
     bool row;
-    EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
-                            "SELECT height, n FROM cell WHERE s = ? AND key = ?",
-                            &stmt));
+    eid_node node = {0};
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage), "SELECT height, n FROM cell WHERE s = ? AND key = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, s);
     eid_sql_bind_blob(stmt, 2, places->key);
     EID_TRY(eid_sql_step(stmt, &row));
     if (!row)
         return EID_OK;
-    eid_node node;
-    eid_status status = read_row(storage, stmt, &node);
+    node.height = (uint64_t)eid_sql_i64(stmt, 0);
+    node.n = eid_sql_i64(stmt, 1);
     eid_sql_reset(stmt);
-    if (status == EID_OK)
-        consider(places, &node);
-    return status;
+    EID_TRY(eid_storage_id(storage, node.n, &node.id));
+    consider(places, &node);
+    return EID_OK;
 }
 
 /* Rows come by height, so once the window is full and a height ends, nothing behind can belong to it. */
-static eid_status fill(eid_places *places, eid_storage *storage, int64_t s)
+static eid_status fill_from(eid_places *places, eid_storage *storage, source *from)
 {
-    eid_sql *sql = eid_storage_sql(storage);
-    eid_sql_stmt *stmt;
+    uint64_t last_height = 0;
+    for (;;) {
+        bool found;
+        eid_node node;
+        EID_TRY(next_place(from, &node, &found));
+        if (!found)
+            return EID_OK;
+        if (places->count >= places->wanted && node.height != last_height) {
+            places->done = false;
+            return EID_OK;
+        }
+        EID_TRY(eid_storage_id(storage, node.n, &node.id));
+        last_height = node.height;
+        consider(places, &node);
+    }
+}
+
+static eid_status fill(eid_places *places, eid_storage *storage, const eid_tree_store *store)
+{
+    source from;
     places->count = 0;
     places->at = 0;
     places->done = true;
     if (places->of_key)
-        EID_TRY(consider_cell(places, storage, s));
-    EID_TRY(prepare(places, sql, s, &stmt));
-    uint64_t last_height = 0;
-    for (;;) {
-        bool row;
-        eid_node node;
-        EID_TRY(eid_sql_step(stmt, &row));
-        if (!row)
-            break;
-        eid_status status = read_row(storage, stmt, &node);
-        if (status == EID_OK && places->count >= places->wanted && node.height != last_height) {
-            places->done = false;
-            eid_sql_reset(stmt);
-            break;
-        }
-        if (status != EID_OK) {
-            eid_sql_reset(stmt);
-            return status;
-        }
-        last_height = node.height;
-        consider(places, &node);
-    }
+        EID_TRY(consider_cell(places, storage, store->s));
+    EID_TRY(open_source(places, storage, store, &from));
+    eid_status status = fill_from(places, storage, &from);
+    close_source(&from);
+    EID_TRY(status);
     settle(places);
     return EID_OK;
 }
@@ -170,7 +182,7 @@ eid_status eid_places_next(eid_places *places, eid_storage *storage, const eid_t
 {
     if (places->at == places->count && !places->done && store != NULL) {
         EID_TRY(grow(places));
-        eid_status status = fill(places, storage, store->s);
+        eid_status status = fill(places, storage, store);
         if (status != EID_OK) {
             places->count = 0;
             places->at = 0;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/numbers.h"
 
 static uint64_t clamp(uint64_t height)
 {
@@ -48,65 +49,14 @@ eid_status eid_nodes_add(eid_nodes *nodes, const eid_node *node)
     return EID_OK;
 }
 
-/* ---- A heap of arrival numbers, largest first ---- */
-
-typedef struct heap {
-    int64_t *items;
-    size_t count;
-    size_t capacity;
-} heap;
-
-static eid_status heap_push(heap *h, int64_t n)
-{
-    if (h->count == h->capacity) {
-        size_t capacity = h->capacity == 0 ? 64 : h->capacity * 2;
-        int64_t *grown = eid_realloc_array(h->items, capacity, sizeof *grown);
-        if (grown == NULL)
-            return eid_fail_memory();
-        h->items = grown;
-        h->capacity = capacity;
-    }
-    size_t i = h->count++;
-    while (i > 0 && h->items[(i - 1) / 2] < n) {
-        h->items[i] = h->items[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    h->items[i] = n;
-    return EID_OK;
-}
-
-/* Takes the largest number out, and every copy of it. */
-static int64_t heap_pop(heap *h)
-{
-    int64_t top = h->items[0];
-    while (h->count > 0 && h->items[0] == top) {
-        int64_t last = h->items[--h->count];
-        size_t i = 0;
-        for (;;) {
-            size_t child = 2 * i + 1;
-            if (child >= h->count)
-                break;
-            if (child + 1 < h->count && h->items[child + 1] > h->items[child])
-                child++;
-            if (h->items[child] <= last)
-                break;
-            h->items[i] = h->items[child];
-            i = child;
-        }
-        if (h->count > 0)
-            h->items[i] = last;
-    }
-    return top;
-}
-
-static eid_status push_parents(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height, heap *h)
+static eid_status push_parents(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height, eid_heap *h)
 {
     int64_t *parents = NULL;
     size_t count = 0;
     EID_TRY(eid_storage_participation(storage, store, n, height, &parents, &count));
     eid_status status = EID_OK;
     for (size_t i = 0; i < count && status == EID_OK; i++)
-        status = heap_push(h, parents[i]);
+        status = eid_heap_push(h, parents[i], 0);
     eid_free(parents);
     return status;
 }
@@ -116,18 +66,18 @@ static eid_status push_parents(eid_storage *storage, const eid_tree_store *store
 eid_status eid_state_ancestors(eid_storage *storage, eid_tree *tree, const int64_t *from, size_t from_count, int64_t **out,
                                size_t *count)
 {
-    heap h = {NULL, 0, 0};
+    eid_heap h = {0};
     eid_buf members;
     eid_buf_init(&members, SIZE_MAX / 2);
     eid_status status = EID_OK;
     for (size_t i = 0; i < from_count && status == EID_OK; i++)
-        status = heap_push(&h, from[i]);
+        status = eid_heap_push(&h, from[i], 0);
     while (status == EID_OK && h.count > 0) {
-        int64_t n = heap_pop(&h);
+        int64_t n = eid_heap_pop(&h).n;
         eid_buf_append(&members, &n, sizeof n);
         status = push_parents(storage, tree->main, n, NULL, &h);
     }
-    eid_free(h.items);
+    eid_heap_free(&h);
     size_t len = 0;
     uint8_t *data = NULL;
     if (status == EID_OK)
@@ -163,7 +113,7 @@ static bool met_before(uint8_t *met, int64_t n)
 static eid_status new_met(const eid_tree_store *store, uint8_t **out)
 {
     *out = NULL;
-    if (!store->has_dangling)
+    if (!store->has_late)
         return EID_OK;
     *out = eid_alloc_zero((size_t)(store->newest / 8) + 1, 1);
     return *out == NULL ? eid_fail_memory() : EID_OK;
@@ -172,15 +122,15 @@ static eid_status new_met(const eid_tree_store *store, uint8_t **out)
 eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, int64_t up_to, const int64_t *tips,
                                    size_t tip_count, eid_node **out, size_t *count)
 {
-    heap h = {NULL, 0, 0};
+    eid_heap h = {0};
     eid_nodes nodes = {NULL, 0, 0};
     uint8_t *met;
     EID_TRY(new_met(store, &met));
     eid_status status = EID_OK;
     for (size_t i = 0; i < tip_count && status == EID_OK; i++)
-        status = heap_push(&h, tips[i]);
+        status = eid_heap_push(&h, tips[i], 0);
     while (status == EID_OK && h.count > 0) {
-        eid_node node = {.n = heap_pop(&h)};
+        eid_node node = {.n = eid_heap_pop(&h).n};
         if (node.n > up_to || met_before(met, node.n))
             continue;
         status = push_parents(storage, store, node.n, &node.height, &h);
@@ -190,7 +140,7 @@ eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, 
             status = eid_nodes_add(&nodes, &node);
     }
     eid_free(met);
-    eid_free(h.items);
+    eid_heap_free(&h);
     if (status != EID_OK) {
         eid_free(nodes.items);
         return status;
@@ -215,15 +165,7 @@ bool eid_view_contains(const eid_view *view, int64_t n)
         return false;
     if (view->members == NULL)
         return true;
-    size_t low = 0, high = view->member_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (view->members[middle] < n)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < view->member_count && view->members[low] == n;
+    return eid_numbers_have(view->members, view->member_count, n);
 }
 
 bool eid_view_is_current(const eid_view *view, const eid_tree_store *store)
@@ -281,25 +223,19 @@ static bool collect_member(const eid_participation *part, void *ctx)
  * meets first. */
 static eid_status collect_candidates(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_buf *out)
 {
-    heap h = {NULL, 0, 0};
+    eid_heap h = {0};
     eid_status status = EID_OK;
     for (size_t i = 0; i < store->tip_count && status == EID_OK; i++)
-        status = heap_push(&h, store->tips[i].n);
+        status = eid_heap_push(&h, store->tips[i].n, 0);
     while (status == EID_OK && h.count > 0) {
-        int64_t n = heap_pop(&h);
+        int64_t n = eid_heap_pop(&h).n;
         if (eid_view_contains(view, n))
             eid_buf_append(out, &n, sizeof n);
         else
             status = push_parents(storage, store, n, NULL, &h);
     }
-    eid_free(h.items);
+    eid_heap_free(&h);
     return status;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return left < right ? -1 : left > right;
 }
 
 static eid_status unstruck(eid_storage *storage, eid_tree_store *store, const tip_search *search, eid_nodes *nodes)
@@ -326,7 +262,7 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
         eid_buf candidates;
         eid_buf_init(&candidates, SIZE_MAX / 2);
         tip_search search = {.view = view, .found = &candidates};
-        if (view->members == NULL && !store->has_dangling)
+        if (view->members == NULL && !store->has_late)
             status = collect_candidates(storage, store, view, &candidates);
         else
             status = eid_storage_each_participation(storage, store, 0, view->up_to, collect_member, &search);
@@ -335,9 +271,9 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
         search.candidates = (int64_t *)(void *)candidates.data;
         search.count = candidates.len / sizeof(int64_t);
         if (status == EID_OK && search.count > 0) {
-            qsort(search.candidates, search.count, sizeof(int64_t), compare_numbers);
+            eid_numbers_sort(search.candidates, search.count);
             /* Without late parents only a member younger than the oldest candidate can have one of them as parent. */
-            int64_t after = store->has_dangling ? 0 : search.candidates[0];
+            int64_t after = store->has_late ? 0 : search.candidates[0];
             status = eid_storage_each_participation(storage, store, after, view->up_to, strike_parents, &search);
         }
         if (status == EID_OK)

@@ -114,6 +114,17 @@ static eid_status has_meta(eid_storage *storage, bool *has)
     return EID_OK;
 }
 
+static eid_status count_fresh_ids(eid_storage *storage)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    EID_TRY(eid_sql_prepare(storage->index, "SELECT COUNT(*) FROM fresh_id", &stmt));
+    EID_TRY(eid_sql_step(stmt, &row));
+    storage->settled_fresh_ids = row ? eid_sql_i64(stmt, 0) : 0;
+    eid_sql_reset(stmt);
+    return EID_OK;
+}
+
 /* Looks at the open index. *n is the last entry it knows, -1 when it is not one of this journal and version. */
 static eid_status examine(eid_storage *storage, int64_t *n)
 {
@@ -133,6 +144,8 @@ static eid_status examine(eid_storage *storage, int64_t *n)
     if (status == EID_OK && fits)
         status = check_up_to(storage, eid_buf_slice(&text), n);
     eid_buf_free(&text);
+    if (status == EID_OK && *n >= 0)
+        status = count_fresh_ids(storage);
     return status;
 }
 
@@ -201,20 +214,28 @@ static eid_status read_newest(eid_storage *storage)
     return EID_OK;
 }
 
-static eid_status replace(eid_storage *storage)
+/* After the index has gone back to its last commit, or to nothing. */
+static void go_back(eid_storage *storage, int64_t n)
 {
     storage->index_open = false;
-    storage->indexed_n = 0;
-    storage->settled_n = 0;
-    storage->settle_at = EID_LIMIT_INDEX_BEHIND;
+    storage->indexed_n = n;
+    storage->settled_n = n;
+    storage->settle_at = n + EID_LIMIT_INDEX_BEHIND;
+    storage->fresh_ids = storage->settled_fresh_ids;
+    memset(storage->recent, 0, sizeof storage->recent);
+    eid_storage_forget(storage);
+}
+
+static eid_status replace(eid_storage *storage)
+{
+    storage->settled_fresh_ids = 0;
+    go_back(storage, 0);
     eid_status status = make_anew(storage);
     if (status != EID_OK) {
         eid_sql_close(storage->index);
         storage->index = NULL;
         return status;
     }
-    memset(storage->recent, 0, sizeof storage->recent);
-    eid_storage_forget(storage);
     return EID_OK;
 }
 
@@ -241,9 +262,7 @@ eid_status eid_index_open(eid_storage *storage, const char *path)
     if (status != EID_OK && status != EID_ERR_CORRUPT)
         return status;
     if (status == EID_OK && n >= 0) {
-        storage->indexed_n = n;
-        storage->settled_n = n;
-        storage->settle_at = n + EID_LIMIT_INDEX_BEHIND;
+        go_back(storage, n);
         return EID_OK;
     }
     if (exists)
@@ -258,10 +277,7 @@ void eid_index_look(eid_storage *storage)
 {
     if (!storage->index_open || eid_sql_in_transaction(storage->index))
         return;
-    storage->index_open = false;
-    storage->indexed_n = storage->settled_n;
-    memset(storage->recent, 0, sizeof storage->recent);
-    eid_storage_forget(storage);
+    go_back(storage, storage->settled_n);
 }
 
 eid_status eid_storage_settle(eid_storage *storage)
@@ -270,7 +286,11 @@ eid_status eid_storage_settle(eid_storage *storage)
     eid_index_look(storage);
     if (!storage->index_open)
         return EID_OK;
-    eid_status status = write_up_to(storage, storage->indexed_n);
+    eid_status status = eid_storage_write_dirty(storage);
+    if (status == EID_OK)
+        status = eid_storage_sort_ids(storage);
+    if (status == EID_OK)
+        status = write_up_to(storage, storage->indexed_n);
     /* After a power failure the index must not know entries the journal has lost. */
     if (status == EID_OK)
         status = eid_sql_move_log(storage->journal);
@@ -279,6 +299,7 @@ eid_status eid_storage_settle(eid_storage *storage)
     if (status == EID_OK) {
         storage->index_open = false;
         storage->settled_n = storage->indexed_n;
+        storage->settled_fresh_ids = storage->fresh_ids;
     } else {
         eid_index_look(storage);
     }

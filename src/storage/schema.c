@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of a data file and of its index, and the way from older formats to the present one.
  *
- * Every change of the data file's tables raises the version by one and adds a step that leads there from the version before. A file is
- * brought up to date when it is opened, step by step, each in one transaction with the new version: an interrupted
+ * Every change of the data file's tables raises the version by one and adds a step that leads there from the version before. A
+ * file is brought up to date when it is opened, step by step, each in one transaction with the new version: an interrupted
  * migration goes on where it was. Files of newer versions are refused.
  */
 #include "storage/storage_int.h"
@@ -30,17 +30,22 @@ static const char JOURNAL[] =
  * step, only another EID_INDEX_VERSION. Integers s (stores) are numbers of this file only. */
 const char eid_index_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;"
-    /* Entries by the first 8 bytes of their hash, as in the journal. */
-    "CREATE TABLE entry_id (h INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (h, n)) WITHOUT ROWID;"
+    /* Entries by the first 8 bytes of their hash, as in the journal. Hashes have no order, so each would change another page:
+     * they are collected in a small table, and sorted into the large one many at a time. */
+    "CREATE TABLE fresh_id (h INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (h, n)) WITHOUT ROWID;"
+    "CREATE TABLE old_id (h INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (h, n)) WITHOUT ROWID;"
+    "CREATE VIEW entry_id AS SELECT h, n FROM fresh_id UNION ALL SELECT h, n FROM old_id;"
     /* Stores of a tree; the one named '' is the main DAG. tips: n of each tip, 8 bytes little endian. */
     "CREATE TABLE store (s INTEGER PRIMARY KEY, d INTEGER NOT NULL, name TEXT NOT NULL, tips BLOB NOT NULL,"
     " count INTEGER NOT NULL, newest INTEGER NOT NULL, barrier INTEGER NOT NULL, dangling INTEGER NOT NULL,"
-    " unreadable INTEGER NOT NULL, UNIQUE (d, name));"
+    " unreadable INTEGER NOT NULL, top INTEGER NOT NULL, UNIQUE (d, name));"
     /* Participation of entries in stores. height orders the fold; in the main DAG it is the height made to grow along parents.
-     * parents: n of each parent in the store, ascending, 8 bytes little endian. */
+     * parents: the distance back to each, ascending by parent, see part.c. flags: 1 has a payload, 2 lower than an earlier one. */
     "CREATE TABLE part (s INTEGER NOT NULL, n INTEGER NOT NULL, height INTEGER NOT NULL, parents BLOB NOT NULL,"
-    " has_data INTEGER NOT NULL, PRIMARY KEY (s, n)) WITHOUT ROWID;"
-    "CREATE INDEX part_order ON part (s, height, n);"
+    " flags INTEGER NOT NULL, PRIMARY KEY (s, n)) WITHOUT ROWID;"
+    /* Places by height: of those lower than an earlier one (late 1) all, of the others one in many. */
+    "CREATE TABLE part_order (s INTEGER NOT NULL, late INTEGER NOT NULL, height INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " PRIMARY KEY (s, late, height, n)) WITHOUT ROWID;"
     /* Store parents that were named before they were held, and by whom. */
     "CREATE TABLE dangling (s INTEGER NOT NULL, id BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (s, id, n)) WITHOUT ROWID;"
     /* Merged value of each top-level key: stored JSON form or the record of a split one, the place of the last entry that touched it, and the newest. */

@@ -21,10 +21,11 @@ static const part_of_file journal_parts[] = {
     {"quarantine_missing", offsetof(eid_sizes, quarantine), NULL},
 };
 static const part_of_file index_parts[] = {
-    {"entry_id", offsetof(eid_sizes, entry_ids), "SELECT SUM(16) FROM entry_id"},
+    {"fresh_id", offsetof(eid_sizes, entry_ids), "SELECT SUM(16) FROM entry_id"},
+    {"old_id", offsetof(eid_sizes, entry_ids), NULL},
     {"part", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(parents) + 15) FROM part"},
     {"dangling", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(id) + 12) FROM dangling"},
-    {"part_order", offsetof(eid_sizes, participation_order), "SELECT SUM(14) FROM part"},
+    {"part_order", offsetof(eid_sizes, participation_order), "SELECT SUM(14) FROM part_order"},
     {"cell", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(key) + LENGTH(value) + 20) FROM cell"},
     {"twig", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(parent) + LENGTH(name) + LENGTH(record) + 8) FROM twig"},
     {"touch", offsetof(eid_sizes, touches), "SELECT SUM(LENGTH(key) + 15) FROM touch"},

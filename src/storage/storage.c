@@ -118,9 +118,9 @@ static void settle_when_due(eid_storage *storage)
 
 eid_status eid_storage_commit(eid_storage *storage)
 {
-    eid_status status = eid_storage_write_dirty(storage);
+    eid_status status = EID_OK;
     /* After some failures the engine undoes everything by itself; nobody may have noticed. */
-    if (status == EID_OK && !eid_sql_in_transaction(storage->index))
+    if (!eid_sql_in_transaction(storage->index))
         status = eid_fail(EID_ERR_STORAGE, "The database engine has given up the transaction");
     if (status == EID_OK)
         status = eid_sql_commit(storage->journal);
@@ -142,7 +142,7 @@ void eid_storage_rollback(eid_storage *storage)
     eid_sql_rollback(storage->journal);
     storage->in_transaction = false;
     /* To undo the index's part alone it would have to be written down at each step; failures are rare, commits are not. */
-    if (eid_sql_total_changes(storage->index) != storage->changes_before)
+    if (eid_sql_total_changes(storage->index) != storage->changes_before || storage->dirty_count > 0)
         eid_sql_rollback(storage->index);
     eid_index_look(storage);
     eid_storage_forget(storage);

@@ -3,7 +3,7 @@
  *
  * Admitted entries get the next integer n. Main parents are always admitted before their children, so n is a topological
  * order of the main DAG, and edges are lists of n. A store parent need not be an ancestor in the main DAG, so it may arrive
- * behind its child; stores where that happened are marked (has_dangling), and only there a parent may have the larger n. A
+ * behind its child; stores where that happened are marked (has_late), and only there a parent may have the larger n. A
  * database (here: tree) and each of its stores have a small integer and a cached object that holds the tips; the main DAG of a
  * tree is its store with the empty name, so that both are kept by the same code.
  *
@@ -65,7 +65,9 @@ typedef struct eid_tree_store {
     uint64_t count;        /* participants */
     bool has_barrier;      /* a top-level atomic Doc was folded: nothing below it counts */
     eid_node barrier;
-    bool has_dangling;     /* some participant names a parent in this store that was not held when it arrived */
+    int64_t top;           /* largest height of a participant, as in SQL */
+    bool has_dangling;     /* some participant names a parent in this store that is not held */
+    bool has_late;         /* some participant has a parent that arrived behind it */
     uint64_t unreadable;   /* participants whose payload is not a document */
     bool dirty;            /* changed in the open transaction and not written yet */
     bool indexes_known;    /* the next member was read from the file */
@@ -168,6 +170,37 @@ eid_status eid_storage_each_participation(eid_storage *storage, const eid_tree_s
 /* One participant; parents are copied (eid_free). EID_ERR_NOT_FOUND. */
 eid_status eid_storage_participation(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height,
                                      int64_t **parents, size_t *parent_count);
+
+/* Participants in the order of (height, n), or backwards, behind the given place. One at a time in each direction; stop it also at the
+ * end, before the lock is given up. */
+typedef struct eid_order_stream {
+    eid_sql_stmt *stmt;
+    bool has;       /* the next place: */
+    int64_t height;
+    int64_t n;
+} eid_order_stream;
+typedef struct eid_order {
+    eid_storage *storage;
+    int64_t s;
+    bool descending;
+    eid_order_stream timely;
+    eid_order_stream late;
+} eid_order;
+eid_status eid_storage_order_start(eid_storage *storage, const eid_tree_store *store, bool descending, int64_t height,
+                                   int64_t n, eid_order *out);
+eid_status eid_storage_order_next(eid_order *order, int64_t *height, int64_t *n, bool *found);
+void eid_storage_order_stop(eid_order *order);
+
+/* ---- Which entries count ---- */
+
+/* Whether the payloads of a member count, in the main DAG and in each of its stores: has_data of those that do not is false. They
+ * count until they are marked. */
+eid_status eid_storage_mark(eid_storage *storage, eid_tree *tree, const eid_entry *entry, int64_t n, bool counts);
+eid_status eid_storage_counts(eid_storage *storage, const eid_tree *tree, int64_t n, bool *out);
+/* Whether a participant has a payload in the store that counts. */
+eid_status eid_storage_has_data(eid_storage *storage, const eid_tree_store *store, int64_t n, bool *out);
+/* Differs from what it was before when some entry was marked meanwhile. */
+uint64_t eid_storage_marks(const eid_storage *storage);
 
 /* ---- Recomputing what follows from entries ---- */
 

@@ -38,11 +38,14 @@ struct eid_storage {
     int64_t admitted_n;         /* last entry of the storage's open transaction, 0 when there is none */
     bool index_open;            /* the index has a transaction, unless the engine has given it up */
     bool replaying;
+    int64_t fresh_ids;          /* rows of the young part of the index of IDs, … */
+    int64_t settled_fresh_ids;  /* … and at its last commit */
     int64_t changes_before;     /* of the index, when the storage's transaction began */
     eid_replay replay;
     void *replay_batch;
     eid_recent recent[EID_RECENT];
     void (*free_cache)(void *cache);
+    uint64_t marks;             /* see eid_storage_marks */
 };
 
 /* ---- schema.c ---- */
@@ -63,7 +66,7 @@ typedef struct eid_schema {
 
 extern const eid_schema eid_schema_present;
 extern const char eid_index_schema[];
-#define EID_INDEX_VERSION "1"
+#define EID_INDEX_VERSION "2"
 /* Makes the tables of an empty file, or brings those of an older one up to date. EID_ERR_SCHEMA_VERSION. */
 eid_status eid_schema_open(eid_storage *storage, const eid_schema *schema);
 
@@ -78,6 +81,8 @@ void eid_index_look(eid_storage *storage);
 
 /* The index's row of an entry's ID. */
 eid_status eid_storage_add_id(eid_storage *storage, const eid_id *id, int64_t n);
+/* Moves the young part of the index of IDs into the old one when it is large enough. */
+eid_status eid_storage_sort_ids(eid_storage *storage);
 void eid_storage_remember(eid_storage *storage, const eid_id *id, int64_t n, int64_t d);
 
 /* Heights are unsigned 64-bit in entries and signed in SQL: those beyond are equal for ordering. */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Trees and stores: their rows, and the objects that cache them with their tips.
  *
- * A cached object is ahead of its row while a transaction is open; the rows are written just before the commit, once per
- * store however many entries were admitted.
+ * A cached object is ahead of its row: the rows are written just before the index is committed, once per store however many
+ * entries were admitted since. What is lost with the index is made again with it.
  */
 #include "storage/storage_int.h"
 
 #include "base/alloc.h"
 #include "codec/cid.h"
+
+/* In the column `dangling`. */
+#define HAS_DANGLING 1
+#define HAS_LATE 2
 
 /* ---- Tips ---- */
 
@@ -128,8 +132,10 @@ static eid_status store_from_row(eid_sql_stmt *stmt, eid_tree_store **out, int64
     store->count = (uint64_t)eid_sql_i64(stmt, 3);
     store->newest = eid_sql_i64(stmt, 4);
     *barrier = eid_sql_i64(stmt, 5);
-    store->has_dangling = eid_sql_i64(stmt, 6) != 0;
+    store->has_dangling = (eid_sql_i64(stmt, 6) & HAS_DANGLING) != 0;
+    store->has_late = (eid_sql_i64(stmt, 6) & HAS_LATE) != 0;
     store->unreadable = (uint64_t)eid_sql_i64(stmt, 7);
+    store->top = eid_sql_i64(stmt, 8);
     *out = store;
     return EID_OK;
 }
@@ -138,7 +144,7 @@ static eid_status read_stores(eid_storage *storage, eid_tree *tree)
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(storage->index,
-                            "SELECT s, name, tips, count, newest, barrier, dangling, unreadable FROM store WHERE d = ?"
+                            "SELECT s, name, tips, count, newest, barrier, dangling, unreadable, top FROM store WHERE d = ?"
                             " ORDER BY s",
                             &stmt));
     eid_sql_bind_i64(stmt, 1, tree->d);
@@ -343,8 +349,8 @@ eid_status eid_storage_store_make(eid_storage *storage, eid_tree *tree, eid_slic
     eid_sql_stmt *stmt;
     if (status == EID_OK)
         status = eid_sql_prepare(storage->index,
-                                 "INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable)"
-                                 " VALUES (?, ?, ?, x'', 0, 0, 0, 0, 0)",
+                                 "INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable, top)"
+                                 " VALUES (?, ?, ?, x'', 0, 0, 0, 0, 0, 0)",
                                  &stmt);
     if (status == EID_OK) {
         eid_sql_bind_i64(stmt, 1, store->s);
@@ -400,16 +406,17 @@ static eid_status write_store(eid_storage *storage, const eid_tree_store *store)
     eid_sql_stmt *stmt;
     eid_status status = eid_sql_prepare(storage->index,
                                         "UPDATE store SET tips = ?, count = ?, newest = ?, barrier = ?, dangling = ?,"
-                                        " unreadable = ? WHERE s = ?",
+                                        " unreadable = ?, top = ? WHERE s = ?",
                                         &stmt);
     if (status == EID_OK) {
         eid_sql_bind_blob(stmt, 1, eid_slice_of(tips, store->tip_count * sizeof *tips));
         eid_sql_bind_i64(stmt, 2, (int64_t)store->count);
         eid_sql_bind_i64(stmt, 3, store->newest);
         eid_sql_bind_i64(stmt, 4, store->has_barrier ? store->barrier.n : 0);
-        eid_sql_bind_i64(stmt, 5, store->has_dangling);
+        eid_sql_bind_i64(stmt, 5, (store->has_dangling ? HAS_DANGLING : 0) | (store->has_late ? HAS_LATE : 0));
         eid_sql_bind_i64(stmt, 6, (int64_t)store->unreadable);
-        eid_sql_bind_i64(stmt, 7, store->s);
+        eid_sql_bind_i64(stmt, 7, store->top);
+        eid_sql_bind_i64(stmt, 8, store->s);
         status = eid_sql_run(stmt);
     }
     if (tips != few)

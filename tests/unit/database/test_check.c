@@ -41,17 +41,22 @@ static dump dump_file(eid_core *core)
     eid_blake3_init(&hasher);
     eid_storage_lock(storage);
     tu_assert_ok(eid_storage_ready(storage));
+    tu_assert_ok(eid_storage_settle(storage)); /* rows of stores are written then */
     eid_sql *journal = eid_storage_journal(storage), *sql = eid_storage_sql(storage);
     hash_rows(journal, "SELECT d || hex(root) FROM tree ORDER BY d", &hasher);
     hash_rows(journal, "SELECT n || ' ' || d || ' ' || h || hex(bytes) FROM entry ORDER BY n", &hasher);
     hash_rows(sql, "SELECT n || ' ' || h FROM entry_id ORDER BY n", &hasher);
     hash_rows(sql,
               "SELECT d || ' ' || hex(name) || hex(tips) || ' ' || count || ' ' || newest || ' ' || barrier || ' ' || dangling"
-              " || ' ' || unreadable FROM store ORDER BY d, name",
+              " || ' ' || unreadable || ' ' || top FROM store ORDER BY d, name",
               &hasher);
     hash_rows(sql,
-              "SELECT d || hex(name) || n || ' ' || height || ' ' || hex(parents) || has_data FROM part JOIN store USING (s)"
+              "SELECT d || hex(name) || n || ' ' || height || ' ' || hex(parents) || flags FROM part JOIN store USING (s)"
               " ORDER BY d, name, n",
+              &hasher);
+    hash_rows(sql,
+              "SELECT d || hex(name) || late || ' ' || height || ' ' || n FROM part_order JOIN store USING (s)"
+              " ORDER BY d, name, late, height, n",
               &hasher);
     hash_rows(sql, "SELECT d || hex(name) || n || hex(id) FROM dangling JOIN store USING (s) ORDER BY d, name, id, n", &hasher);
     hash_rows(sql,
@@ -254,7 +259,7 @@ static const damage damages[] = {
     {"DELETE FROM store WHERE name = '' AND d = 1", STORES, "(main): missing"},
     {"DELETE FROM store WHERE name = 'notes' AND d = 1", STORES, "notes: missing"},
     {"UPDATE store SET name = 'votes' WHERE name = 'notes' AND d = 1", STORES, "votes: no entry"},
-    {"INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable) VALUES (99, 1, 'ghost', x'', 0, 0, 0, 0, 0)",
+    {"INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable, top) VALUES (99, 1, 'ghost', x'', 0, 0, 0, 0, 0, 0)",
      STORES, "ghost"},
     {"DELETE FROM part WHERE s = " STORE("") " AND n = 7", PARTICIPATION, "entry number 7: missing"},
     {"DELETE FROM part WHERE s = " STORE("notes") " AND n = 7", PARTICIPATION, "notes: participation"},
@@ -263,8 +268,8 @@ static const damage damages[] = {
     {"UPDATE part SET height = 0 WHERE s = " STORE("notes") " AND n = 9", PARTICIPATION, "entry number 9: wrong"},
     {"UPDATE part SET parents = x'' WHERE s = " STORE("") " AND n = 7", PARTICIPATION, "entry number 7: wrong"},
     {"UPDATE part SET parents = x'0100' WHERE s = " STORE("") " AND n = 7", PARTICIPATION, "wrong"},
-    {"UPDATE part SET has_data = 0 WHERE s = " STORE("notes") " AND n = 7", PARTICIPATION, "wrong"},
-    {"INSERT INTO part (s, n, height, parents, has_data) VALUES (" STORE("") ", 4444, 3, x'', 1)", PARTICIPATION,
+    {"UPDATE part SET flags = 0 WHERE s = " STORE("notes") " AND n = 7", PARTICIPATION, "wrong"},
+    {"INSERT INTO part (s, n, height, parents, flags) VALUES (" STORE("") ", 4444, 3, x'', 1)", PARTICIPATION,
      "entry number 4444: too many"},
     {"DELETE FROM dangling", PARTICIPATION, "late parent"},
     {"INSERT INTO dangling (s, id, n) VALUES (" STORE("notes") ", x'0171', 7)", PARTICIPATION, "late parent"},
@@ -361,12 +366,12 @@ static void test_a_database_that_does_not_open(void **state)
 static void test_rows_of_nothing(void **state)
 {
     static const char *const orphans[] = {
-        "INSERT INTO part (s, n, height, parents, has_data) VALUES (777, 1, 1, x'', 1)",
+        "INSERT INTO part (s, n, height, parents, flags) VALUES (777, 1, 1, x'', 1)",
         "INSERT INTO cell (s, key, value, height, n, newest) VALUES (777, x'41', x'', 1, 1, 1)",
         "INSERT INTO touch (s, key, height, n) VALUES (777, x'41', 1, 1)",
         "INSERT INTO dangling (s, id, n) VALUES (777, x'41', 1)",
         "INSERT INTO quarantine (id, d, missing, bytes) VALUES (x'41', 777, x'42', x'')",
-        "INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable) VALUES (99, 777, 'x', x'', 0, 0, 0, 0, 0)",
+        "INSERT INTO store (s, d, name, tips, count, newest, barrier, dangling, unreadable, top) VALUES (99, 777, 'x', x'', 0, 0, 0, 0, 0, 0)",
     };
     const place *p = *state;
     for (size_t i = 0; i < sizeof orphans / sizeof *orphans; i++) {
@@ -393,14 +398,15 @@ static void test_rows_of_nothing(void **state)
 static void test_the_structure_of_the_file(void **state)
 {
     const place *p = *state;
-    /* An index that is declared in another order than it was filled in. */
+    /* Rows that do not fit the declaration of their table. */
     eid_core *core = open_damaged(p,
                                   "PRAGMA writable_schema = ON; UPDATE sqlite_master SET"
-                                  " sql = 'CREATE INDEX part_order ON part (height, s, n)' WHERE name = 'part_order'");
+                                  " sql = replace(sql, 'n INTEGER NOT NULL', 'n INTEGER NOT NULL CHECK (n < 0)')"
+                                  " WHERE name = 'fresh_id'");
     assert_int_equal(check(core, &p->root, EID_CHECK_SIGNATURES).problems, 0);
     eid_check_report found = check(core, &p->root, EID_CHECK_FILE);
     assert_true(found.wrong_file > 0);
-    assert_non_null(strstr(found.text, "part_order"));
+    assert_non_null(strstr(found.text, "fresh_id"));
     /* It is made anew; what the journal has lost can not be. */
     eid_check_report mended = check(core, &p->root, EID_CHECK_FILE | EID_CHECK_REPAIR);
     assert_true(mended.repaired);
@@ -495,7 +501,7 @@ static void test_bad_signatures(void **state)
     eid_sql_bind_blob(stmt, 2, eid_slice_of(forged->cbor, forged->cbor_len));
     eid_sql_bind_i64(stmt, 3, n);
     tu_assert_ok(eid_sql_run(stmt));
-    tu_assert_ok(eid_sql_prepare(eid_storage_sql(storage), "UPDATE entry_id SET h = ? WHERE n = ?", &stmt));
+    tu_assert_ok(eid_sql_prepare(eid_storage_sql(storage), "UPDATE fresh_id SET h = ? WHERE n = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, eid_id_prefix(&forged->id));
     eid_sql_bind_i64(stmt, 2, n);
     tu_assert_ok(eid_sql_run(stmt));
@@ -521,7 +527,7 @@ static void wound(eid_core *core, tu_random *random)
     static const char *const texts[] = {
         "DELETE FROM part WHERE (s, n) IN (SELECT s, n FROM part ORDER BY s, n LIMIT 1 OFFSET %u)",
         "UPDATE part SET height = height + 1 WHERE (s, n) IN (SELECT s, n FROM part ORDER BY s, n LIMIT 1 OFFSET %u)",
-        "UPDATE part SET parents = x'0100000000000000' WHERE (s, n) IN (SELECT s, n FROM part ORDER BY s, n LIMIT 1 OFFSET %u)",
+        "UPDATE part SET parents = x'02' WHERE (s, n) IN (SELECT s, n FROM part ORDER BY s, n LIMIT 1 OFFSET %u)",
         "DELETE FROM cell WHERE (s, key) IN (SELECT s, key FROM cell ORDER BY s, key LIMIT 1 OFFSET %u)",
         "UPDATE cell SET newest = newest - 1 WHERE (s, key) IN (SELECT s, key FROM cell ORDER BY s, key LIMIT 1 OFFSET %u)",
         "DELETE FROM touch WHERE (s, key, n) IN (SELECT s, key, n FROM touch ORDER BY s, key, n LIMIT 1 OFFSET %u)",

@@ -423,12 +423,16 @@ static void test_damaged_parents(void **state)
 {
     (void)state;
     static const char *const damages[] = {
-        "UPDATE part SET parents = x'0200000000000000' WHERE n = 2",          /* itself */
-        "UPDATE part SET parents = x'0300000000000000' WHERE n = 2",          /* its child */
-        "UPDATE part SET parents = x'0000000000000000' WHERE n = 3",          /* nobody */
-        "UPDATE part SET parents = x'ffffffffffffffff' WHERE n = 3",
-        "UPDATE part SET parents = x'ffffffffffffff7f' WHERE n = 3",          /* beyond all */
-        "UPDATE part SET parents = x'010000000000000001' WHERE n = 3",        /* cut */
+        "UPDATE part SET parents = x'00' WHERE n = 2",                        /* itself */
+        "UPDATE part SET parents = x'01' WHERE n = 2",                        /* its child */
+        "UPDATE part SET parents = x'06' WHERE n = 3",                        /* nobody */
+        "UPDATE part SET parents = x'08' WHERE n = 3",
+        "UPDATE part SET parents = x'fcffffffffffffffff01' WHERE n = 3",
+        "UPDATE part SET parents = x'fdffffffffffffffff01' WHERE n = 3",      /* beyond all */
+        "UPDATE part SET parents = x'03' WHERE n = 3",
+        "UPDATE part SET parents = x'0282' WHERE n = 3",                      /* cut */
+        "UPDATE part SET parents = x'8200' WHERE n = 3",                      /* not in its shortest form */
+        "UPDATE part SET parents = x'ffffffffffffffffffff01' WHERE n = 3",
     };
     char *dir = tu_temp_dir(), *path = tu_path(dir, "data.db");
     static const char *const stores[] = {"a", NULL};
