@@ -7,6 +7,10 @@
 void eid_core_set_hook(eid_core *core, eid_core_hook hook, void *ctx)
 {
     pthread_mutex_lock(&core->callback_mutex);
+    /* No new calls begin, so this ends. */
+    core->hook = NULL;
+    while (core->hook_running > 0)
+        pthread_cond_wait(&core->callback_idle, &core->callback_mutex);
     core->hook = hook;
     core->hook_ctx = ctx;
     pthread_mutex_unlock(&core->callback_mutex);
@@ -104,9 +108,12 @@ void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const 
     if (core->hook != NULL) {
         eid_core_hook hook = core->hook;
         void *ctx = core->hook_ctx;
+        core->hook_running++;
         pthread_mutex_unlock(&core->callback_mutex);
         hook(database, entries, count, source, ctx);
         pthread_mutex_lock(&core->callback_mutex);
+        core->hook_running--;
+        pthread_cond_broadcast(&core->callback_idle);
     }
     for (eid_callback *c = core->callbacks; c != NULL && c->serial <= newest; c = c->next) {
         if ((c->sources & wanted) == 0 || !eid_id_equal(&c->database->root, database))

@@ -95,7 +95,9 @@ eid_status eid_core_import_file(eid_core *core, const char *path, eid_import_rep
 
 /* ---- The hook ---- */
 
-/* One hook for all local and remote writes of the core; for sync on commit. NULL removes it. */
+/* One hook for all local and remote writes of the core; for sync on commit. NULL removes it. When this returns, the former
+ * hook does not run any more, on any thread: so it may not be called by the hook itself. Writes that are stored while one
+ * hook takes the place of another may be told to neither. */
 typedef void (*eid_core_hook)(const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source,
                               void *ctx);
 void eid_core_set_hook(eid_core *core, eid_core_hook hook, void *ctx);

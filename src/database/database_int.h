@@ -35,6 +35,7 @@ struct eid_core {
     uint64_t callback_serial;
     eid_core_hook hook;
     void *hook_ctx;
+    int hook_running;        /* calls in progress; whoever changes the hook waits for 0 */
     eid_changes *feeds;      /* guarded by the storage lock */
 };
 

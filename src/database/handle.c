@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Database handles: opening, and reading without a transaction. */
-#include "database/database_int.h"
+#include <eidetica/history.h>
 
-#include <stdlib.h>
+#include "database/database_int.h"
 
 #include "base/alloc.h"
 #include "codec/cid.h"
@@ -136,64 +136,21 @@ eid_status eid_database_get_entry(eid_database *database, const eid_id *id, eid_
     return status;
 }
 
-/* ---- Every entry, in (height, ID text) order ---- */
-
-typedef struct run {
-    eid_entry **entries;  /* of one height, not yet handed out */
-    size_t count;
-    size_t capacity;
-    eid_entry_callback callback;
-    void *ctx;
-    bool wanted;
-    eid_status status;
-} run;
-
-static int compare_entries(const void *a, const void *b)
-{
-    return eid_id_compare_text(eid_entry_id(*(eid_entry *const *)a), eid_entry_id(*(eid_entry *const *)b));
-}
-
-static void hand_out(run *r)
-{
-    if (r->count > 1)
-        qsort(r->entries, r->count, sizeof(eid_entry *), compare_entries);
-    for (size_t i = 0; i < r->count; i++) {
-        r->wanted = r->wanted && r->callback(r->entries[i], r->ctx);
-        eid_entry_unref(r->entries[i]);
-    }
-    r->count = 0;
-}
-
-static bool collect(eid_entry *entry, void *ctx)
-{
-    run *r = ctx;
-    if (r->count > 0 && eid_entry_height(r->entries[0]) != eid_entry_height(entry))
-        hand_out(r);
-    if (!r->wanted)
-        return false;
-    if (r->count == r->capacity) {
-        size_t capacity = r->capacity == 0 ? 16 : r->capacity * 2;
-        eid_entry **grown = eid_realloc_array(r->entries, capacity, sizeof(eid_entry *));
-        if (grown == NULL) {
-            r->status = eid_fail_memory();
-            return false;
-        }
-        r->entries = grown;
-        r->capacity = capacity;
-    }
-    r->entries[r->count++] = eid_entry_ref(entry);
-    return true;
-}
+/* ---- Every entry ---- */
 
 eid_status eid_database_each_entry(eid_database *database, eid_entry_callback callback, void *ctx)
 {
-    run r = {.callback = callback, .ctx = ctx, .wanted = true, .status = EID_OK};
-    eid_status status = eid_core_difference(database->core, &database->root, NULL, 0, collect, &r);
-    if (status == EID_OK)
-        status = r.status;
-    r.wanted = r.wanted && status == EID_OK;
-    hand_out(&r);
-    eid_free(r.entries);
+    eid_history *history;
+    EID_TRY(eid_history_open(database, NULL, &history));
+    eid_status status = EID_OK;
+    bool wanted = true;
+    while (wanted && status == EID_OK) {
+        eid_entry *entry = NULL;
+        status = eid_history_next(history, &entry);
+        wanted = status == EID_OK && entry != NULL && callback(entry, ctx);
+        eid_entry_unref(entry);
+    }
+    eid_history_close(history);
     return status;
 }
 

@@ -150,6 +150,73 @@ static void check_scope(random_database *w, const bool *set, const eid_id *tips,
     free(name);
 }
 
+/* ---- Every entry by a callback ---- */
+
+typedef struct listed {
+    const random_database *w;
+    const place *want;
+    const uint64_t *rank;
+    bool *seen;
+    size_t count;
+    size_t early;            /* parents behind a child: only at the end of the scale of heights */
+} listed;
+
+static bool list_entry(eid_entry *entry, void *ctx)
+{
+    listed *l = ctx;
+    const tm_model *model = &l->w->model;
+    size_t i = tm_find(model, eid_entry_id(entry));
+    if (!eid_id_equal(l->want[l->count].id, eid_entry_id(entry)))
+        fail_msg("%s: another entry than expected", l->w->what);
+    for (size_t p = 0; p < model->nodes[i].parent_count; p++) {
+        bool first = l->seen[model->nodes[i].parents[p]];
+        if (!first && l->rank[i] < INT64_MAX)
+            fail_msg("%s: an entry came before its parent", l->w->what);
+        l->early += !first;
+    }
+    l->seen[i] = true;
+    l->count++;
+    return true;
+}
+
+static bool stop_at_once(eid_entry *entry, void *ctx)
+{
+    (void)entry;
+    ++*(size_t *)ctx;
+    return false;
+}
+
+/* Heights are forged, so the order is that of the heights raised above the parents'. */
+static void test_every_entry_comes_behind_its_parents(void **state)
+{
+    (void)state;
+    tu_random seed = tu_random_seeded(7300);
+    size_t raised = 0;
+    for (uint64_t i = 0; i < HISTORIES; i++) {
+        random_database w;
+        tu_random draw = {seed.state + i};
+        th_shape shape = rd_wild(&draw);
+        shape.forged_heights = true;
+        rd_make(&w, seed.state + i, &shape);
+        size_t count, calls = 0;
+        bool *all = tm_set(&w.model, true);
+        uint64_t *rank = ranks(&w.model);
+        listed l = {.w = &w, .want = expected(&w.model, all, TM_NONE, false, &count), .rank = rank, .seen = tm_set(&w.model, false)};
+        tu_assert_ok(eid_database_each_entry(w.database, list_entry, &l));
+        assert_int_equal(l.count, w.model.count);
+        for (size_t k = 0; k < w.model.count; k++)
+            raised += rank[k] != clamped(w.model.nodes[k].entry->height);
+        tu_assert_ok(eid_database_each_entry(w.database, stop_at_once, &calls));
+        assert_int_equal(calls, 1);
+        free((void *)(uintptr_t)l.want);
+        free(l.seen);
+        free(rank);
+        free(all);
+        rd_free(&w);
+    }
+    assert_true(raised > HISTORIES);
+}
+
 static void test_orders_of_random_histories(void **state)
 {
     (void)state;
@@ -499,6 +566,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orders_of_random_histories),
+        cmocka_unit_test(test_every_entry_comes_behind_its_parents),
         cmocka_unit_test(test_many_entries_of_one_height),
         cmocka_unit_test(test_shows_what_was_held_when_opened),
         cmocka_unit_test(test_cursor_of_the_beginning),

@@ -463,13 +463,56 @@ static void test_removal_while_others_commit(void **state)
     eid_core_close(core);
 }
 
+static void touch_by_hook(const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source, void *ctx)
+{
+    (void)database;
+    touch(NULL, entries[count - 1], source, ctx);
+}
+
+/* The hook's context is gone as soon as it was taken away, or replaced. */
+static void test_hooks_change_while_others_commit(void **state)
+{
+    (void)state;
+    eid_core *core = dt_memory();
+    eid_database *database = dt_create(core);
+    atomic_int running = 1;
+    worker workers[2];
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        workers[i] = (worker){.core = core, .database = database, .number = i, .running = &running};
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_on_and_on, &workers[i]), 0);
+    }
+    int heard = 0;
+    for (int i = 0; i < 40; i++) {
+        fragile *f = calloc(2, sizeof *f);
+        for (int k = 0; k < 2; k++) {
+            atomic_store(&f[k].alive, 1);
+            eid_core_set_hook(core, touch_by_hook, &f[k]);
+            if (k > 0)
+                atomic_store(&f[k - 1].alive, 0);
+            for (int tries = 0; atomic_load(&f[k].calls) == 0 && tries < 1000; tries++)
+                usleep(100);
+        }
+        eid_core_set_hook(core, NULL, NULL);
+        atomic_store(&f[1].alive, 0);
+        heard += atomic_load(&f[0].calls) > 0 && atomic_load(&f[1].calls) > 0;
+        free(f);
+    }
+    atomic_store(&running, 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(heard > 0);
+    eid_database_close(database);
+    eid_core_close(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blind_writers),          cmocka_unit_test(test_writers_of_the_same),
         cmocka_unit_test(test_readers_see_one_moment), cmocka_unit_test(test_receivers),
         cmocka_unit_test(test_order_of_callbacks),     cmocka_unit_test(test_callbacks_that_write),
-        cmocka_unit_test(test_removal_while_others_commit),
+        cmocka_unit_test(test_removal_while_others_commit), cmocka_unit_test(test_hooks_change_while_others_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
