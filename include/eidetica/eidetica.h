@@ -4,6 +4,7 @@
 #define EIDETICA_EIDETICA_H
 
 #include <eidetica/address.h>
+#include <eidetica/auth.h>
 #include <eidetica/changes.h>
 #include <eidetica/database.h>
 #include <eidetica/doc.h>

@@ -8,6 +8,7 @@
 #ifndef EIDETICA_STORE_H
 #define EIDETICA_STORE_H
 
+#include <eidetica/auth.h>
 #include <eidetica/database.h>
 #include <eidetica/registry.h>
 #include <eidetica/table.h>
@@ -102,19 +103,9 @@ EID_API eid_status eid_database_contains(eid_database *database, const char *sto
 EID_API eid_status eid_database_docstore_scan(eid_database *database, const char *store, const char *path,
                                               const char *after, eid_key_callback callback, void *ctx);
 
-/* ---- Settings of the database (needs Admin to commit) ---- */
-
-typedef enum eid_key_status {
-    EID_KEY_ACTIVE,
-    EID_KEY_REVOKED
-} eid_key_status;
+/* ---- Settings of the database (needs Admin to commit); rights are in eidetica/auth.h ---- */
 
 EID_API eid_status eid_settings_set_name(eid_txn *txn, const char *name);
-/* Grants or changes a key: overwrites its record. `name` may be NULL. */
-EID_API eid_status eid_settings_set_auth_key(eid_txn *txn, const eid_pubkey *key, const char *name, eid_permission permission,
-                                             eid_key_status status);
-/* Lets everybody in at this level, without a key of their own being listed. */
-EID_API eid_status eid_settings_set_global_permission(eid_txn *txn, eid_permission permission);
 EID_API eid_status eid_settings_get(eid_txn *txn, const char *path, eid_value **out); /* eid_value_free */
 EID_API eid_status eid_settings_set(eid_txn *txn, const char *path, const eid_value *value);
 EID_API eid_status eid_settings_delete(eid_txn *txn, const char *path, bool *deleted);
@@ -125,20 +116,6 @@ EID_API eid_status eid_settings_get_name(eid_txn *txn, char **out);
 /* How entries of the database are ordered (eidetica/registry.h). A store may have a strategy of its own. */
 EID_API eid_status eid_settings_set_height_strategy(eid_txn *txn, eid_height_strategy strategy);
 EID_API eid_status eid_settings_get_height_strategy(eid_txn *txn, eid_height_strategy *out);
-
-/* The rights that are listed, as the transaction sees them. */
-typedef struct eid_auth_key_info {
-    eid_pubkey key;
-    const char *name;          /* NULL when it has none */
-    eid_permission permission;
-    eid_key_status status;
-} eid_auth_key_info;
-
-/* In order of the keys' text; records that can not be read are left out. Free the list with eid_free; the names go with
- * it. */
-EID_API eid_status eid_settings_list_auth_keys(eid_txn *txn, eid_auth_key_info **out, size_t *count);
-/* EID_ERR_KEY_NOT_FOUND when everybody's permission is not set, or not active. */
-EID_API eid_status eid_settings_get_global_permission(eid_txn *txn, eid_permission *out);
 
 #ifdef __cplusplus
 }

@@ -7,8 +7,7 @@
 #ifndef EID_AUTH_AUTH_H
 #define EID_AUTH_AUTH_H
 
-#include <eidetica/database.h>
-#include <eidetica/store.h>
+#include <eidetica/auth.h>
 
 #include "crdt/doc.h"
 #include "entry/entry.h"
@@ -55,7 +54,7 @@ bool eid_auth_settings_has_active_global(const eid_auth_settings *settings);
 /* True when the auth document is not empty and no global permission is active (sync-behaviour.md
  * section 4.1). */
 bool eid_auth_settings_protected(const eid_auth_settings *settings);
-/* The keys in order of their text; for tests and listings. */
+/* The keys in order of their text, for listings. Whether one is a point of the curve was not looked at. */
 void eid_auth_settings_key_at(const eid_auth_settings *settings, size_t index, eid_pubkey *key,
                               const eid_auth_key **record);
 
@@ -71,11 +70,109 @@ eid_status eid_auth_candidates(const eid_auth_settings *settings, const eid_key_
 
 /* Judges an entry by these settings (auth.md section 6). EID_OK: valid. EID_ERR_BAD_SIGNATURE,
  * EID_ERR_PERMISSION_DENIED or EID_ERR_AUTH_REQUIRED with the reason: not valid. EID_ERR_UNSUPPORTED: signed
- * by delegation, which needs the delegated tree and can not be judged here. `verified_key` names a key whose
- * signature over the entry was already checked and holds (NULL: none): the workers check signatures before
- * the lock is taken, so it is not done twice. */
+ * by delegation, with nothing wrong in it that shows here; follow its path (database/delegation.h), then
+ * eid_auth_judge_delegated. `verified_key` names a key whose signature over the entry was already checked and
+ * holds (NULL: none): the workers check signatures before the lock is taken, so it is not done twice. */
 eid_status eid_auth_judge(const eid_auth_settings *settings, const eid_entry *entry,
                           const eid_pubkey *verified_key);
+
+/* ---- Delegation (auth.md section 5) ---- */
+
+typedef struct eid_bounds {
+    eid_permission max;
+    eid_permission min;
+    bool has_min;
+} eid_bounds;
+
+bool eid_bounds_valid(const eid_bounds *bounds); /* no min above the max */
+/* A min above the max is ignored, as the Rust side does. */
+eid_permission eid_bounds_apply(const eid_bounds *bounds, eid_permission permission);
+/* Bounds of one more step: the weaker max, the stronger min. */
+void eid_bounds_narrow(eid_bounds *bounds, const eid_bounds *step);
+
+typedef struct eid_auth_delegation {
+    eid_id key;          /* what steps name, and the records are listed under */
+    eid_id tree;         /* the database that is opened: tree.root of the record */
+    eid_bounds bounds;
+    eid_id *floor;       /* sorted, without duplicates */
+    size_t floor_count;
+    const char *problem; /* why the record can not be used; NULL: it can, and the members above mean something */
+} eid_auth_delegation;
+
+/* The record of this name; NULL when there is none. Lent. */
+const eid_auth_delegation *eid_auth_settings_delegation(const eid_auth_settings *settings, const eid_id *key);
+/* All records under the text of an ID, also unusable ones, in order of that text. */
+size_t eid_auth_settings_delegation_count(const eid_auth_settings *settings);
+const eid_auth_delegation *eid_auth_settings_delegation_at(const eid_auth_settings *settings, size_t index);
+/* A record as an atomic Doc, ready to be staged. */
+eid_status eid_auth_delegation_to_doc(const eid_id *tree, const eid_id *floor, size_t floor_count,
+                                      const eid_bounds *bounds, eid_doc **out);
+
+/* What is wrong with the path itself, whatever the databases hold: EID_ERR_PERMISSION_DENIED. */
+eid_status eid_auth_check_path(const eid_sigkey *sigkey);
+/* Judges an entry signed by delegation, by the settings at the end of its path and the bounds collected on the
+ * way; as eid_auth_judge. */
+eid_status eid_auth_judge_delegated(const eid_auth_settings *last, const eid_bounds *bounds, const eid_entry *entry,
+                                    const eid_pubkey *verified_key);
+/* The permission of a proven key at the end of a path (auth.md section 9). EID_ERR_PERMISSION_DENIED when the
+ * hint selects no active record of that key. */
+eid_status eid_auth_delegated_permission(const eid_auth_settings *last, const eid_bounds *bounds,
+                                         const eid_pubkey *proven, const eid_key_hint *hint, eid_permission *out);
+
+/* The floors each delegation ever had since it was made. The resolved settings know only the last one: an admin
+ * could move it back, and revive members that an earlier floor had shut out. */
+typedef struct eid_auth_floors eid_auth_floors;
+eid_status eid_auth_floors_new(eid_auth_floors **out);
+void eid_auth_floors_free(eid_auth_floors *floors); /* NULL is allowed */
+eid_status eid_auth_floors_copy(const eid_auth_floors *floors, eid_auth_floors **out);
+/* The next payload of `_settings` in fold order. On failure (memory) the floors are of no use any more. */
+eid_status eid_auth_floors_add(eid_auth_floors *floors, const eid_doc *payload);
+/* Of the delegation of this name; lent until the next addition; without duplicates. */
+const eid_id *eid_auth_floors_of(const eid_auth_floors *floors, const eid_id *key, size_t *count);
+
+/* ---- Who may change whom ---- */
+
+/* Whom a record gives rights to. */
+typedef enum eid_auth_subject_kind {
+    EID_SUBJECT_KEY,
+    EID_SUBJECT_GLOBAL,
+    EID_SUBJECT_DELEGATION
+} eid_auth_subject_kind;
+
+typedef struct eid_auth_subject {
+    eid_auth_subject_kind kind;
+    eid_pubkey key; /* of a key */
+    eid_id tree;    /* of a delegation: what it is listed under */
+} eid_auth_subject;
+
+int eid_auth_subject_compare(const eid_auth_subject *a, const eid_auth_subject *b);
+
+/* What a record gives: of a delegation the most any member can have. One that can not be read gives nothing. */
+typedef struct eid_auth_right {
+    bool present;
+    bool active; /* delegations always are */
+    eid_permission permission;
+} eid_auth_right;
+
+eid_auth_right eid_auth_settings_right(const eid_auth_settings *settings, const eid_auth_subject *subject);
+
+/* Rule 1 of docs/security.md: whether an author of this permission may change a record from `before` to `after`.
+ * Whether a record is active plays no part: one who may not give a right may not wake it either.
+ * EID_ERR_PERMISSION_DENIED. */
+eid_status eid_auth_may_change(eid_permission author, const eid_auth_right *before, const eid_auth_right *after);
+
+/* The records a payload of `_settings` touches, each once, in order of eid_auth_subject_compare; eid_free. *all:
+ * it replaces or removes more than single records (auth, keys or delegations as a whole), so any record may have
+ * changed. Records under texts that are no key or ID are nobody's and left out. */
+eid_status eid_auth_subjects(const eid_doc *payload, eid_auth_subject **out, size_t *count, bool *all);
+
+/* ---- The older form ---- */
+
+/* Settings of a new database whose "auth" is written in the older form: names of records, each
+ * {"pubkey":…,"permissions":{"Admin":1},"status":"Active"}, and "*" with the public key "*" for everybody. Gives
+ * a copy with the present form; the names become names of keys. Without "auth": a plain copy. An "auth" of another
+ * form: EID_ERR_CORRUPTED_AUTH. eid_doc_free. */
+eid_status eid_auth_convert_legacy(const eid_doc *settings, eid_doc **out);
 
 /* The permission a proven key has by Direct or global authority, as sessions and bootstrap see it (auth.md
  * section 9): its own Active record, else an Active global one. EID_ERR_PERMISSION_DENIED when it has none.

@@ -62,7 +62,7 @@ static eid_status select_name(const eid_auth_settings *settings, eid_slice name,
     if (out->count == 0)
         return eid_fail(EID_ERR_KEY_NOT_FOUND, "no key of the database is named \"%.*s\"", SHOWN(name));
     for (size_t i = 0; i < out->count; i++) {
-        if (!out->named[i]->has_pubkey)
+        if (!eid_auth_record_is_key(out->named[i]))
             return eid_fail(EID_ERR_INVALID_KEY,
                             "a record named \"%.*s\" stands under something that is not a public key",
                             SHOWN(name));
@@ -104,8 +104,8 @@ eid_status eid_auth_candidates(const eid_auth_settings *settings, const eid_key_
 
 /* ---- Judging an entry ---- */
 
-/* A delegation whose path alone is wrong needs no delegated tree to be refused. */
-static eid_status judge_delegation(const eid_sigkey *sigkey)
+/* A delegation whose path alone is wrong needs no delegated database to be refused. */
+eid_status eid_auth_check_path(const eid_sigkey *sigkey)
 {
     if (sigkey->path_count == 0)
         return eid_fail(EID_ERR_PERMISSION_DENIED, "the delegation names no step");
@@ -120,8 +120,7 @@ static eid_status judge_delegation(const eid_sigkey *sigkey)
                             "a step of the delegation claims %zu tips, more than %d",
                             sigkey->path[i].tip_count, EID_LIMIT_DELEGATION_TIPS);
     }
-    return eid_fail(EID_ERR_UNSUPPORTED,
-                    "the entry is signed by delegation, which needs the delegated database");
+    return EID_OK;
 }
 
 /* Rights are looked at before signatures: a check of a signature costs a thousand times more. */
@@ -144,14 +143,38 @@ static eid_status judge_candidate(const eid_auth_candidate *candidate, bool need
     return eid_entry_verify_signature(entry, &candidate->key);
 }
 
+/* `bounds` NULL: none apply. */
+static eid_status judge_selected(const eid_auth_settings *settings, const eid_bounds *bounds, const eid_entry *entry,
+                                 const eid_pubkey *verified_key)
+{
+    bool needs_admin = eid_entry_subtree(entry, eid_slice_text("_settings")) != NULL;
+    eid_status status = EID_ERR_PERMISSION_DENIED;
+    selection found;
+
+    if (select_candidates(settings, &entry->sigkey.hint, &found) != EID_OK)
+        return eid_fail_context(EID_ERR_PERMISSION_DENIED, "nobody who may sign");
+    for (size_t i = 0; i < found.count; i++) {
+        eid_auth_candidate candidate = selected(&found, i);
+        if (bounds != NULL)
+            candidate.permission = eid_bounds_apply(bounds, candidate.permission);
+        status = judge_candidate(&candidate, needs_admin, entry, verified_key);
+        if (status == EID_OK)
+            return EID_OK;
+    }
+    return status;
+}
+
+eid_status eid_auth_judge_delegated(const eid_auth_settings *last, const eid_bounds *bounds, const eid_entry *entry,
+                                    const eid_pubkey *verified_key)
+{
+    return judge_selected(last, bounds, entry, verified_key);
+}
+
 eid_status eid_auth_judge(const eid_auth_settings *settings, const eid_entry *entry,
                           const eid_pubkey *verified_key)
 {
     const char *malformed = eid_entry_malformed(entry);
     bool configured = eid_auth_settings_configured(settings);
-    bool needs_admin;
-    eid_status status;
-    selection found;
 
     if (malformed != NULL)
         return eid_fail(EID_ERR_BAD_SIGNATURE, "the signature block is malformed: %s", malformed);
@@ -164,19 +187,12 @@ eid_status eid_auth_judge(const eid_auth_settings *settings, const eid_entry *en
     if (!configured)
         return eid_fail(EID_ERR_PERMISSION_DENIED,
                         "the entry is signed, but its settings list nobody who may sign");
-    if (entry->sigkey.is_delegation)
-        return judge_delegation(&entry->sigkey);
-    if (select_candidates(settings, &entry->sigkey.hint, &found) != EID_OK)
-        return eid_fail_context(EID_ERR_PERMISSION_DENIED, "nobody who may sign");
-    needs_admin = eid_entry_subtree(entry, eid_slice_text("_settings")) != NULL;
-    status = EID_ERR_PERMISSION_DENIED;
-    for (size_t i = 0; i < found.count; i++) {
-        eid_auth_candidate candidate = selected(&found, i);
-        status = judge_candidate(&candidate, needs_admin, entry, verified_key);
-        if (status == EID_OK)
-            return EID_OK;
+    if (entry->sigkey.is_delegation) {
+        EID_TRY(eid_auth_check_path(&entry->sigkey));
+        return eid_fail(EID_ERR_UNSUPPORTED,
+                        "the entry is signed by delegation, which needs the delegated database");
     }
-    return status;
+    return judge_selected(settings, NULL, entry, verified_key);
 }
 
 /* ---- What a proven key may do ---- */
@@ -261,5 +277,29 @@ eid_status eid_auth_best_identity(const eid_auth_settings *settings, const eid_p
         eid_sigkey_global(key, out);
         *permission = global->permission;
     }
+    return EID_OK;
+}
+
+eid_status eid_auth_delegated_permission(const eid_auth_settings *last, const eid_bounds *bounds,
+                                         const eid_pubkey *proven, const eid_key_hint *hint, eid_permission *out)
+{
+    eid_permission best = {EID_PERM_READ, 0};
+    bool any = false;
+    selection found;
+
+    if (select_candidates(last, hint, &found) != EID_OK)
+        return eid_fail_context(EID_ERR_PERMISSION_DENIED, "the identity selects nobody");
+    for (size_t i = 0; i < found.count; i++) {
+        eid_auth_candidate candidate = selected(&found, i);
+        if (candidate.status != EID_KEY_ACTIVE || !eid_pubkey_equal(&candidate.key, proven))
+            continue;
+        eid_permission permission = eid_bounds_apply(bounds, candidate.permission);
+        if (!any || eid_permission_compare(permission, best) > 0)
+            best = permission;
+        any = true;
+    }
+    if (!any)
+        return denied(proven);
+    *out = best;
     return EID_OK;
 }

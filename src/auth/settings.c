@@ -22,6 +22,8 @@ struct eid_auth_settings {
     size_t by_name_count;
     eid_auth_record **listed; /* usable records with a valid public key, in order of the key text */
     size_t listed_count;
+    eid_auth_delegation *delegations; /* in order of the texts they are listed under */
+    size_t delegation_count;
     eid_auth_record global;
     bool has_global; /* something live stands at `global`; it may be unusable */
     bool configured;
@@ -87,7 +89,7 @@ static eid_status read_keys(eid_auth_settings *settings, const eid_doc *keys)
     while (eid_doc_next(keys, &cursor, &text, &len, &value)) {
         eid_auth_record *record = &settings->records[settings->record_count++];
         record->order = settings->record_count;
-        record->has_pubkey = eid_pubkey_parse_slice(eid_slice_of(text, len), &record->pubkey) == EID_OK;
+        record->has_pubkey = eid_pubkey_decode_slice(eid_slice_of(text, len), &record->pubkey) == EID_OK;
         EID_TRY(read_record(value, record));
     }
     return EID_OK;
@@ -140,6 +142,28 @@ static eid_status sort_records(eid_auth_settings *settings)
     return EID_OK;
 }
 
+/* ---- Delegations ---- */
+
+static eid_status read_delegations(eid_auth_settings *settings, const eid_doc *delegations)
+{
+    const eid_doc_cursor *cursor = NULL;
+    const eid_value *value;
+    const char *text;
+    size_t len;
+
+    settings->delegations = eid_alloc_zero(eid_doc_len(delegations) + 1, sizeof *settings->delegations);
+    if (settings->delegations == NULL)
+        return eid_fail_memory();
+    while (eid_doc_next(delegations, &cursor, &text, &len, &value)) {
+        eid_id key;
+        if (!eid_auth_read_tree_key(eid_slice_of(text, len), &key))
+            continue; /* no signature can name it */
+        EID_TRY(eid_auth_delegation_read(&key, value, &settings->delegations[settings->delegation_count]));
+        settings->delegation_count++;
+    }
+    return EID_OK;
+}
+
 /* ---- Parsing ---- */
 
 /* Somebody was given a right here once, be it that it was revoked, removed or can not be read any more.
@@ -162,7 +186,7 @@ static bool ever_held_records(const eid_doc *auth)
 
 static eid_status parse_auth(eid_auth_settings *settings, const eid_doc *auth)
 {
-    const eid_doc *keys;
+    const eid_doc *keys, *delegations;
     const eid_value *global;
 
     settings->not_empty = !eid_doc_is_empty(auth);
@@ -173,6 +197,8 @@ static eid_status parse_auth(eid_auth_settings *settings, const eid_doc *auth)
     }
     if (eid_doc_get_doc(auth, "keys", &keys) == EID_OK)
         EID_TRY(read_keys(settings, keys));
+    if (eid_doc_get_doc(auth, "delegations", &delegations) == EID_OK)
+        EID_TRY(read_delegations(settings, delegations));
     return sort_records(settings);
 }
 
@@ -180,6 +206,9 @@ static void free_settings(eid_auth_settings *settings)
 {
     for (size_t i = 0; i < settings->record_count; i++)
         eid_free(settings->records[i].key.name);
+    for (size_t i = 0; i < settings->delegation_count; i++)
+        eid_free(settings->delegations[i].floor);
+    eid_free(settings->delegations);
     eid_free(settings->global.key.name);
     eid_free(settings->records);
     eid_free(settings->by_key);
@@ -236,6 +265,16 @@ void eid_auth_settings_key_at(const eid_auth_settings *settings, size_t index, e
 {
     *key = settings->listed[index]->pubkey;
     *record = &settings->listed[index]->key;
+}
+
+/* Settings may list many keys that never sign. */
+bool eid_auth_record_is_key(eid_auth_record *record)
+{
+    if (!record->has_pubkey)
+        return false;
+    if (record->point == 0)
+        record->point = eid_pubkey_is_point(&record->pubkey) ? 1 : 2;
+    return record->point == 1;
 }
 
 const eid_auth_record *eid_auth_record_of_key(const eid_auth_settings *settings, const eid_pubkey *key)
@@ -300,6 +339,33 @@ bool eid_auth_settings_has_active_global(const eid_auth_settings *settings)
 bool eid_auth_settings_protected(const eid_auth_settings *settings)
 {
     return (settings->not_empty || settings->configured) && !eid_auth_settings_has_active_global(settings);
+}
+
+size_t eid_auth_settings_delegation_count(const eid_auth_settings *settings)
+{
+    return settings->delegation_count;
+}
+
+const eid_auth_delegation *eid_auth_settings_delegation_at(const eid_auth_settings *settings, size_t index)
+{
+    return &settings->delegations[index];
+}
+
+const eid_auth_delegation *eid_auth_settings_delegation(const eid_auth_settings *settings, const eid_id *key)
+{
+    size_t low = 0, high = settings->delegation_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = eid_id_compare_text(&settings->delegations[middle].key, key);
+        if (order == 0)
+            return &settings->delegations[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
 /* ---- Writing ---- */

@@ -18,6 +18,7 @@
 #define EID_LIMIT_STORE_NAME 1024          /* bytes */
 #define EID_LIMIT_DELEGATION_STEPS 10      /* auth.md section 5 */
 #define EID_LIMIT_DELEGATION_TIPS 64
+#define EID_LIMIT_DELEGATION_SEARCH 256    /* databases looked into, path by path, for the rights of a key */
 #define EID_LIMIT_SETTINGS_PIN 1024        /* tips in a pin */
 
 /* Storage */

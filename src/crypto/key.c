@@ -82,7 +82,12 @@ static bool is_point(const uint8_t bytes[32])
     return true;
 }
 
-eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
+bool eid_pubkey_is_point(const eid_pubkey *key)
+{
+    return eid_crypto_init() == EID_OK && is_point(key->bytes);
+}
+
+eid_status eid_pubkey_decode_slice(eid_slice text, eid_pubkey *out)
 {
     eid_slice body = {NULL, 0};
     eid_pubkey key;
@@ -93,6 +98,14 @@ eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
         return eid_fail_context(EID_ERR_INVALID_KEY, "a public key is 32 bytes in padded base64");
     if (len != sizeof key.bytes)
         return eid_fail(EID_ERR_INVALID_KEY, "a public key has 32 bytes, not %zu", len);
+    *out = key;
+    return EID_OK;
+}
+
+eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
+{
+    eid_pubkey key;
+    EID_TRY(eid_pubkey_decode_slice(text, &key));
     if (!is_point(key.bytes))
         return eid_fail(EID_ERR_INVALID_KEY, "the 32 bytes of the public key are not a point of the curve");
     *out = key;

@@ -8,7 +8,7 @@
  * Signatures are the expensive part and need nothing from the storage, so threads run ahead over the whole batch while this
  * thread stores what is checked already.
  */
-#include "database/database_int.h"
+#include "database/delegation.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -49,6 +49,8 @@ typedef struct reception {
     eid_entry **stack;          /* entries released from the quarantine, still to be judged; references are held */
     size_t stack_count;
     size_t stack_capacity;
+    const eid_id *arrived;      /* when not NULL: no entries are brought, those that waited for this are taken */
+    eid_buf *woken;             /* of eid_waiting: what waits in other databases for something that came */
 } reception;
 
 /* ---- Signatures ahead ---- */
@@ -133,6 +135,8 @@ static void note_refusal(reception *r, size_t index, eid_status reason)
 /* Puts what waited for this entry on the stack: to be judged by it, or to be refused with it. */
 static eid_status release_waiting(reception *r, eid_tree *tree, const eid_id *arrived)
 {
+    if (r->core->waits_across)
+        EID_TRY(eid_storage_waiting_elsewhere(r->core->storage, tree, arrived, r->woken));
     if (tree->waiting == 0)
         return EID_OK;
     eid_entry **released = NULL;
@@ -295,6 +299,18 @@ static eid_status settings_for(reception *r, eid_tree *tree, const eid_entry *en
     return EID_OK;
 }
 
+/* An entry signed by delegation, in which nothing was wrong so far: it may have to wait for one of another database. */
+static eid_status judge_delegation(reception *r, eid_tree *tree, candidate *c, eid_auth_settings *settings, const int64_t *pins,
+                                   size_t count, const eid_pubkey *verified, eid_status *refusal)
+{
+    eid_delegation_place start = {settings, c->entry->is_root ? NULL : tree, pins, count};
+    *refusal = EID_OK;
+    EID_TRY(eid_delegation_judge(r->core, &start, c->entry, verified, &c->missing, refusal));
+    if (!eid_id_is_empty(&c->missing))
+        r->core->waits_across = true;
+    return EID_OK;
+}
+
 /* Judges by signature and permission; the reason of a refusal goes to *refusal. */
 static eid_status judge(reception *r, eid_tree *tree, candidate *c, eid_status *refusal)
 {
@@ -318,6 +334,8 @@ static eid_status judge(reception *r, eid_tree *tree, candidate *c, eid_status *
         eid_pubkey key;
         bool checked = c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key);
         *refusal = eid_auth_judge(settings, c->entry, checked ? &key : NULL);
+        if (*refusal == EID_ERR_UNSUPPORTED)
+            status = judge_delegation(r, tree, c, settings, pins, count, checked ? &key : NULL, refusal);
     }
     eid_auth_settings_unref(settings);
     return status;
@@ -391,10 +409,6 @@ static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree,
         EID_TRY(judge(r, tree, c, &refusal));
     if (refusal == EID_ERR_NO_MEMORY || refusal == EID_ERR_STORAGE)
         return refusal;
-    if (refusal == EID_ERR_UNSUPPORTED) {
-        note_refusal(r, c->index, refusal); /* not remembered: a later version can judge it */
-        return EID_OK;
-    }
     if (refusal != EID_OK)
         return refuse(r, tree, c, refusal);
     if (!eid_id_is_empty(&c->missing))
@@ -406,11 +420,9 @@ static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree,
     return release_waiting(r, tree, &c->entry->id);
 }
 
-static eid_status take_and_release(reception *r, eid_state_batch *batch, eid_tree *tree, size_t index, eid_entry *entry, check sig)
+static eid_status take_released(reception *r, eid_state_batch *batch, eid_tree *tree)
 {
-    candidate c = {.index = index, .entry = entry, .signature = sig};
-    eid_status status = take_one(r, batch, tree, &c);
-    eid_free(c.parents);
+    eid_status status = EID_OK;
     while (status == EID_OK && r->stack_count > 0) {
         eid_entry *released = r->stack[--r->stack_count];
         candidate next = {.index = SIZE_MAX, .entry = released, .signature = CHECK_NONE};
@@ -419,6 +431,14 @@ static eid_status take_and_release(reception *r, eid_state_batch *batch, eid_tre
         eid_entry_unref(released);
     }
     return status;
+}
+
+static eid_status take_and_release(reception *r, eid_state_batch *batch, eid_tree *tree, size_t index, eid_entry *entry, check sig)
+{
+    candidate c = {.index = index, .entry = entry, .signature = sig};
+    eid_status status = take_one(r, batch, tree, &c);
+    eid_free(c.parents);
+    return status == EID_OK ? take_released(r, batch, tree) : status;
 }
 
 /* ---- The batch ---- */
@@ -462,6 +482,11 @@ static eid_status take_range(reception *r, size_t from, size_t to)
         else
             status = take_and_release(r, batch, tree, index, entry, (check)atomic_load(&r->checks[i]));
     }
+    if (r->arrived != NULL) {
+        status = release_waiting(r, tree, r->arrived);
+        if (status == EID_OK)
+            status = take_released(r, batch, tree);
+    }
     if (status == EID_OK)
         status = eid_state_batch_finish(batch);
     eid_state_batch_free(batch);
@@ -474,7 +499,7 @@ static eid_status take_range(reception *r, size_t from, size_t to)
 static eid_status store_range(reception *r, size_t from, size_t to)
 {
     eid_receipt before = *r->receipt;
-    size_t admitted_before = r->admitted_count;
+    size_t admitted_before = r->admitted_count, woken_before = r->woken->len;
     eid_storage_lock(r->core->storage);
     eid_status status = eid_storage_begin(r->core->storage);
     if (status == EID_OK) {
@@ -489,6 +514,7 @@ static eid_status store_range(reception *r, size_t from, size_t to)
     eid_storage_unlock(r->core->storage);
     if (status != EID_OK) {
         *r->receipt = before;
+        r->woken->len = woken_before;
         while (r->admitted_count > admitted_before)
             eid_entry_unref(r->admitted[--r->admitted_count]);
         while (r->stack_count > 0)
@@ -562,16 +588,39 @@ static eid_status settle_verdicts(reception *r)
     return status;
 }
 
+static void announce_and_free(reception *r)
+{
+    eid_core_announce(r->core, r->database, r->admitted, r->admitted_count, EID_WRITE_REMOTE);
+    for (size_t i = 0; i < r->admitted_count; i++)
+        eid_entry_unref(r->admitted[i]);
+    eid_free(r->admitted);
+    eid_free(r->stack);
+    eid_free(r->order);
+    eid_free((void *)r->checks);
+}
+
+eid_status eid_core_take_waiting(eid_core *core, const eid_id *database, const eid_id *arrived, eid_buf *woken)
+{
+    eid_receipt receipt = {0};
+    reception r = {.core = core, .database = database, .arrived = arrived, .receipt = &receipt, .woken = woken};
+    eid_status status = store_range(&r, 0, 0);
+    announce_and_free(&r);
+    return status;
+}
+
 eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count,
                             eid_receipt *receipt, eid_verdict *verdicts)
 {
     eid_receipt own;
+    eid_buf woken;
+    eid_buf_init(&woken, SIZE_MAX / 2);
     reception r = {.core = core,
                    .database = database,
                    .entries = entries,
                    .count = count,
                    .receipt = receipt != NULL ? receipt : &own,
-                   .verdicts = verdicts != NULL ? verdicts : eid_realloc_array(NULL, count + 1, sizeof *verdicts)};
+                   .verdicts = verdicts != NULL ? verdicts : eid_realloc_array(NULL, count + 1, sizeof *verdicts),
+                   .woken = &woken};
     memset(r.receipt, 0, sizeof *r.receipt);
     pthread_t threads[MAX_THREADS];
     size_t thread_count = 0;
@@ -589,14 +638,9 @@ eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *c
         pthread_join(threads[i], NULL);
     if (status == EID_OK)
         status = settle_verdicts(&r);
-    eid_core_announce(core, database, r.admitted, r.admitted_count, EID_WRITE_REMOTE);
-    for (size_t i = 0; i < r.admitted_count; i++)
-        eid_entry_unref(r.admitted[i]);
-    eid_free(r.admitted);
-    eid_free(r.stack);
-    eid_free(r.order);
-    eid_free((void *)r.checks);
+    announce_and_free(&r);
     if (verdicts == NULL)
         eid_free(r.verdicts);
+    eid_core_wake(core, &woken);
     return status;
 }

@@ -5,10 +5,12 @@
  * Whatever is committed in between by others makes a branch, not a conflict. The entry pins exactly the settings it was
  * authorised by, so no peer judges it by others.
  */
+#include "database/delegation.h"
 #include "database/txn_int.h"
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/numbers.h"
 #include "base/random.h"
 #include "codec/cid.h"
 #include "crypto/key.h"
@@ -39,6 +41,8 @@ typedef struct plan {
     uint64_t now_ms;
     eid_entry *entry;         /* NULL: nothing was staged */
     bool stored;
+    eid_sigkey claimed;       /* the identity of the handle with present claims, when it is a delegation, */
+    eid_delegation_end end;   /* and where its path leads */
 } plan;
 
 static void plan_free(plan *p)
@@ -52,6 +56,8 @@ static void plan_free(plan *p)
     eid_free(p->pin);
     eid_auth_settings_unref(p->settings);
     eid_entry_unref(p->entry);
+    eid_auth_settings_unref(p->end.settings);
+    eid_sigkey_free(&p->claimed);
 }
 
 static bool is_staged(const eid_txn_store *store)
@@ -213,6 +219,42 @@ static eid_status gather_strategy(plan *p, eid_tree *tree)
     return eid_settings_strategy(p->txn->database->core, tree, &p->txn->view, &p->strategy);
 }
 
+static eid_status follow_claims(plan *p, eid_tree *tree, int64_t *pins)
+{
+    eid_core *core = p->txn->database->core;
+    eid_auth_settings *settings;
+    for (size_t i = 0; i < p->pin_count; i++)
+        EID_TRY(eid_storage_find(core->storage, &p->pin[i], &pins[i], NULL));
+    eid_numbers_sort(pins, p->pin_count);
+    EID_TRY(eid_settings_resolve(core, tree, pins, p->pin_count, &settings));
+    eid_delegation_place start = {settings, tree, pins, p->pin_count};
+    eid_status status = eid_delegation_resolve(core, &start, &p->claimed, &p->end);
+    eid_auth_settings_unref(settings);
+    return status;
+}
+
+/* A member of another database claims what that is now, not what it was when the handle was opened. */
+static eid_status gather_claims(plan *p, eid_tree *tree)
+{
+    const eid_database *database = p->txn->database;
+    if (!database->identity.is_delegation)
+        return EID_OK;
+    int64_t *pins = eid_realloc_array(NULL, p->pin_count + 1, sizeof *pins);
+    if (pins == NULL)
+        return eid_fail_memory();
+    eid_status status = eid_delegation_claim(database->core, &database->identity, &p->claimed);
+    if (status == EID_OK)
+        status = follow_claims(p, tree, pins);
+    eid_free(pins);
+    EID_TRY(status);
+    if (p->end.refusal != EID_OK)
+        return eid_fail_context(EID_ERR_PERMISSION_DENIED, "The commit is not allowed");
+    if (p->end.settings == NULL)
+        return eid_fail(EID_ERR_PERMISSION_DENIED, "The commit is not allowed: the rights come by delegation from a database that"
+                                                   " is not held here");
+    return EID_OK;
+}
+
 static eid_status gather(plan *p)
 {
     eid_tree *tree;
@@ -220,6 +262,7 @@ static eid_status gather(plan *p)
     for (size_t i = 0; i < p->part_count; i++)
         EID_TRY(gather_parents(p, tree, &p->parts[i]));
     EID_TRY(gather_settings(p, tree));
+    EID_TRY(gather_claims(p, tree));
     return gather_strategy(p, tree);
 }
 
@@ -292,7 +335,8 @@ static eid_status build(plan *p)
     eid_buf_init(&metadata, EID_LIMIT_ENTRY_BYTES);
     eid_status status = fill(p, builder, &metadata);
     if (status == EID_OK)
-        status = eid_entry_builder_finish(builder, database->key, &database->identity, &p->entry);
+        status = eid_entry_builder_finish(
+            builder, database->key, database->identity.is_delegation ? &p->claimed : &database->identity, &p->entry);
     eid_buf_free(&metadata);
     eid_entry_builder_free(builder);
     return status;
@@ -303,6 +347,8 @@ static eid_status authorise(const plan *p)
     eid_pubkey key;
     eid_keypair_public(p->txn->database->key, &key);
     eid_status status = eid_auth_judge(p->settings, p->entry, &key);
+    if (status == EID_ERR_UNSUPPORTED)
+        status = eid_auth_judge_delegated(p->end.settings, &p->end.bounds, p->entry, &key);
     return status == EID_OK ? EID_OK : eid_fail_context(status, "The commit is not allowed");
 }
 
@@ -417,6 +463,9 @@ static eid_status commit_plans(plan *plans, eid_txn *const *txns, size_t count, 
     for (size_t i = 0; i < count; i++)
         if (plans[i].stored)
             eid_core_announce(core, plans[i].root, &plans[i].entry, 1, EID_WRITE_LOCAL);
+    for (size_t i = 0; i < count; i++)
+        if (plans[i].stored && core->waits_across)
+            eid_core_wake_for(core, plans[i].root, &plans[i].entry->id, 1);
     return EID_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The core: what all databases of an instance share. */
-#include "database/database_int.h"
+#include "database/delegation.h"
 
 #include "base/alloc.h"
 #include "codec/cid.h"
@@ -32,6 +32,11 @@ eid_status eid_core_open(const eid_core_options *options, eid_core **out)
     core->instance = options->instance;
     pthread_mutex_init(&core->callback_mutex, NULL);
     pthread_cond_init(&core->callback_idle, NULL);
+    status = eid_core_wake_held(core);
+    if (status != EID_OK) {
+        eid_core_close(core);
+        return status;
+    }
     *out = core;
     return EID_OK;
 }

@@ -42,6 +42,28 @@ eid_status eid_database_open_as(eid_core *core, const eid_id *id, const eid_keyp
 eid_core *eid_database_core(const eid_database *database);
 const eid_keypair *eid_database_key(const eid_database *database); /* NULL when reading only */
 
+/* ---- Identities ---- */
+
+/* One way a key may act in a database. */
+typedef struct eid_identity {
+    eid_sigkey sigkey;
+    eid_permission permission;
+} eid_identity;
+
+/* eid_database_find_sigkeys, by ID: every way this key may act now, the strongest first. Free with eid_identities_free.
+ * EID_ERR_DATABASE_NOT_FOUND. */
+eid_status eid_core_find_identities(eid_core *core, const eid_id *database, const eid_pubkey *key, eid_identity **out,
+                                    size_t *count);
+void eid_identities_free(eid_identity *identities, size_t count);
+/* The first of them; eid_sigkey_free it. EID_ERR_PERMISSION_DENIED when the key may do nothing. */
+eid_status eid_core_best_identity(eid_core *core, const eid_id *database, const eid_pubkey *key, eid_sigkey *out,
+                                  eid_permission *permission);
+/* The permission a proven key has now when it claims this identity, whatever states of other databases that names: their
+ * present ones count. Errors as eid_auth_identity_permission; EID_ERR_PERMISSION_DENIED for a delegation that leads
+ * nowhere now. */
+eid_status eid_core_identity_permission(eid_core *core, const eid_id *database, const eid_pubkey *proven,
+                                        const eid_sigkey *identity, eid_permission *out);
+
 /* The auth settings at the current frontier; unref after use. */
 eid_status eid_database_auth(eid_database *database, eid_auth_settings **out);
 /* The same by ID, without a handle. EID_ERR_DATABASE_NOT_FOUND. */

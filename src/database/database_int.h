@@ -37,6 +37,7 @@ struct eid_core {
     void *hook_ctx;
     int hook_running;        /* calls in progress; whoever changes the hook waits for 0 */
     eid_changes *feeds;      /* guarded by the storage lock */
+    _Atomic bool waits_across; /* an entry may wait for one of another database */
 };
 
 struct eid_database {

@@ -107,13 +107,9 @@ eid_status eid_database_current_permission(eid_database *database, eid_permissio
 {
     if (database->key == NULL)
         return eid_fail(EID_ERR_AUTH_REQUIRED, "The database was opened for reading, without a key");
-    eid_auth_settings *settings;
-    EID_TRY(eid_database_auth(database, &settings));
     eid_pubkey key;
     eid_keypair_public(database->key, &key);
-    eid_status status = eid_auth_permission_of(settings, &key, out);
-    eid_auth_settings_unref(settings);
-    return status;
+    return eid_core_identity_permission(database->core, &database->root, &key, &database->identity, out);
 }
 
 eid_status eid_database_get_entry(eid_database *database, const eid_id *id, eid_entry **out)

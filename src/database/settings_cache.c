@@ -4,7 +4,7 @@
  * Nearly every entry pins the settings that are current, so the cache of a tree is a few slots compared one by one; the
  * slot used longest ago is replaced.
  */
-#include "database/database_int.h"
+#include "database/delegation.h"
 
 #include "base/alloc.h"
 #include "crypto/key.h"
@@ -21,6 +21,7 @@ typedef struct slot {
 typedef struct tree_cache {
     slot slots[SLOTS];
     uint64_t clock;
+    void *snapshots; /* of snapshots.c */
 } tree_cache;
 
 static void slot_clear(slot *s)
@@ -35,6 +36,7 @@ void eid_tree_cache_free(void *value)
     tree_cache *cache = value;
     for (size_t i = 0; i < SLOTS; i++)
         slot_clear(&cache->slots[i]);
+    eid_snapshots_free(cache->snapshots);
     eid_free(cache);
 }
 
@@ -46,6 +48,14 @@ static eid_status cache_of(eid_tree *tree, tree_cache **out)
             return eid_fail_memory();
     }
     *out = tree->cache;
+    return EID_OK;
+}
+
+eid_status eid_tree_snapshots(eid_tree *tree, void ***out)
+{
+    tree_cache *cache = NULL;
+    EID_TRY(cache_of(tree, &cache));
+    *out = &cache->snapshots;
     return EID_OK;
 }
 

@@ -224,6 +224,15 @@ eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, cons
 /* Takes out every entry that waits for this ID. Unref each, eid_free the array (NULL when there is none). */
 eid_status eid_storage_quarantine_take(eid_storage *storage, eid_tree *tree, const eid_id *arrived, eid_entry ***out,
                                        size_t *count);
+/* Across databases: who waits for what. Appended to `out` as eid_waiting. */
+typedef struct eid_waiting {
+    eid_id database;
+    eid_id missing;
+} eid_waiting;
+/* Every pair, each once. */
+eid_status eid_storage_waiting(eid_storage *storage, eid_buf *out);
+/* Databases other than this one in which something waits for this ID. */
+eid_status eid_storage_waiting_elsewhere(eid_storage *storage, const eid_tree *tree, const eid_id *arrived, eid_buf *out);
 eid_status eid_storage_is_quarantined(eid_storage *storage, const eid_id *id, bool *out);
 eid_status eid_storage_refuse(eid_storage *storage, const eid_id *id, eid_status reason);
 eid_status eid_storage_was_refused(eid_storage *storage, const eid_id *id, eid_status *reason); /* EID_OK: it was not */

@@ -5,6 +5,7 @@
 
 #include <eidetica/store.h>
 
+#include "auth/auth.h"
 #include "crdt/doc.h"
 #include "database/txn.h"
 
@@ -31,5 +32,14 @@ bool eid_real_format(double value, char out[EID_REAL_TEXT_SIZE]);
 
 /* Completes a declared index. EID_ERR_NOT_FOUND. */
 eid_status eid_table_finish_index(eid_database *database, const char *store, const char *field);
+
+/* ---- Settings ---- */
+
+eid_status eid_settings_store(eid_txn *txn, eid_txn_store **out);
+/* The access rules as the transaction sees them; unref. */
+eid_status eid_settings_auth(eid_txn *txn, eid_auth_settings **out);
+eid_status eid_settings_check_permission(eid_permission permission); /* EID_ERR_INVALID_ARGUMENT */
+/* Stages a record at a path of the settings; takes it, also on failure. NULL: a tombstone. */
+eid_status eid_settings_stage_record(eid_txn *txn, const char *path, eid_doc *record);
 
 #endif
