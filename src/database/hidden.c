@@ -174,12 +174,13 @@ static eid_status fold_once(eid_txn_store *store, eid_tree_store *tree_store)
     return eid_state_doc_decoded(store->txn->database->core->storage, tree_store, &store->txn->view, &decoder, &store->committed);
 }
 
-eid_status eid_hidden_child(eid_txn_store *store, eid_tree_store *tree_store, eid_slice key, eid_value **out)
+eid_status eid_hidden_child(eid_txn_store *store, eid_tree_store *tree_store, eid_slice key, eid_slice path, eid_value **out)
 {
     bool usable;
     EID_TRY(follow(store, tree_store, &usable));
     if (usable)
-        return eid_hidden_state_child(store->codec->state, key, out);
+        return path.len > 0 ? eid_hidden_state_along(store->codec->state, path, out)
+                            : eid_hidden_state_child(store->codec->state, key, out);
     EID_TRY(fold_once(store, tree_store));
     const eid_value *child = eid_doc_child(store->committed, key);
     return child == NULL ? EID_OK : eid_value_copy(child, out);

@@ -298,7 +298,7 @@ eid_status eid_txn_store_fold(eid_txn_store *store, eid_tree_store *tree_store, 
 }
 
 /* eid_txn_store_committed with the lock held. */
-static eid_status committed_child(eid_txn_store *store, eid_slice key, eid_value **out)
+static eid_status committed_child(eid_txn_store *store, eid_slice key, eid_slice path, eid_value **out)
 {
     eid_txn *txn = store->txn;
     eid_storage *storage = txn->database->core->storage;
@@ -309,16 +309,18 @@ static eid_status committed_child(eid_txn_store *store, eid_slice key, eid_value
     if (tree_store == NULL)
         return EID_OK;
     if (store->codec != NULL)
-        return eid_hidden_child(store, tree_store, key, out);
+        return eid_hidden_child(store, tree_store, key, path, out);
     if (txn->view.members == NULL)
-        return eid_state_child(storage, tree_store, &txn->view, key, out);
+        return path.len > 0 ? eid_state_along(storage, tree_store, &txn->view, path, out)
+                            : eid_state_child(storage, tree_store, &txn->view, key, out);
     if (store->committed == NULL)
         EID_TRY(eid_state_doc(storage, tree_store, &txn->view, &store->committed));
     const eid_value *child = eid_doc_child(store->committed, key);
     return child == NULL ? EID_OK : eid_value_copy(child, out);
 }
 
-eid_status eid_txn_store_committed(eid_txn_store *store, eid_slice key, eid_value **out)
+/* `path` empty: the whole value of the key; else the path that begins with it. */
+static eid_status read_committed(eid_txn_store *store, eid_slice key, eid_slice path, eid_value **out)
 {
     eid_storage *storage = store->txn->database->core->storage;
     *out = NULL;
@@ -326,16 +328,21 @@ eid_status eid_txn_store_committed(eid_txn_store *store, eid_slice key, eid_valu
     if (eid_doc_is_atomic(store->delta))
         return EID_OK;
     eid_storage_lock(storage);
-    eid_status status = committed_child(store, key, out);
+    eid_status status = committed_child(store, key, path, out);
     eid_storage_unlock(storage);
     return status;
 }
 
-eid_status eid_txn_store_child(eid_txn_store *store, eid_slice key, eid_value **out)
+eid_status eid_txn_store_committed(eid_txn_store *store, eid_slice key, eid_value **out)
+{
+    return read_committed(store, key, eid_slice_of(NULL, 0), out);
+}
+
+static eid_status read_key(eid_txn_store *store, eid_slice key, eid_slice path, eid_value **out)
 {
     EID_TRY(eid_txn_usable(store->txn));
     eid_value *value = NULL;
-    eid_status status = eid_txn_store_committed(store, key, &value);
+    eid_status status = read_committed(store, key, path, &value);
     const eid_value *staged = eid_doc_child(store->delta, key);
     if (status == EID_OK && staged != NULL)
         status = eid_value_merge(&value, staged);
@@ -349,6 +356,18 @@ eid_status eid_txn_store_child(eid_txn_store *store, eid_slice key, eid_value **
     }
     *out = value;
     return EID_OK;
+}
+
+eid_status eid_txn_store_child(eid_txn_store *store, eid_slice key, eid_value **out)
+{
+    return read_key(store, key, eid_slice_of(NULL, 0), out);
+}
+
+eid_status eid_txn_store_along(eid_txn_store *store, eid_slice path, eid_value **out)
+{
+    eid_slice key;
+    *out = NULL;
+    return eid_path_first(path, &key) ? read_key(store, key, path, out) : EID_OK;
 }
 
 eid_status eid_txn_store_all(eid_txn_store *store, eid_doc **out)

@@ -85,6 +85,8 @@ const eid_doc *eid_txn_store_delta(const eid_txn_store *store);
 /* Committed child merged with the staged one, under exactly this top-level key; tombstones give NULL as absence does.
  * The value is the caller's (eid_value_free). */
 eid_status eid_txn_store_child(eid_txn_store *store, eid_slice key, eid_value **out);
+/* The same of the first key of a path, as far as the rest of the path needs it (eid_state_along). */
+eid_status eid_txn_store_along(eid_txn_store *store, eid_slice path, eid_value **out);
 /* Committed and staged, whole; eid_doc_free. */
 eid_status eid_txn_store_all(eid_txn_store *store, eid_doc **out);
 /* Rows in key order behind `after` (NULL: from the start), committed and staged combined, live ones only. The value is lent

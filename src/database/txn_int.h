@@ -45,7 +45,8 @@ eid_status eid_txn_store_registered(eid_txn_store *store, const eid_value *recor
 
 /* ---- hidden.c: stores with a codec; lock held but for encoding ---- */
 
-eid_status eid_hidden_child(eid_txn_store *store, eid_tree_store *tree_store, eid_slice key, eid_value **out);
+/* `path` empty: the whole value of the key; else the path that begins with it. */
+eid_status eid_hidden_child(eid_txn_store *store, eid_tree_store *tree_store, eid_slice key, eid_slice path, eid_value **out);
 eid_status eid_hidden_fold(eid_txn_store *store, eid_tree_store *tree_store, eid_doc **out);
 /* *usable false: the cells show more than the transaction may see; fold. */
 eid_status eid_hidden_cells(eid_txn_store *store, eid_tree_store *tree_store, const eid_slice *after, size_t limit,

@@ -37,7 +37,7 @@ eid_status eid_state_batch_finish(eid_state_batch *batch)
 
 /* ---- The touch log ---- */
 
-static eid_status add_touch(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_spot *place)
+static eid_status add_touch(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_seat *place)
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
@@ -49,7 +49,7 @@ static eid_status add_touch(eid_storage *storage, const eid_tree_store *store, e
     return eid_sql_run(stmt);
 }
 
-static eid_status delete_touch(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_spot *place)
+static eid_status delete_touch(eid_storage *storage, const eid_tree_store *store, eid_slice key, const eid_seat *place)
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(storage), "DELETE FROM touch WHERE s = ? AND key = ? AND height = ? AND n = ?", &stmt));
@@ -72,7 +72,7 @@ static eid_status row_from(eid_sql_stmt *stmt, int column, eid_cell_row *row)
 {
     eid_slice value = eid_sql_bytes(stmt, column + 3);
     row->found = true;
-    row->place = (eid_spot){eid_sql_i64(stmt, column), eid_sql_i64(stmt, column + 1)};
+    row->place = (eid_seat){eid_sql_i64(stmt, column), eid_sql_i64(stmt, column + 1)};
     row->newest = eid_sql_i64(stmt, column + 2);
     row->leaf = eid_cell_is_leaf(value);
     eid_buf_reset(&row->value);
@@ -115,7 +115,7 @@ static eid_status next_cell(const eid_cells *cells, const eid_slice *after, eid_
 }
 
 /* The one place that writes cells. */
-static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice value, const eid_spot *place, int64_t newest)
+static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice value, const eid_seat *place, int64_t newest)
 {
     eid_sql_stmt *stmt;
     if (store_of(cells)->indexes != NULL)
@@ -283,7 +283,7 @@ static eid_status fold_again(const eid_cells *cells, eid_slice key)
         status = take_again(cells, key, &nodes.items[i]);
     if (status == EID_OK) {
         const eid_node *last = &nodes.items[nodes.count - 1];
-        status = delete_touch(cells->storage, store_of(cells), key, &(eid_spot){(int64_t)last->height, last->n});
+        status = delete_touch(cells->storage, store_of(cells), key, &(eid_seat){(int64_t)last->height, last->n});
     }
     eid_free(nodes.items);
     return status;
@@ -294,7 +294,7 @@ static eid_status fold_again(const eid_cells *cells, eid_slice key)
 static eid_status apply_child(const eid_cells *cells, const eid_node *node, eid_slice key, const eid_value *value)
 {
     const eid_tree_store *store = store_of(cells);
-    eid_spot spot = {(int64_t)node->height, node->n};
+    eid_seat spot = {(int64_t)node->height, node->n};
     eid_taken taken;
     if (store->has_barrier && eid_node_compare(node, &store->barrier) < 0)
         return add_touch(cells->storage, store, key, &spot);

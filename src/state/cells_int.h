@@ -30,13 +30,13 @@
 #define EID_TWIG_LEVELS 44 /* Docs and Lists inside each other: the depth limit allows 43 */
 
 /* A place in fold order as rows hold it. */
-typedef struct eid_spot {
+typedef struct eid_seat {
     int64_t height;
     int64_t n;
-} eid_spot;
+} eid_seat;
 
 /* *out <0, 0, >0. Equal heights are rare enough to fetch the IDs then. */
-eid_status eid_spot_compare(eid_storage *storage, const eid_spot *a, const eid_spot *b, int *out);
+eid_status eid_seat_compare(eid_storage *storage, const eid_seat *a, const eid_seat *b, int *out);
 
 typedef struct eid_twig {
     eid_value_kind kind;
@@ -44,8 +44,8 @@ typedef struct eid_twig {
     bool odd;              /* of a key: two forms of one position met */
     bool has_cut;
     bool has_form;
-    eid_spot last;         /* the last write */
-    eid_spot cut;
+    eid_seat last;         /* the last write */
+    eid_seat cut;
     int64_t numerator;     /* with has_form: a list position as it was received, not in lowest terms */
     uint64_t denominator;
     eid_slice text;        /* of a leaf: its stored form */
@@ -65,7 +65,7 @@ void eid_twig_name_slot(eid_buf *out, const eid_position *position);
 typedef struct eid_cell_row {
     bool found;
     bool leaf;             /* the value is neither Doc nor List; it is not in `value` then */
-    eid_spot place;        /* the last entry that touched the key */
+    eid_seat place;        /* the last entry that touched the key */
     int64_t newest;        /* the largest arrival number of one */
     eid_buf value;         /* the stored form as eid_cell_value reads it; the caller initialises and frees */
 } eid_cell_row;
@@ -76,7 +76,7 @@ typedef eid_status (*eid_twig_callback)(eid_slice name, eid_slice record, void *
 /* Where cells and twigs are kept. What a callback is lent lives for the call, and nothing may be changed during it. */
 typedef struct eid_cells_calls {
     eid_status (*read)(const eid_cells *cells, eid_slice key, eid_cell_row *row);
-    eid_status (*write)(const eid_cells *cells, eid_slice key, eid_slice value, const eid_spot *place, int64_t newest);
+    eid_status (*write)(const eid_cells *cells, eid_slice key, eid_slice value, const eid_seat *place, int64_t newest);
     eid_status (*renew)(const eid_cells *cells, eid_slice key, int64_t newest); /* the value stays */
     eid_status (*retire)(const eid_cells *cells, eid_slice key, const eid_cell_row *row); /* its touch still happened */
     /* The first cell behind the key (NULL: the first of all); row->found false at the end. */
@@ -108,17 +108,19 @@ eid_status eid_cell_root(const eid_cell_row *row, eid_twig *out, eid_value **inn
 eid_status eid_cell_store(eid_buf *out, const eid_twig *root, const eid_value *whole);
 /* The value of a cell from its stored form. */
 eid_status eid_cell_value(const eid_cells *cells, eid_slice key, eid_slice stored, eid_value **out);
+/* The same as far as a path from there on needs it, see eid_state_along. */
+eid_status eid_cell_along(const eid_cells *cells, eid_slice key, eid_slice path, eid_slice stored, eid_value **out);
 /* Takes away everything below a container. */
 eid_status eid_twigs_clear(const eid_cells *cells, const uint8_t *parent);
 /* Takes away what was last written before the place. */
-eid_status eid_twigs_trim(const eid_cells *cells, const uint8_t *parent, const eid_spot *cut);
+eid_status eid_twigs_trim(const eid_cells *cells, const uint8_t *parent, const eid_seat *cut);
 
 /* ---- take.c: merging into cells ---- */
 
 typedef struct eid_taken {
     bool found;            /* the key had a cell */
     bool behind;           /* what was taken sorts behind that cell's place */
-    eid_spot place;        /* that cell's place */
+    eid_seat place;        /* that cell's place */
     bool refold;           /* late, and the key is odd: fold it from its entries */
 } eid_taken;
 

@@ -156,7 +156,7 @@ static eid_status next_cell(const eid_cells *cells, const eid_slice *after, eid_
     return eid_buf_status(key);
 }
 
-static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice value, const eid_spot *place, int64_t newest)
+static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice value, const eid_seat *place, int64_t newest)
 {
     (void)newest; /* the state has one number for all cells */
     eid_buf name, cell;
@@ -350,7 +350,7 @@ eid_status eid_hidden_state_follow(eid_hidden_state *state, eid_storage *storage
 
 /* ---- Reading ---- */
 
-eid_status eid_hidden_state_child(const eid_hidden_state *state, eid_slice key, eid_value **out)
+static eid_status read_key(const eid_hidden_state *state, eid_slice key, eid_slice path, eid_value **out)
 {
     eid_cells cells = cells_of(state, NULL);
     eid_buf name;
@@ -359,9 +359,21 @@ eid_status eid_hidden_state_child(const eid_hidden_state *state, eid_slice key, 
     bool found = status == EID_OK && eid_vault_get(state->vault, eid_buf_slice(&name), &cell);
     eid_buf_free_secret(&name);
     if (found)
-        return eid_cell_value(&cells, key, stored_of(cell), out);
+        return eid_cell_along(&cells, key, path, stored_of(cell), out);
     *out = NULL;
     return status;
+}
+
+eid_status eid_hidden_state_child(const eid_hidden_state *state, eid_slice key, eid_value **out)
+{
+    return read_key(state, key, eid_slice_of(NULL, 0), out);
+}
+
+eid_status eid_hidden_state_along(const eid_hidden_state *state, eid_slice path, eid_value **out)
+{
+    eid_slice key;
+    *out = NULL;
+    return eid_path_split(&path, &key) ? read_key(state, key, path, out) : EID_OK;
 }
 
 static eid_status copy_cell(const eid_hidden_state *state, eid_slice key, eid_slice cell, eid_cell *out)

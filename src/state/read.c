@@ -106,7 +106,7 @@ eid_status eid_state_load_child(eid_storage *storage, const eid_tree_store *stor
 
 /* The cell's value when it is what the view shows; *usable false when the key has to be folded. */
 static eid_status child_from_cell(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key,
-                                  bool *usable, eid_value **out)
+                                  eid_slice path, bool *usable, eid_value **out)
 {
     eid_sql_stmt *stmt;
     bool row;
@@ -121,7 +121,7 @@ static eid_status child_from_cell(eid_storage *storage, eid_tree_store *store, c
     eid_status status = EID_OK;
     eid_cells cells = eid_cells_of(storage, store);
     if (eid_sql_i64(stmt, 0) <= view->up_to)
-        status = eid_cell_value(&cells, key, eid_sql_bytes(stmt, 1), out);
+        status = eid_cell_along(&cells, key, path, eid_sql_bytes(stmt, 1), out);
     else
         *usable = false;
     eid_sql_reset(stmt);
@@ -253,13 +253,26 @@ static eid_status fold_past(eid_storage *storage, const eid_tree_store *store, e
 
 /* ---- Reading one key ---- */
 
-eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out)
+static eid_status read_key(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_slice path,
+                           eid_value **out)
 {
     if (!cells_know_keys(view, store))
         return child_from_doc(storage, store, view, key, out);
     bool usable;
-    EID_TRY(child_from_cell(storage, store, view, key, &usable, out));
+    EID_TRY(child_from_cell(storage, store, view, key, path, &usable, out));
     return usable ? EID_OK : fold_past(storage, store, key, view->up_to, out);
+}
+
+eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out)
+{
+    return read_key(storage, store, view, key, eid_slice_of(NULL, 0), out);
+}
+
+eid_status eid_state_along(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice path, eid_value **out)
+{
+    eid_slice key;
+    *out = NULL;
+    return eid_path_split(&path, &key) ? read_key(storage, store, view, key, path, out) : EID_OK;
 }
 
 /* ---- Whole documents ---- */

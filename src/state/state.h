@@ -43,6 +43,10 @@ bool eid_view_is_current(const eid_view *view, const eid_tree_store *store);
 
 /* The value of one key; *out NULL when absent, a tombstone is returned as such. The caller frees it. */
 eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out);
+/* The value of the first key of a path (crdt/doc.h) as far as the rest of the path needs it: on the way Docs may lack the
+ * children the path does not go through; a List on the way, and what stands at the end, are whole. So a place in a large
+ * document costs what stands there. */
+eid_status eid_state_along(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice path, eid_value **out);
 /* The whole document. */
 eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out);
 /* Keys behind `after` (NULL: all) in byte order, tombstones included, at most `limit`, from the cells: only for views that
@@ -84,8 +88,9 @@ void eid_hidden_state_free(eid_hidden_state *state); /* wipes it; NULL is allowe
  * this view. After a failure the state is empty and the next call folds it anew. */
 eid_status eid_hidden_state_follow(eid_hidden_state *state, eid_storage *storage, eid_tree_store *store,
                                    const eid_decoder *decoder, int64_t up_to, bool *shows);
-/* As eid_state_child, eid_state_cells and eid_state_doc. */
+/* As eid_state_child, eid_state_along, eid_state_cells and eid_state_doc. */
 eid_status eid_hidden_state_child(const eid_hidden_state *state, eid_slice key, eid_value **out);
+eid_status eid_hidden_state_along(const eid_hidden_state *state, eid_slice path, eid_value **out);
 eid_status eid_hidden_state_cells(const eid_hidden_state *state, const eid_slice *after, size_t limit, eid_cell *out,
                                   size_t *count);
 eid_status eid_hidden_state_doc(const eid_hidden_state *state, eid_doc **out);

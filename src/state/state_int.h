@@ -20,6 +20,9 @@ eid_status eid_nodes_add(eid_nodes *nodes, const eid_node *node);
 eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, int64_t up_to, const int64_t *tips,
                                    size_t tip_count, eid_node **out, size_t *count);
 
+/* Takes the first component off a path; false when it has none. */
+bool eid_path_split(eid_slice *path, eid_slice *first);
+
 /* Neither Doc nor List: in a merge it replaces what was there (crdt.md section 8.2). */
 bool eid_value_is_leaf(const eid_value *value);
 

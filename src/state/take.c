@@ -18,7 +18,7 @@ typedef struct level {
 
 typedef struct taking {
     const eid_cells *cells;
-    eid_spot spot;           /* of what is taken */
+    eid_seat spot;           /* of what is taken */
     bool odd;                /* two forms of one position met */
     eid_buf name;
     eid_buf record;
@@ -46,13 +46,13 @@ static bool is_atomic(const eid_value *value)
     return eid_value_get_kind(value) == EID_VALUE_DOC && eid_value_as_doc(value, &doc) == EID_OK && eid_doc_is_atomic(doc);
 }
 
-static eid_status judge(eid_storage *storage, const eid_twig *old, const eid_spot *spot, const eid_value *value, bool *behind,
+static eid_status judge(eid_storage *storage, const eid_twig *old, const eid_seat *spot, const eid_value *value, bool *behind,
                         verdict *out)
 {
     eid_value_kind kind = eid_value_get_kind(value);
     bool joins = is_inner(kind) && kind == old->kind && !is_atomic(value);
     int order;
-    EID_TRY(eid_spot_compare(storage, spot, &old->last, &order));
+    EID_TRY(eid_seat_compare(storage, spot, &old->last, &order));
     *behind = order > 0;
     if (*behind) {
         *out = joins ? JOIN : REPLACE;
@@ -64,13 +64,13 @@ static eid_status judge(eid_storage *storage, const eid_twig *old, const eid_spo
     }
     order = 1;
     if (old->has_cut)
-        EID_TRY(eid_spot_compare(storage, spot, &old->cut, &order));
+        EID_TRY(eid_seat_compare(storage, spot, &old->cut, &order));
     *out = order < 0 ? NOTHING : joins ? JOIN : CUT;
     return EID_OK;
 }
 
 /* What stands there when the write replaced `old` (NULL: nothing stood there). */
-static eid_twig replaced_by(const eid_twig *old, const eid_spot *spot, const eid_value *value)
+static eid_twig replaced_by(const eid_twig *old, const eid_seat *spot, const eid_value *value)
 {
     eid_twig twig = {.kind = eid_value_get_kind(value), .last = *spot, .atomic = is_atomic(value)};
     if (twig.atomic) {
@@ -83,7 +83,7 @@ static eid_twig replaced_by(const eid_twig *old, const eid_spot *spot, const eid
     return twig;
 }
 
-static void cut_at(eid_twig *twig, const eid_spot *spot, const eid_value *value)
+static void cut_at(eid_twig *twig, const eid_seat *spot, const eid_value *value)
 {
     twig->has_cut = true;
     twig->cut = *spot;
@@ -230,7 +230,7 @@ static eid_status take_child(taking *t, const level *in, const eid_position *pos
 }
 
 /* Takes the children of a Doc or List into what stands below the hash. */
-static eid_status take_below(taking *t, const uint8_t *hash, const eid_value *value, const eid_spot *spot, bool fresh)
+static eid_status take_below(taking *t, const uint8_t *hash, const eid_value *value, const eid_seat *spot, bool fresh)
 {
     t->spot = *spot;
     t->depth = 0;
@@ -269,7 +269,7 @@ typedef struct cell {
     uint8_t hash[EID_TWIG_HASH];
 } cell;
 
-static eid_status replace_cell(const eid_cells *cells, cell *c, const eid_spot *spot, const eid_value *value, int64_t newest)
+static eid_status replace_cell(const eid_cells *cells, cell *c, const eid_seat *spot, const eid_value *value, int64_t newest)
 {
     eid_twig root = replaced_by(&c->root, spot, value);
     if (is_inner(c->root.kind) && c->inner == NULL)
@@ -277,7 +277,7 @@ static eid_status replace_cell(const eid_cells *cells, cell *c, const eid_spot *
     return write_cell(cells, c->key, &root, value, newest);
 }
 
-static eid_status merge_cell(const eid_cells *cells, cell *c, const eid_spot *spot, const eid_value *value, verdict what,
+static eid_status merge_cell(const eid_cells *cells, cell *c, const eid_seat *spot, const eid_value *value, verdict what,
                              bool behind, int64_t newest)
 {
     if (what == CUT && c->inner != NULL && !(c->root.kind == EID_VALUE_DOC && is_atomic(value))) {
@@ -313,7 +313,7 @@ static eid_status merge_cell(const eid_cells *cells, cell *c, const eid_spot *sp
 
 static eid_status take_into(const eid_cells *cells, const eid_node *node, cell *c, const eid_value *value, eid_taken *out)
 {
-    eid_spot spot = {(int64_t)node->height, node->n};
+    eid_seat spot = {(int64_t)node->height, node->n};
     int64_t newest = c->row.newest > node->n ? c->row.newest : node->n;
     verdict what;
     bool behind;
@@ -339,7 +339,7 @@ eid_status eid_cells_take(const eid_cells *cells, const eid_node *node, eid_slic
     if (status == EID_OK && c.row.found) {
         status = take_into(cells, node, &c, value, out);
     } else if (status == EID_OK) {
-        eid_spot spot = {(int64_t)node->height, node->n};
+        eid_seat spot = {(int64_t)node->height, node->n};
         eid_twig root = replaced_by(NULL, &spot, value);
         status = write_cell(cells, key, &root, value, node->n);
     }
@@ -350,7 +350,7 @@ eid_status eid_cells_take(const eid_cells *cells, const eid_node *node, eid_slic
 
 /* ---- Barriers ---- */
 
-static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell_row *row, const eid_spot *spot)
+static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell_row *row, const eid_seat *spot)
 {
     eid_twig root;
     eid_value *inner;
@@ -360,7 +360,7 @@ static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell
     bool split = is_inner(root.kind) && inner == NULL;
     eid_value_free(inner);
     eid_twig_hash_key(key, hash);
-    EID_TRY(eid_spot_compare(cells->storage, &row->place, spot, &order));
+    EID_TRY(eid_seat_compare(cells->storage, &row->place, spot, &order));
     if (order < 0) {
         if (split)
             EID_TRY(eid_twigs_clear(cells, hash));
@@ -372,14 +372,14 @@ static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell
     EID_TRY(eid_twigs_trim(cells, hash, spot));
     if (!root.atomic)
         return EID_OK;
-    EID_TRY(eid_spot_compare(cells->storage, &root.cut, spot, &order));
+    EID_TRY(eid_seat_compare(cells->storage, &root.cut, spot, &order));
     root.atomic = order > 0;
     return order > 0 ? EID_OK : write_cell(cells, key, &root, NULL, row->newest);
 }
 
 eid_status eid_cells_cut(const eid_cells *cells, const eid_node *barrier)
 {
-    eid_spot spot = {(int64_t)barrier->height, barrier->n};
+    eid_seat spot = {(int64_t)barrier->height, barrier->n};
     eid_buf keys[2];
     eid_cell_row row = {.found = true};
     eid_status status = EID_OK;

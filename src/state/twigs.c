@@ -9,7 +9,7 @@
 #include "crypto/blake3.h"
 #include "crypto/key.h"
 
-eid_status eid_spot_compare(eid_storage *storage, const eid_spot *a, const eid_spot *b, int *out)
+eid_status eid_seat_compare(eid_storage *storage, const eid_seat *a, const eid_seat *b, int *out)
 {
     if (a->height != b->height) {
         *out = a->height < b->height ? -1 : 1;
@@ -52,12 +52,12 @@ void eid_twig_write(eid_buf *out, const eid_twig *twig)
     eid_buf_append_slice(out, twig->text);
 }
 
-static eid_status read_spot(eid_slice *input, eid_spot *out)
+static eid_status read_spot(eid_slice *input, eid_seat *out)
 {
     uint64_t height, n;
     EID_TRY(eid_varint_read(input, &height));
     EID_TRY(eid_varint_read(input, &n));
-    *out = (eid_spot){(int64_t)height, (int64_t)n};
+    *out = (eid_seat){(int64_t)height, (int64_t)n};
     return EID_OK;
 }
 
@@ -188,7 +188,7 @@ eid_status eid_cell_store(eid_buf *out, const eid_twig *root, const eid_value *w
 {
     if (whole == NULL || (root->has_cut && !root->atomic)) {
         eid_twig record = *root;
-        record.last = (eid_spot){0, 0};
+        record.last = (eid_seat){0, 0};
         record.text = eid_slice_of(NULL, 0);
         eid_buf_append_byte(out, NOT_PLAIN);
         eid_twig_write(out, &record);
@@ -321,13 +321,11 @@ static eid_status build_child(eid_slice name, eid_slice record, void *ctx)
     return is_inner(twig.kind) ? add_child(&b->todo, b->now.hash, name, child) : EID_OK;
 }
 
-static eid_status build(const eid_cells *cells, eid_slice key, const eid_twig *root, eid_value **out)
+static eid_status build(const eid_cells *cells, const uint8_t *hash, const eid_twig *twig, eid_value **out)
 {
     building b = {{NULL, 0, 0}, {{0}, NULL}};
     eid_value *value = NULL;
-    uint8_t hash[EID_TWIG_HASH];
-    EID_TRY(new_container(root, &value));
-    eid_twig_hash_key(key, hash);
+    EID_TRY(new_container(twig, &value));
     eid_status status = add_pending(&b.todo, hash, value);
     while (status == EID_OK && b.todo.count > 0) {
         b.now = b.todo.items[--b.todo.count];
@@ -342,13 +340,112 @@ static eid_status build(const eid_cells *cells, eid_slice key, const eid_twig *r
     return EID_OK;
 }
 
-eid_status eid_cell_value(const eid_cells *cells, eid_slice key, eid_slice stored, eid_value **out)
+/* *root is set and *out NULL when the value is split. */
+static eid_status read_stored(eid_slice stored, eid_twig *root, eid_value **out)
 {
+    *out = NULL;
     if (stored.len == 0 || stored.data[0] != NOT_PLAIN)
         return eid_value_parse(stored, out);
+    EID_TRY(eid_twig_read(eid_slice_of(stored.data + 1, stored.len - 1), root));
+    return root->text.len > 0 ? eid_value_parse(root->text, out) : EID_OK;
+}
+
+eid_status eid_cell_value(const eid_cells *cells, eid_slice key, eid_slice stored, eid_value **out)
+{
     eid_twig root;
-    EID_TRY(eid_twig_read(eid_slice_of(stored.data + 1, stored.len - 1), &root));
-    return root.text.len > 0 ? eid_value_parse(root.text, out) : build(cells, key, &root, out);
+    eid_value *value;
+    uint8_t hash[EID_TWIG_HASH];
+    EID_TRY(read_stored(stored, &root, &value));
+    if (value == NULL) {
+        eid_twig_hash_key(key, hash);
+        EID_TRY(build(cells, hash, &root, &value));
+    }
+    *out = value;
+    return EID_OK;
+}
+
+/* ---- Along a path ---- */
+
+typedef struct stem {
+    const eid_cells *cells;
+    uint8_t hash[EID_TWIG_HASH];
+    eid_value *tip;    /* the Doc that is to get its one child; NULL: the path ended */
+    eid_slice path;    /* from there on */
+    eid_buf name;
+    eid_buf record;
+} stem;
+
+bool eid_path_split(eid_slice *path, eid_slice *first)
+{
+    if (!eid_path_first(*path, first))
+        return false;
+    size_t used = path->len == 0 ? 0 : (size_t)(first->data - path->data) + first->len;
+    *path = eid_slice_of(path->data == NULL ? NULL : path->data + used, path->len - used);
+    return true;
+}
+
+static eid_status grow_child(stem *s, const eid_twig *twig)
+{
+    bool on = twig->kind == EID_VALUE_DOC && s->path.len > 0 && eid_path_components(s->path) > 0;
+    eid_value *child = NULL;
+    eid_twig_hash_child(s->hash, eid_buf_slice(&s->name), s->hash);
+    if (on)
+        EID_TRY(new_container(twig, &child));
+    else
+        EID_TRY(is_inner(twig->kind) ? build(s->cells, s->hash, twig, &child) : eid_value_parse(twig->text, &child));
+    eid_status status = attach(s->tip, eid_buf_slice(&s->name), twig, child);
+    if (status != EID_OK) {
+        eid_value_free(child);
+        return status;
+    }
+    s->tip = on ? child : NULL;
+    return EID_OK;
+}
+
+static eid_status grow(stem *s)
+{
+    eid_slice component;
+    while (s->tip != NULL && s->path.len > 0 && eid_path_split(&s->path, &component)) {
+        eid_twig twig;
+        bool found;
+        eid_twig_name_key(&s->name, component);
+        EID_TRY(eid_buf_status(&s->name));
+        eid_buf_reset(&s->record);
+        EID_TRY(s->cells->calls->get_twig(s->cells, s->hash, eid_buf_slice(&s->name), &s->record, &found));
+        if (!found)
+            return EID_OK;
+        EID_TRY(eid_twig_read(eid_buf_slice(&s->record), &twig));
+        EID_TRY(grow_child(s, &twig));
+    }
+    return EID_OK;
+}
+
+eid_status eid_cell_along(const eid_cells *cells, eid_slice key, eid_slice path, eid_slice stored, eid_value **out)
+{
+    eid_twig root;
+    eid_value *value;
+    if (path.len == 0 || eid_path_components(path) == 0)
+        return eid_cell_value(cells, key, stored, out);
+    EID_TRY(read_stored(stored, &root, &value));
+    if (value != NULL || root.kind != EID_VALUE_DOC) {
+        eid_value_free(value);
+        return eid_cell_value(cells, key, stored, out);
+    }
+    stem s = {.cells = cells, .path = path};
+    eid_twig_hash_key(key, s.hash);
+    EID_TRY(new_container(&root, &s.tip));
+    value = s.tip;
+    eid_buf_init(&s.name, SIZE_MAX / 2);
+    eid_buf_init(&s.record, SIZE_MAX / 2);
+    eid_status status = grow(&s);
+    eid_buf_free_secret(&s.name);
+    eid_buf_free_secret(&s.record);
+    if (status != EID_OK) {
+        eid_value_free(value);
+        return status;
+    }
+    *out = value;
+    return EID_OK;
 }
 
 /* ---- Taking away ---- */
@@ -384,7 +481,7 @@ eid_status eid_twigs_clear(const eid_cells *cells, const uint8_t *parent)
  * the length of the name, the name, and the record that takes the twig's place; an empty one removes it. */
 typedef struct trimming {
     const eid_cells *cells;
-    const eid_spot *cut;
+    const eid_seat *cut;
     agenda todo;
     agenda gone;
     pending now;
@@ -411,7 +508,7 @@ static eid_status trim_child(eid_slice name, eid_slice record, void *ctx)
     eid_twig twig;
     int order, cut_order = 0;
     EID_TRY(eid_twig_read(record, &twig));
-    EID_TRY(eid_spot_compare(t->cells->storage, &twig.last, t->cut, &order));
+    EID_TRY(eid_seat_compare(t->cells->storage, &twig.last, t->cut, &order));
     if (order < 0) {
         note(t, name, NULL);
         return is_inner(twig.kind) ? add_child(&t->gone, t->now.hash, name, NULL) : EID_OK;
@@ -419,7 +516,7 @@ static eid_status trim_child(eid_slice name, eid_slice record, void *ctx)
     if (!is_inner(twig.kind))
         return EID_OK;
     if (twig.atomic)
-        EID_TRY(eid_spot_compare(t->cells->storage, &twig.cut, t->cut, &cut_order));
+        EID_TRY(eid_seat_compare(t->cells->storage, &twig.cut, t->cut, &cut_order));
     if (cut_order < 0) {
         twig.atomic = false;
         note(t, name, &twig);
@@ -443,7 +540,7 @@ static eid_status apply_notes(trimming *t)
     return EID_OK;
 }
 
-eid_status eid_twigs_trim(const eid_cells *cells, const uint8_t *parent, const eid_spot *cut)
+eid_status eid_twigs_trim(const eid_cells *cells, const uint8_t *parent, const eid_seat *cut)
 {
     trimming t = {.cells = cells, .cut = cut};
     eid_buf_init(&t.notes, SIZE_MAX / 2);

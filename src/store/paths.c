@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading and staging at a path of a store.
  *
- * A path touches one top-level key, so one child of the store is all that is ever read. Staging is a plain
+ * A path touches one top-level key, so of one child of the store what the path leads through is all that is ever read. Staging is a plain
  * set on the delta, with one exception: the delta knows nothing of a List that was committed. A path that
  * enters one must not put a Doc in its place; what is staged instead is a List that holds only the slots on
  * the way, each at its own position, and merging brings the rest back. */
@@ -21,7 +21,7 @@ eid_status eid_store_touched(eid_txn_store *store, eid_slice path, eid_doc **out
     eid_status status;
 
     EID_TRY(eid_doc_new(&doc));
-    status = eid_path_first(path, &first) ? eid_txn_store_child(store, first, &child) : EID_OK;
+    status = eid_path_first(path, &first) ? eid_txn_store_along(store, path, &child) : EID_OK;
     if (status == EID_OK && child != NULL) {
         status = eid_doc_put_child(doc, first, child);
         if (status != EID_OK)

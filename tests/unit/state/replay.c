@@ -102,6 +102,47 @@ static void check_child(const replay *r, const eid_doc *want, eid_slice key, eid
     eid_value_free(have);
 }
 
+static bool same_at(const eid_doc *have, const eid_doc *want, eid_slice path)
+{
+    const eid_value *left = NULL, *right = NULL;
+    bool has_left = eid_doc_get_path(have, path, &left) == EID_OK, has_right = eid_doc_get_path(want, path, &right) == EID_OK;
+    return has_left == has_right && (!has_left || eid_value_equal(left, right));
+}
+
+/* What is read along a path has the same at its end as the whole document. */
+void rp_check_along(const char *what, const eid_doc *want, eid_status (*read)(void *ctx, eid_slice path, eid_value **out), void *ctx)
+{
+    static const char *const paths[] = {"k",      "k.a",    "k.k",     "k.ab",   "k.a.k",   "k.k.a", "k.a.ab.k", "k.ab.k.a", "k.0",
+                                        "k.1",    "k.0.a",  "k.a.0",   "k.a.0.k", "k.never", ".k..a.", "a.k",      "a.k.a",    "ab.a",
+                                        "never.a", "."};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        eid_slice path = eid_slice_text(paths[i]), key;
+        eid_value *value = NULL;
+        eid_doc *doc;
+        tu_assert_ok(read(ctx, path, &value));
+        tu_assert_ok(eid_doc_new(&doc));
+        if (value != NULL) {
+            assert_true(eid_path_first(path, &key));
+            tu_assert_ok(eid_doc_put_child(doc, key, value));
+        }
+        if (!same_at(doc, want, path))
+            fail_msg("%s: something else at the path %s", what, paths[i]);
+        eid_doc_free(doc);
+    }
+}
+
+typedef struct along {
+    replay *r;
+    eid_tree_store *store;
+    const eid_view *view;
+} along;
+
+static eid_status read_along(void *ctx, eid_slice path, eid_value **out)
+{
+    const along *a = ctx;
+    return eid_state_along(a->r->storage, a->store, a->view, path, out);
+}
+
 /* The whole document, and each key by itself, also one that nobody ever wrote. */
 static void check_state(replay *r, eid_tree_store *store, const eid_view *view, const eid_doc *want)
 {
@@ -116,6 +157,8 @@ static void check_state(replay *r, eid_tree_store *store, const eid_view *view, 
         tu_assert_ok(eid_state_child(r->storage, store, view, eid_slice_of(text, len), &value));
         check_child(r, want, eid_slice_of(text, len), value);
     }
+    along a = {r, store, view};
+    rp_check_along(r->what, want, read_along, &a);
 }
 
 static void check_tips(replay *r, const eid_node *tips, size_t count, const bool *want, size_t store)

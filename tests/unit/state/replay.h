@@ -34,6 +34,9 @@ void rp_check_boundary(replay *r, tu_random *random, size_t moment);
 /* The rows behind the cells: every touch of a key is there exactly once, and as many twigs as split values have places. */
 void rp_check_rows(replay *r);
 
+/* Compares what is read along paths with the document that holds everything. */
+void rp_check_along(const char *what, const eid_doc *want, eid_status (*read)(void *ctx, eid_slice path, eid_value **out), void *ctx);
+
 eid_tree *rp_tree(replay *r); /* the lock must be held */
 
 #endif

@@ -44,6 +44,11 @@ static void check_children(const replay *r, const eid_hidden_state *state, const
     }
 }
 
+static eid_status read_along(void *ctx, eid_slice path, eid_value **out)
+{
+    return eid_hidden_state_along(ctx, path, out);
+}
+
 static void check_cells(const replay *r, const eid_hidden_state *state, const eid_doc *want)
 {
     eid_cell cells[2];
@@ -82,6 +87,7 @@ static void check_against(const replay *r, const eid_hidden_state *state, const 
     tm_assert_same(doc, want, r->what);
     eid_doc_free(doc);
     check_children(r, state, want);
+    rp_check_along(r->what, want, read_along, (void *)(uintptr_t)state);
     check_cells(r, state, want);
 }
 
