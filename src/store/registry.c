@@ -144,7 +144,7 @@ eid_status eid_registry_find(eid_txn *txn, const char *store, eid_store_callback
 static eid_status stage_record(eid_txn *txn, const char *store, const eid_doc *record)
 {
     eid_txn_store *index;
-    eid_doc *change;
+    eid_doc *change = NULL;
     eid_value *value;
 
     EID_TRY(open_index(txn, &index));

@@ -207,6 +207,135 @@ static void auth_can_not_be_replaced_by_something_else(void **state)
     tu_assert_ok(try_to_write(f->database));
 }
 
+/* ---- Reading ---- */
+
+static bool join_keys(const char *key, size_t len, const eid_value *value, void *ctx)
+{
+    (void)value;
+    strncat(ctx, key, len);
+    strcat(ctx, " ");
+    return true;
+}
+
+static void settings_are_read_and_deleted(void **state)
+{
+    fixture *f = *state;
+    eid_txn *txn = begin(f);
+    char *name, keys[64] = "";
+    eid_value *value;
+    bool deleted;
+
+    tu_assert_ok(eid_value_new_int(12, &value));
+    tu_assert_ok(eid_settings_set(txn, "theme.size", value));
+    eid_value_free(value);
+    tu_assert_ok(eid_settings_get_name(txn, &name));
+    assert_string_equal(name, "notes");
+    eid_free(name);
+    tu_assert_ok(eid_settings_scan(txn, NULL, NULL, join_keys, keys));
+    tu_assert_ok(eid_settings_scan(txn, "theme", NULL, join_keys, keys));
+    tu_assert_ok(eid_settings_scan(txn, NULL, "auth", join_keys, keys));
+    assert_string_equal(keys, "auth name theme size name theme ");
+    tu_assert_ok(eid_settings_delete(txn, "theme", &deleted));
+    assert_true(deleted);
+    tu_assert_ok(eid_settings_delete(txn, "theme", &deleted));
+    assert_false(deleted);
+    tu_assert_ok(eid_settings_delete(txn, "name", NULL));
+    tu_assert_fails(eid_settings_get_name(txn, &name), EID_ERR_KEY_NOT_FOUND);
+    tu_assert_fails(eid_settings_delete(txn, NULL, NULL), EID_ERR_INVALID_PATH);
+    commit(txn);
+    tu_assert_fails(eid_database_name(f->database, &name), EID_ERR_KEY_NOT_FOUND);
+    txn = begin(f);
+    tu_assert_ok(eid_value_new_int(1, &value));
+    tu_assert_ok(eid_settings_set(txn, "name", value));
+    eid_value_free(value);
+    tu_assert_fails(eid_settings_get_name(txn, &name), EID_ERR_TYPE_MISMATCH);
+    eid_txn_free(txn);
+}
+
+static void rights_are_listed(void **state)
+{
+    fixture *f = *state;
+    eid_keypair *pair;
+    eid_pubkey keys[2];
+    eid_auth_key_info *list;
+    eid_permission write = {EID_PERM_WRITE, 5}, read = {EID_PERM_READ, 0}, got = {EID_PERM_ADMIN, 9};
+    size_t count;
+    eid_txn *txn = begin(f);
+
+    tu_assert_fails(eid_settings_get_global_permission(txn, &got), EID_ERR_KEY_NOT_FOUND);
+    for (size_t i = 0; i < 2; i++) {
+        tu_assert_ok(eid_keypair_generate(&pair));
+        eid_keypair_public(pair, &keys[i]);
+        eid_keypair_free(pair);
+    }
+    tu_assert_ok(eid_settings_set_auth_key(txn, &keys[0], "laptop", write, EID_KEY_ACTIVE));
+    tu_assert_ok(eid_settings_set_auth_key(txn, &keys[1], NULL, read, EID_KEY_REVOKED));
+    tu_assert_ok(eid_settings_set_global_permission(txn, read));
+    tu_assert_ok(eid_settings_list_auth_keys(txn, &list, &count));
+    assert_int_equal(count, 3);
+    char before[EID_PUBKEY_TEXT_SIZE] = "", text[EID_PUBKEY_TEXT_SIZE];
+    for (size_t i = 0; i < count; i++) {
+        eid_pubkey_format(&list[i].key, text);
+        assert_true(strcmp(before, text) < 0);
+        strcpy(before, text);
+        if (memcmp(&list[i].key, &keys[0], sizeof keys[0]) == 0) {
+            assert_string_equal(list[i].name, "laptop");
+            assert_int_equal(eid_permission_compare(list[i].permission, write), 0);
+            assert_int_equal(list[i].status, EID_KEY_ACTIVE);
+        } else if (memcmp(&list[i].key, &keys[1], sizeof keys[1]) == 0) {
+            assert_null(list[i].name);
+            assert_int_equal(list[i].status, EID_KEY_REVOKED);
+        } else {
+            assert_memory_equal(&list[i].key, &f->pubkey, sizeof f->pubkey);
+            assert_int_equal(list[i].permission.kind, EID_PERM_ADMIN);
+        }
+    }
+    eid_free(list);
+    tu_assert_ok(eid_settings_get_global_permission(txn, &got));
+    assert_int_equal(got.kind, EID_PERM_READ);
+    eid_txn_free(txn);
+    txn = begin(f);
+    tu_assert_ok(eid_settings_list_auth_keys(txn, &list, &count));
+    assert_int_equal(count, 1);
+    eid_free(list);
+    eid_txn_free(txn);
+}
+
+static eid_status list_step(void *ctx)
+{
+    fixture *f = ctx;
+    eid_txn *txn;
+    eid_auth_key_info *list = NULL;
+    size_t count;
+    char *name = NULL;
+
+    EID_TRY(eid_database_new_transaction(f->database, &txn));
+    eid_status status = eid_settings_list_auth_keys(txn, &list, &count);
+    if (status == EID_OK)
+        status = eid_settings_get_name(txn, &name);
+    if (status == EID_OK)
+        status = eid_settings_set_height_strategy(txn, EID_HEIGHT_TIMESTAMP);
+    if (status == EID_OK)
+        status = eid_settings_delete(txn, "name", NULL);
+    eid_free(name);
+    eid_free(list);
+    eid_txn_free(txn);
+    return status;
+}
+
+static void short_memory(void **state)
+{
+    (void)state;
+    fixture *f;
+
+    tu_alloc_install();
+    fixture_open((void **)&f);
+    assert_true(tu_alloc_fault_loop(list_step, f) > 10);
+    void *gone = f;
+    fixture_close(&gone);
+    tu_alloc_remove();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +346,9 @@ int main(void)
         WITH_DATABASE(everybody_may_write_with_a_global_permission),
         WITH_DATABASE(nonsense_is_refused),
         WITH_DATABASE(auth_can_not_be_replaced_by_something_else),
+        WITH_DATABASE(settings_are_read_and_deleted),
+        WITH_DATABASE(rights_are_listed),
+        cmocka_unit_test(short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
