@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/numbers.h"
 #include "base/limits.h"
 #include "codec/cid.h"
 
@@ -234,12 +235,6 @@ static eid_status find_settings_parents(reception *r, const eid_tree *tree, cand
     return EID_OK;
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return left < right ? -1 : left > right;
-}
-
 /* The numbers of the pinned entries that take part in `_settings`, ascending. */
 static eid_status find_pins(reception *r, eid_tree *tree, candidate *c, const eid_entry_pin *pin, int64_t *pins, size_t *count,
                             eid_status *refusal)
@@ -260,42 +255,7 @@ static eid_status find_pins(reception *r, eid_tree *tree, candidate *c, const ei
         else if (status != EID_ERR_NOT_FOUND)
             return status;
     }
-    qsort(pins, *count, sizeof *pins, compare_numbers);
-    return EID_OK;
-}
-
-/* Settings of a root entry are its own; of any other entry what it pins. An entry that pins no settings at all is judged by
- * those of the root, and only an unsigned one in a database without auth can pass (the Rust side accepts such entries
- * from anyone: vectors README, surprise 4). */
-static eid_status settings_for(reception *r, eid_tree *tree, const eid_entry *entry, const int64_t *pins, size_t count,
-                               eid_auth_settings **out, eid_status *refusal)
-{
-    if (entry->is_root) {
-        const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS));
-        eid_doc *doc = NULL;
-        eid_status status = subtree == NULL || !subtree->has_data
-                                ? eid_doc_new(&doc)
-                                : eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
-        if (status == EID_ERR_NO_MEMORY)
-            return status;
-        if (status != EID_OK) {
-            *refusal = eid_fail_context(status, "The settings of the root entry can not be read");
-            return EID_OK;
-        }
-        status = eid_auth_settings_parse(doc, out);
-        eid_doc_free(doc);
-        return status;
-    }
-    if (count > 0)
-        return eid_settings_resolve(r->core, tree, pins, count, out);
-    int64_t root_n;
-    EID_TRY(eid_storage_find(r->core->storage, &tree->root, &root_n, NULL));
-    eid_tree_store *settings;
-    EID_TRY(eid_storage_store(r->core->storage, tree, eid_slice_text(EID_SETTINGS), &settings));
-    bool root_has_settings = settings != NULL && eid_storage_participation(r->core->storage, settings, root_n, NULL, NULL, NULL) == EID_OK;
-    EID_TRY(eid_settings_resolve(r->core, tree, &root_n, root_has_settings ? 1 : 0, out));
-    if (eid_auth_settings_configured(*out))
-        *refusal = eid_fail(EID_ERR_AUTH_REQUIRED, "The entry names no settings of its database to be judged by");
+    eid_numbers_sort(pins, *count);
     return EID_OK;
 }
 
@@ -308,6 +268,53 @@ static eid_status judge_delegation(reception *r, eid_tree *tree, candidate *c, e
     EID_TRY(eid_delegation_judge(r->core, &start, c->entry, verified, &c->missing, refusal));
     if (!eid_id_is_empty(&c->missing))
         r->core->waits_across = true;
+    return EID_OK;
+}
+
+static eid_status judge_member(reception *r, eid_tree *tree, candidate *c, const int64_t *pins, size_t count,
+                               const eid_pubkey *verified, eid_status *refusal)
+{
+    eid_auth_settings *settings;
+    EID_TRY(eid_settings_resolve(r->core, tree, pins, count, &settings));
+    eid_status status = judge_delegation(r, tree, c, settings, pins, count, verified, refusal);
+    eid_auth_settings_unref(settings);
+    return status;
+}
+
+/* A root entry is judged by its own settings. */
+static eid_status judge_root(reception *r, eid_tree *tree, candidate *c, const eid_pubkey *verified, eid_status *refusal)
+{
+    const eid_subtree *subtree = eid_entry_subtree(c->entry, eid_slice_text(EID_SETTINGS));
+    eid_auth_settings *settings;
+    eid_doc *doc = NULL;
+    eid_status status = subtree == NULL || !subtree->has_data
+                            ? eid_doc_new(&doc)
+                            : eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
+    if (status == EID_ERR_NO_MEMORY)
+        return status;
+    if (status != EID_OK) {
+        *refusal = eid_fail_context(status, "The settings of the root entry can not be read");
+        return EID_OK;
+    }
+    status = eid_auth_settings_parse(doc, &settings);
+    eid_doc_free(doc);
+    EID_TRY(status);
+    *refusal = eid_auth_judge(settings, c->entry, verified);
+    if (*refusal == EID_ERR_UNSUPPORTED)
+        status = judge_delegation(r, tree, c, settings, NULL, 0, verified, refusal);
+    eid_auth_settings_unref(settings);
+    return status;
+}
+
+/* An entry that pins no settings at all is judged by those of the root, and only an unsigned one in a database without auth
+ * can pass (the Rust side accepts such entries from anyone: vectors README, surprise 4). */
+static eid_status judge_unpinned(reception *r, eid_tree *tree, const candidate *c, const eid_pubkey *verified, eid_status *refusal)
+{
+    int64_t root_n;
+    EID_TRY(eid_storage_find(r->core->storage, &tree->root, &root_n, NULL));
+    EID_TRY(eid_standing_judge(r->core, tree, &root_n, 1, c->entry, verified, refusal));
+    if (*refusal == EID_ERR_UNSUPPORTED || (*refusal == EID_OK && eid_entry_is_signed(c->entry)))
+        *refusal = eid_fail(EID_ERR_AUTH_REQUIRED, "The entry names no settings of its database to be judged by");
     return EID_OK;
 }
 
@@ -328,17 +335,14 @@ static eid_status judge(reception *r, eid_tree *tree, candidate *c, eid_status *
     eid_entry_pin_free(&pin);
     if (status != EID_OK || !is_open(c, *refusal))
         return status;
-    eid_auth_settings *settings = NULL;
-    status = settings_for(r, tree, c->entry, pins, count, &settings, refusal);
-    if (status == EID_OK && *refusal == EID_OK) {
-        eid_pubkey key;
-        bool checked = c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key);
-        *refusal = eid_auth_judge(settings, c->entry, checked ? &key : NULL);
-        if (*refusal == EID_ERR_UNSUPPORTED)
-            status = judge_delegation(r, tree, c, settings, pins, count, checked ? &key : NULL, refusal);
-    }
-    eid_auth_settings_unref(settings);
-    return status;
+    eid_pubkey key;
+    const eid_pubkey *verified = c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key) ? &key : NULL;
+    if (c->entry->is_root)
+        return judge_root(r, tree, c, verified, refusal);
+    if (count == 0)
+        return judge_unpinned(r, tree, c, verified, refusal);
+    EID_TRY(eid_standing_judge(r->core, tree, pins, count, c->entry, verified, refusal));
+    return *refusal == EID_ERR_UNSUPPORTED ? judge_member(r, tree, c, pins, count, verified, refusal) : EID_OK;
 }
 
 static eid_status remember_admitted(reception *r, eid_entry *entry)
@@ -360,10 +364,7 @@ eid_status eid_core_store_entry(eid_core *core, eid_state_batch *batch, eid_tree
 {
     int64_t n;
     EID_TRY(eid_storage_admit(core->storage, tree, entry, parents, parent_count, &n));
-    EID_TRY(eid_state_apply(batch, tree, entry, n));
-    /* The next entry of the batch may be judged by these settings: they can not stay due. */
-    bool is_settings = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS)) != NULL;
-    return is_settings ? eid_state_batch_finish(batch) : EID_OK;
+    return eid_standing_take(core->storage, batch, tree, entry, n);
 }
 
 /* Anything known of the entry already? *done true when the verdict is given. */
@@ -487,6 +488,8 @@ static eid_status take_range(reception *r, size_t from, size_t to)
         if (status == EID_OK)
             status = take_released(r, batch, tree);
     }
+    if (status == EID_OK && tree->main->count > 0)
+        status = eid_standing_settle(r->core->storage, batch, tree);
     if (status == EID_OK)
         status = eid_state_batch_finish(batch);
     eid_state_batch_free(batch);

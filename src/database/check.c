@@ -211,7 +211,7 @@ static eid_status recompute_row(recomputation *r, const eid_entry_row *row_of_en
     if (status == EID_OK)
         status = eid_storage_shadow_join(r->c->storage, r->shadow, entry, row_of_entry->n, r->parents, parent_count);
     if (status == EID_OK)
-        status = eid_state_apply(r->batch, r->shadow, entry, row_of_entry->n);
+        status = eid_standing_take(r->c->storage, r->batch, r->shadow, entry, row_of_entry->n);
     if (status == EID_OK && ++r->in_batch == FOLD_BATCH) {
         r->in_batch = 0;
         status = eid_state_batch_finish(r->batch);
@@ -234,6 +234,7 @@ static eid_status recompute(recomputation *r)
         rows_free(rows, count);
         EID_TRY(status);
     } while (count > 0);
+    EID_TRY(eid_standing_settle(r->c->storage, r->batch, r->shadow));
     EID_TRY(eid_state_batch_finish(r->batch));
     return eid_storage_shadow_settle(r->c->storage);
 }

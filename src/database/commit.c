@@ -36,7 +36,7 @@ typedef struct plan {
     size_t part_count;
     eid_id *pin;
     size_t pin_count;
-    eid_auth_settings *settings;
+    int64_t *pinned;          /* their arrival numbers, ascending */
     eid_height_strategy strategy;
     uint64_t now_ms;
     eid_entry *entry;         /* NULL: nothing was staged */
@@ -54,7 +54,7 @@ static void plan_free(plan *p)
     eid_free(p->parts);
     eid_free(p->parents);
     eid_free(p->pin);
-    eid_auth_settings_unref(p->settings);
+    eid_free(p->pinned);
     eid_entry_unref(p->entry);
     eid_auth_settings_unref(p->end.settings);
     eid_sigkey_free(&p->claimed);
@@ -166,44 +166,48 @@ static eid_status gather_parents(plan *p, eid_tree *tree, store_part *part)
     eid_node *tips;
     size_t count;
     EID_TRY(eid_state_tips(storage, store, &p->txn->view, &tips, &count));
-    size_t skipped = count > EID_LIMIT_ENTRY_PARENTS ? count - EID_LIMIT_ENTRY_PARENTS : 0;
-    part->parents = eid_realloc_array(NULL, count + 1, sizeof *part->parents);
-    eid_status status = part->parents == NULL ? eid_fail_memory() : EID_OK;
-    for (size_t i = skipped; status == EID_OK && i < count; i++) {
-        part->parents[part->parent_count++] = tips[i].id;
+    for (size_t i = 0; i < count; i++)
         if (tips[i].height > part->parent_height)
             part->parent_height = tips[i].height;
-    }
+    eid_status status = EID_OK;
+    if (strcmp(part->name, EID_SETTINGS) == 0)
+        status = eid_standing_settings_tips(storage, tree, &tips, &count);
+    size_t skipped = count > EID_LIMIT_ENTRY_PARENTS ? count - EID_LIMIT_ENTRY_PARENTS : 0;
+    part->parents = eid_realloc_array(NULL, count + 1, sizeof *part->parents);
+    if (status == EID_OK && part->parents == NULL)
+        status = eid_fail_memory();
+    for (size_t i = skipped; status == EID_OK && i < count; i++)
+        part->parents[part->parent_count++] = tips[i].id;
     eid_free(tips);
     return status;
 }
 
-/* A commit that joins concurrent versions of the settings may pin the newest of them when they are too many to pin all. */
+/* Settings entries that do not count are not pinned, so that no peer judges by them what is committed here. A commit that joins
+ * concurrent versions of the settings may pin the newest of them when they are too many to pin all. */
 static eid_status gather_settings(plan *p, eid_tree *tree)
 {
     eid_core *core = p->txn->database->core;
     eid_tree_store *store;
     EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
     if (store == NULL)
-        return eid_settings_resolve(core, tree, NULL, 0, &p->settings);
+        return EID_OK;
     eid_node *tips;
     size_t count;
     EID_TRY(eid_state_tips(core->storage, store, &p->txn->view, &tips, &count));
-    int64_t *numbers = eid_realloc_array(NULL, count + 1, sizeof *numbers);
+    eid_status status = eid_standing_settings_tips(core->storage, tree, &tips, &count);
+    p->pinned = eid_realloc_array(NULL, count + 1, sizeof *p->pinned);
     p->pin = eid_realloc_array(NULL, count + 1, sizeof *p->pin);
-    eid_status status = numbers == NULL || p->pin == NULL ? eid_fail_memory() : EID_OK;
+    if (status == EID_OK && (p->pinned == NULL || p->pin == NULL))
+        status = eid_fail_memory();
     size_t skipped = count > EID_LIMIT_SETTINGS_PIN ? count - EID_LIMIT_SETTINGS_PIN : 0;
     if (status == EID_OK && skipped > 0 && find_part(p, EID_SETTINGS) == NULL)
         status = eid_fail(EID_ERR_LIMIT, "The settings have %zu concurrent versions; commit a settings change to join them", count);
     for (size_t i = skipped; status == EID_OK && i < count; i++) {
-        numbers[p->pin_count] = tips[i].n;
+        p->pinned[p->pin_count] = tips[i].n;
         p->pin[p->pin_count++] = tips[i].id;
     }
-    if (status == EID_OK) {
-        status = eid_settings_resolve(core, tree, numbers, p->pin_count, &p->settings);
+    if (status == EID_OK)
         p->pin_count = eid_ids_sort(p->pin, p->pin_count);
-    }
-    eid_free(numbers);
     eid_free(tips);
     return status;
 }
@@ -342,16 +346,6 @@ static eid_status build(plan *p)
     return status;
 }
 
-static eid_status authorise(const plan *p)
-{
-    eid_pubkey key;
-    eid_keypair_public(p->txn->database->key, &key);
-    eid_status status = eid_auth_judge(p->settings, p->entry, &key);
-    if (status == EID_ERR_UNSUPPORTED)
-        status = eid_auth_judge_delegated(p->end.settings, &p->end.bounds, p->entry, &key);
-    return status == EID_OK ? EID_OK : eid_fail_context(status, "The commit is not allowed");
-}
-
 /* ---- Storing ---- */
 
 static eid_status store_in_transaction(eid_core *core, const eid_id *root, const eid_entry *entry, const int64_t *parents,
@@ -363,6 +357,8 @@ static eid_status store_in_transaction(eid_core *core, const eid_id *root, const
     eid_state_batch *batch;
     EID_TRY(eid_state_batch_new(core->storage, &batch));
     eid_status status = eid_core_store_entry(core, batch, tree, entry, parents, parent_count);
+    if (status == EID_OK)
+        status = eid_standing_settle(core->storage, batch, tree);
     if (status == EID_OK)
         status = eid_state_batch_finish(batch);
     eid_state_batch_free(batch);
@@ -382,6 +378,22 @@ static eid_status write_new(eid_core *core, const plan *plans, size_t count)
     return status;
 }
 
+/* By the settings it pins, and by what has arrived since: the lock is held from here until it is stored. */
+static eid_status authorise(eid_core *core, const plan *p)
+{
+    eid_pubkey key;
+    eid_tree *tree;
+    eid_status refusal;
+    EID_TRY(eid_storage_tree(core->storage, p->root, &tree));
+    eid_keypair_public(p->txn->database->key, &key);
+    EID_TRY(eid_standing_judge(core, tree, p->pinned, p->pin_count, p->entry, &key, &refusal));
+    if (refusal == EID_ERR_UNSUPPORTED)
+        refusal = eid_auth_judge_delegated(p->end.settings, &p->end.bounds, p->entry, &key);
+    if (refusal != EID_OK)
+        return eid_fail_context(refusal, "The commit is not allowed");
+    return eid_standing_check_commit(core->storage, tree, p->entry);
+}
+
 /* All entries or none. Two transactions that began at one moment and say the same make the same entry: the second finds it,
  * and its plan is not marked as stored. */
 static eid_status write_all(eid_core *core, plan *plans, size_t count)
@@ -394,6 +406,8 @@ static eid_status write_all(eid_core *core, plan *plans, size_t count)
         if (plans[i].entry != NULL)
             status = eid_storage_find(core->storage, &plans[i].entry->id, &n, NULL);
         plans[i].stored = status == EID_OK && n == 0;
+        if (plans[i].stored && plans[i].txn != NULL)
+            status = authorise(core, &plans[i]);
         any = any || plans[i].stored;
     }
     if (status == EID_OK && any)
@@ -434,8 +448,7 @@ static eid_status prepare(plan *p)
     eid_status status = gather(p);
     eid_storage_unlock(database->core->storage);
     EID_TRY(status);
-    EID_TRY(build(p));
-    return authorise(p);
+    return build(p);
 }
 
 static void finish(const plan *p, eid_id *id)

@@ -21,7 +21,7 @@ eid_status eid_core_open(const eid_core_options *options, eid_core **out)
         return status;
     }
     eid_storage_set_cache_free(core->storage, eid_tree_cache_free);
-    eid_state_attach(core->storage);
+    eid_standing_attach(core->storage);
     status = eid_storage_ready(core->storage);
     if (status != EID_OK) {
         eid_storage_close(core->storage);

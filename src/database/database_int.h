@@ -7,6 +7,7 @@
 
 #include <eidetica/changes.h>
 
+#include "database/standing.h"
 #include "database/txn.h"
 
 #define EID_SETTINGS "_settings"
@@ -49,14 +50,22 @@ struct eid_database {
 
 /* ---- Resolved settings, cached per tree (lock held) ---- */
 
-/* The auth settings a set of settings entries resolves to: the fold over the closure of these participants of `_settings`.
- * `tips` are ascending. Unref the result. */
+/* The auth settings a set of settings entries resolves to, counting or not: the fold over the closure of these participants
+ * of `_settings`. `tips` are ascending. Unref the result. */
 eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out);
-/* At the current frontier. */
+/* At the current frontier, of what counts. */
 eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out);
 /* The strategy named by the `height_strategy` setting within the view. */
 eid_status eid_settings_strategy(eid_core *core, eid_tree *tree, const eid_view *view, eid_height_strategy *out);
 void eid_tree_cache_free(void *cache);
+/* Where the tree's charter hangs (standing_int.h). */
+eid_status eid_tree_cache_charter(eid_tree *tree, eid_charter ***out);
+
+/* Judges an entry by the settings it pins (arrival numbers; none: nobody was given a right). *refusal EID_OK: it may stand
+ * among the others; else EID_ERR_BAD_SIGNATURE, EID_ERR_PERMISSION_DENIED, EID_ERR_AUTH_REQUIRED or what eid_auth_judge says, with
+ * a sentence. `verified` (may be NULL): the key whose signature is known to hold. */
+eid_status eid_standing_judge(eid_core *core, eid_tree *tree, const int64_t *pins, size_t count, const eid_entry *entry,
+                              const eid_pubkey *verified, eid_status *refusal);
 
 /* ---- Writing ---- */
 

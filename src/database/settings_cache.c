@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "crypto/key.h"
+#include "database/standing_int.h"
 
 #define SLOTS 16
 
@@ -21,6 +22,10 @@ typedef struct slot {
 typedef struct tree_cache {
     slot slots[SLOTS];
     uint64_t clock;
+    eid_charter *charter;      /* what settings entries say about rights (standing_int.h); NULL until it is needed */
+    eid_auth_settings *current; /* NULL: unknown */
+    int64_t current_newest;    /* what it was made of: the newest settings entry, and the marks of then */
+    uint64_t current_marks;
     void *snapshots; /* of snapshots.c */
 } tree_cache;
 
@@ -36,6 +41,8 @@ void eid_tree_cache_free(void *value)
     tree_cache *cache = value;
     for (size_t i = 0; i < SLOTS; i++)
         slot_clear(&cache->slots[i]);
+    eid_auth_settings_unref(cache->current);
+    eid_charter_free(cache->charter);
     eid_snapshots_free(cache->snapshots);
     eid_free(cache);
 }
@@ -48,6 +55,14 @@ static eid_status cache_of(eid_tree *tree, tree_cache **out)
             return eid_fail_memory();
     }
     *out = tree->cache;
+    return EID_OK;
+}
+
+eid_status eid_tree_cache_charter(eid_tree *tree, eid_charter ***out)
+{
+    tree_cache *cache = NULL;
+    EID_TRY(cache_of(tree, &cache));
+    *out = &cache->charter;
     return EID_OK;
 }
 
@@ -78,29 +93,16 @@ static slot *oldest_slot(tree_cache *cache)
     return oldest;
 }
 
-static bool are_current_tips(const eid_tree_store *store, const int64_t *tips, size_t count)
+/* The settings that whoever pins these entries is judged by: all that they build on, whether it counts or not, as every peer
+ * sees it that knows nothing else. */
+static eid_status pinned_doc(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_doc **out)
 {
-    if (store->tip_count != count)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (store->tips[i].n != tips[i])
-            return false;
-    return true;
-}
-
-static eid_status settings_doc(eid_core *core, eid_tree_store *store, const int64_t *tips, size_t count, eid_doc **out)
-{
-    if (store == NULL)
-        return eid_doc_new(out);
-    if (are_current_tips(store, tips, count)) {
-        eid_view view = EID_VIEW_CURRENT;
-        return eid_state_doc(core->storage, store, &view, out);
-    }
-    eid_node *nodes;
-    size_t node_count;
-    EID_TRY(eid_state_closure(core->storage, store, tips, count, &nodes, &node_count));
-    eid_status status = eid_state_fold(core->storage, store, nodes, node_count, out);
-    eid_free(nodes);
+    eid_charter *charter;
+    eid_runs known;
+    EID_TRY(eid_charter_of(core->storage, tree, INT64_MAX, &charter));
+    EID_TRY(eid_charter_knowledge(charter, tips, count, &known));
+    eid_status status = eid_charter_fold(core->storage, charter, &known, NULL, NULL, out);
+    eid_runs_free(&known);
     return status;
 }
 
@@ -110,10 +112,8 @@ eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *t
     EID_TRY(cache_of(tree, &cache));
     slot *found = find_slot(cache, tips, count);
     if (found == NULL) {
-        eid_tree_store *store;
-        EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
         eid_doc *doc;
-        EID_TRY(settings_doc(core, store, tips, count, &doc));
+        EID_TRY(pinned_doc(core, tree, tips, count, &doc));
         eid_auth_settings *settings = NULL;
         eid_status status = eid_auth_settings_parse(doc, &settings);
         eid_doc_free(doc);
@@ -134,22 +134,27 @@ eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *t
 
 eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out)
 {
+    tree_cache *cache = NULL;
     eid_tree_store *store;
+    eid_doc *doc;
+    EID_TRY(cache_of(tree, &cache));
     EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
-    size_t count = store == NULL ? 0 : store->tip_count;
-    int64_t few[16];
-    int64_t *tips = few;
-    if (count > 16) {
-        tips = eid_realloc_array(NULL, count, sizeof *tips);
-        if (tips == NULL)
-            return eid_fail_memory();
+    int64_t newest = store == NULL ? 0 : store->newest;
+    uint64_t marks = eid_storage_marks(core->storage);
+    if (cache->current == NULL || cache->current_newest != newest || cache->current_marks != marks) {
+        eid_view view = EID_VIEW_CURRENT;
+        eid_auth_settings *settings = NULL;
+        EID_TRY(store == NULL ? eid_doc_new(&doc) : eid_state_doc(core->storage, store, &view, &doc));
+        eid_status status = eid_auth_settings_parse(doc, &settings);
+        eid_doc_free(doc);
+        EID_TRY(status);
+        eid_auth_settings_unref(cache->current);
+        cache->current = settings;
+        cache->current_newest = newest;
+        cache->current_marks = marks;
     }
-    for (size_t i = 0; i < count; i++)
-        tips[i] = store->tips[i].n;
-    eid_status status = eid_settings_resolve(core, tree, tips, count, out);
-    if (tips != few)
-        eid_free(tips);
-    return status;
+    *out = eid_auth_settings_ref(cache->current);
+    return EID_OK;
 }
 
 eid_height_strategy eid_height_strategy_of(const eid_value *value)

@@ -14,8 +14,7 @@ void eid_dag_walk_init(eid_dag_walk *walk, uint8_t complete)
 
 void eid_dag_walk_free(eid_dag_walk *walk)
 {
-    eid_free(walk->heap);
-    walk->heap = NULL;
+    eid_heap_free(&walk->heap);
 }
 
 static bool is_wanted(const eid_dag_walk *walk, uint8_t marks)
@@ -25,52 +24,31 @@ static bool is_wanted(const eid_dag_walk *walk, uint8_t marks)
 
 eid_status eid_dag_walk_push(eid_dag_walk *walk, int64_t n, uint8_t marks)
 {
-    if (walk->count == walk->capacity) {
-        size_t capacity = walk->capacity == 0 ? 64 : walk->capacity * 2;
-        eid_dag_item *grown = eid_realloc_array(walk->heap, capacity, sizeof *grown);
-        if (grown == NULL)
-            return eid_fail_memory();
-        walk->heap = grown;
-        walk->capacity = capacity;
-    }
-    size_t i = walk->count++;
-    while (i > 0 && walk->heap[(i - 1) / 2].n < n) {
-        walk->heap[i] = walk->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    walk->heap[i] = (eid_dag_item){n, marks};
+    EID_TRY(eid_heap_push(&walk->heap, n, marks));
     walk->wanted += is_wanted(walk, marks);
     return EID_OK;
 }
 
+/* The same entry may stand in the heap several times, reached from different children. */
 static eid_dag_item pop(eid_dag_walk *walk)
 {
-    eid_dag_item top = walk->heap[0];
-    eid_dag_item last = walk->heap[--walk->count];
-    size_t i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= walk->count)
-            break;
-        if (child + 1 < walk->count && walk->heap[child + 1].n > walk->heap[child].n)
-            child++;
-        if (walk->heap[child].n <= last.n)
-            break;
-        walk->heap[i] = walk->heap[child];
-        i = child;
+    eid_dag_item top = {walk->heap.items[0].n, 0};
+    while (walk->heap.count > 0 && walk->heap.items[0].n == top.n) {
+        uint8_t marks = eid_heap_pop_one(&walk->heap).marks;
+        walk->wanted -= is_wanted(walk, marks);
+        top.marks |= marks;
     }
-    if (walk->count > 0)
-        walk->heap[i] = last;
-    walk->wanted -= is_wanted(walk, top.marks);
     return top;
+}
+
+int64_t eid_dag_walk_pop(eid_dag_walk *walk)
+{
+    return pop(walk).n;
 }
 
 eid_status eid_dag_walk_next(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, eid_dag_item *out)
 {
     eid_dag_item top = pop(walk);
-    /* The same entry may stand in the heap several times, reached from different children. */
-    while (walk->count > 0 && walk->heap[0].n == top.n)
-        top.marks |= pop(walk).marks;
     int64_t *parents = NULL;
     size_t count = 0;
     EID_TRY(eid_storage_participation(storage, tree->main, top.n, NULL, &parents, &count));

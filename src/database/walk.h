@@ -9,17 +9,13 @@
 #ifndef EID_DATABASE_WALK_H
 #define EID_DATABASE_WALK_H
 
+#include "base/numbers.h"
 #include "database/database_int.h"
 
-typedef struct eid_dag_item {
-    int64_t n;
-    uint8_t marks;           /* collected from all descendants */
-} eid_dag_item;
+typedef eid_heap_item eid_dag_item; /* an entry, with the marks collected from all descendants */
 
 typedef struct eid_dag_walk {
-    eid_dag_item *heap;     /* largest n on top */
-    size_t count;
-    size_t capacity;
+    eid_heap heap;
     uint8_t complete;        /* an item with all of these marks is not wanted */
     size_t wanted;           /* items in the heap that are wanted, as far as is known */
 } eid_dag_walk;
@@ -27,6 +23,8 @@ typedef struct eid_dag_walk {
 void eid_dag_walk_init(eid_dag_walk *walk, uint8_t complete);
 void eid_dag_walk_free(eid_dag_walk *walk);
 eid_status eid_dag_walk_push(eid_dag_walk *walk, int64_t n, uint8_t marks);
+/* Takes the largest number out, and every copy of it. Not of an empty walk. */
+int64_t eid_dag_walk_pop(eid_dag_walk *walk);
 /* Takes the largest number out, with the marks of all its copies, and pushes its parents with them. Only while
  * walk->wanted > 0. Lock held. */
 eid_status eid_dag_walk_next(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, eid_dag_item *out);

@@ -6,12 +6,16 @@
  */
 #include "state/cells_int.h"
 
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "codec/cid.h"
 #include "state/index.h"
 
 struct eid_state_batch {
     eid_storage *storage;
+    eid_map *again;      /* number of a store and a key -> eid_tree_store: keys to be made again from their touches, … */
+    eid_map *stores;     /* number -> eid_tree_store: … and whole stores, from their entries */
 };
 
 eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out)
@@ -20,19 +24,24 @@ eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out)
     if (batch == NULL)
         return eid_fail_memory();
     batch->storage = storage;
+    eid_status status = eid_map_new(&batch->again);
+    if (status == EID_OK)
+        status = eid_map_new(&batch->stores);
+    if (status != EID_OK) {
+        eid_state_batch_free(batch);
+        return status;
+    }
     *out = batch;
     return EID_OK;
 }
 
 void eid_state_batch_free(eid_state_batch *batch)
 {
+    if (batch == NULL)
+        return;
+    eid_map_free(batch->again, NULL);
+    eid_map_free(batch->stores, NULL);
     eid_free(batch);
-}
-
-eid_status eid_state_batch_finish(eid_state_batch *batch)
-{
-    (void)batch;
-    return EID_OK;
 }
 
 /* ---- The touch log ---- */
@@ -321,34 +330,217 @@ static eid_status apply_doc(const eid_cells *cells, eid_tree_store *store, const
     return EID_OK;
 }
 
+/* What the entry brings to the store of one of its subtrees: *store NULL when nothing, *doc NULL when it is no document. */
+static eid_status read_subtree(const eid_state_batch *batch, eid_tree *tree, const eid_entry *entry, size_t index, int64_t n,
+                               eid_tree_store **store, eid_node *node, eid_doc **doc)
+{
+    const eid_subtree *subtree = &entry->subtrees[index];
+    eid_slice name = eid_slice_of(subtree->name, subtree->name_len);
+    *store = NULL;
+    *doc = NULL;
+    if (!subtree->has_data || subtree->data_len == 0 || eid_slice_is(name, "_root") || eid_entry_subtree(entry, name) != subtree)
+        return EID_OK;
+    EID_TRY(eid_storage_store(batch->storage, tree, name, store));
+    if (!(*store)->indexes_known)
+        EID_TRY(eid_field_index_begin(batch->storage, tree, *store));
+    if (eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), doc) == EID_ERR_NO_MEMORY)
+        return EID_ERR_NO_MEMORY;
+    uint64_t height = subtree->has_height ? subtree->height : entry->height;
+    *node = (eid_node){.n = n, .height = height > INT64_MAX ? INT64_MAX : height, .id = entry->id};
+    return EID_OK;
+}
+
 eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_entry *entry, int64_t n)
 {
     for (size_t i = 0; i < entry->subtree_count; i++) {
-        const eid_subtree *subtree = &entry->subtrees[i];
-        eid_slice name = eid_slice_of(subtree->name, subtree->name_len);
-        if (!subtree->has_data || subtree->data_len == 0 || eid_slice_is(name, "_root") ||
-            eid_entry_subtree(entry, name) != subtree)
-            continue;
         eid_tree_store *store;
-        EID_TRY(eid_storage_store(batch->storage, tree, name, &store));
-        if (!store->indexes_known)
-            EID_TRY(eid_field_index_begin(batch->storage, tree, store));
-        eid_doc *doc = NULL;
-        eid_status status = eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
-        if (status == EID_ERR_NO_MEMORY)
-            return status;
-        if (status != EID_OK) {
+        eid_doc *doc;
+        eid_node node;
+        EID_TRY(read_subtree(batch, tree, entry, i, n, &store, &node, &doc));
+        if (store == NULL)
+            continue;
+        eid_cells cells = eid_cells_of(batch->storage, store);
+        eid_status status = EID_OK;
+        if (doc != NULL) {
+            status = apply_doc(&cells, store, &node, doc);
+        } else {
             /* Encrypted, of another type, or damaged: carried and served, but it has no cells. */
             store->unreadable++;
-            EID_TRY(eid_storage_store_save(batch->storage, store));
-            continue;
+            status = eid_storage_store_save(batch->storage, store);
         }
-        uint64_t height = subtree->has_height ? subtree->height : entry->height;
-        eid_node node = {.n = n, .height = height > INT64_MAX ? INT64_MAX : height, .id = entry->id};
-        eid_cells cells = eid_cells_of(batch->storage, store);
-        status = apply_doc(&cells, store, &node, doc);
         eid_doc_free(doc);
         EID_TRY(status);
     }
     return EID_OK;
+}
+
+/* ---- Entries whose standing changed ----
+ *
+ * What they touched is made again as if they had never arrived, or had counted from the beginning: in the order of arrival, so
+ * that the rows are those a check computes. Where an atomic Doc hides what was written before it, that is the whole store. */
+
+static eid_status make_again_later(eid_state_batch *batch, eid_tree_store *store, eid_slice key)
+{
+    eid_buf name;
+    eid_map_entry *place;
+    eid_buf_init(&name, SIZE_MAX / 2);
+    eid_buf_append_u64_be(&name, (uint64_t)store->s);
+    eid_buf_append_slice(&name, key);
+    eid_status status = eid_buf_status(&name);
+    if (status == EID_OK)
+        status = eid_map_put(batch->again, eid_buf_slice(&name), &place, NULL);
+    if (status == EID_OK)
+        place->value = store;
+    eid_buf_free(&name);
+    return status;
+}
+
+static eid_status make_store_later(eid_state_batch *batch, eid_tree_store *store)
+{
+    eid_map_entry *place;
+    EID_TRY(eid_map_put(batch->stores, eid_slice_of(&store->s, sizeof store->s), &place, NULL));
+    place->value = store;
+    return EID_OK;
+}
+
+static eid_status change_touch(const eid_cells *cells, eid_slice key, const eid_seat *spot, bool counts)
+{
+    eid_cell_row row = {0};
+    eid_buf_init(&row.value, SIZE_MAX / 2);
+    eid_status status = read_cell(cells, key, &row);
+    eid_buf_free(&row.value);
+    if (status == EID_OK && row.found)
+        status = retire_whole(cells, key);
+    EID_TRY(status);
+    return counts ? add_touch(cells->storage, store_of(cells), key, spot) : delete_touch(cells->storage, store_of(cells), key, spot);
+}
+
+static eid_status change_doc(eid_state_batch *batch, eid_tree_store *store, const eid_node *node, const eid_doc *doc, bool counts)
+{
+    eid_cells cells = eid_cells_of(batch->storage, store);
+    eid_seat spot = {(int64_t)node->height, node->n};
+    if (store->has_barrier || eid_doc_is_atomic(doc))
+        return make_store_later(batch, store);
+    const eid_doc_cursor *cursor = NULL;
+    const char *key;
+    size_t key_len;
+    const eid_value *value;
+    while (eid_doc_next_raw(doc, &cursor, &key, &key_len, &value)) {
+        EID_TRY(change_touch(&cells, eid_slice_of(key, key_len), &spot, counts));
+        EID_TRY(make_again_later(batch, store, eid_slice_of(key, key_len)));
+    }
+    return EID_OK;
+}
+
+eid_status eid_state_change(eid_state_batch *batch, eid_tree *tree, const eid_entry *entry, int64_t n, bool counts)
+{
+    for (size_t i = 0; i < entry->subtree_count; i++) {
+        eid_tree_store *store;
+        eid_doc *doc;
+        eid_node node;
+        EID_TRY(read_subtree(batch, tree, entry, i, n, &store, &node, &doc));
+        if (store == NULL)
+            continue;
+        eid_status status = EID_OK;
+        if (doc != NULL) {
+            status = change_doc(batch, store, &node, doc, counts);
+        } else {
+            store->unreadable = counts ? store->unreadable + 1 : store->unreadable - 1;
+            status = eid_storage_store_save(batch->storage, store);
+        }
+        eid_doc_free(doc);
+        EID_TRY(status);
+    }
+    return EID_OK;
+}
+
+static int compare_arrival(const void *a, const void *b)
+{
+    const eid_node *left = a, *right = b;
+    return left->n < right->n ? -1 : left->n > right->n;
+}
+
+/* The key has no cell; all its places are in the touch log. */
+static eid_status make_key(const eid_cells *cells, eid_slice key)
+{
+    eid_nodes nodes = {NULL, 0, 0};
+    eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
+    if (status == EID_OK && nodes.count > 0) {
+        const eid_node *last = &nodes.items[nodes.count - 1];
+        eid_seat spot = {(int64_t)last->height, last->n};
+        qsort(nodes.items, nodes.count, sizeof *nodes.items, compare_arrival);
+        for (size_t i = 0; i < nodes.count && status == EID_OK; i++)
+            status = take_again(cells, key, &nodes.items[i]);
+        if (status == EID_OK)
+            status = delete_touch(cells->storage, store_of(cells), key, &spot);
+    }
+    eid_free(nodes.items);
+    return status;
+}
+
+static eid_status delete_touches(const eid_cells *cells)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), "DELETE FROM touch WHERE s = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store_of(cells)->s);
+    return eid_sql_run(stmt);
+}
+
+static eid_status retire_all(const eid_cells *cells)
+{
+    eid_buf key;
+    eid_cell_row row = {0};
+    eid_buf_init(&key, SIZE_MAX / 2);
+    eid_buf_init(&row.value, SIZE_MAX / 2);
+    eid_status status;
+    do {
+        status = next_cell(cells, NULL, &key, &row);
+        if (status == EID_OK && row.found)
+            status = retire_whole(cells, eid_buf_slice(&key));
+    } while (status == EID_OK && row.found);
+    eid_buf_free(&row.value);
+    eid_buf_free(&key);
+    return status;
+}
+
+static eid_status make_store(const eid_cells *cells, eid_tree_store *store)
+{
+    eid_nodes nodes = {NULL, 0, 0};
+    EID_TRY(retire_all(cells));
+    EID_TRY(delete_touches(cells));
+    store->has_barrier = false;
+    EID_TRY(eid_storage_store_save(cells->storage, store));
+    eid_status status = eid_state_arrived(cells->storage, store, 0, INT64_MAX, &nodes);
+    if (status == EID_OK && nodes.count > 0)
+        qsort(nodes.items, nodes.count, sizeof *nodes.items, compare_arrival);
+    for (size_t i = 0; i < nodes.count && status == EID_OK; i++) {
+        eid_doc *doc;
+        status = eid_state_payload(cells->storage, store, NULL, nodes.items[i].n, &doc);
+        if (status == EID_OK && doc != NULL)
+            status = apply_doc(cells, store, &nodes.items[i], doc);
+        if (status == EID_OK)
+            eid_doc_free(doc);
+    }
+    eid_free(nodes.items);
+    return status;
+}
+
+eid_status eid_state_batch_finish(eid_state_batch *batch)
+{
+    for (eid_map_entry *e = eid_map_first(batch->stores); e != NULL; e = eid_map_next(batch->stores, e)) {
+        eid_cells cells = eid_cells_of(batch->storage, e->value);
+        EID_TRY(make_store(&cells, e->value));
+    }
+    for (eid_map_entry *e = eid_map_first(batch->again); e != NULL; e = eid_map_next(batch->again, e)) {
+        eid_tree_store *store = e->value;
+        eid_cells cells = eid_cells_of(batch->storage, store);
+        if (eid_map_get(batch->stores, eid_slice_of(&store->s, sizeof store->s)) == NULL)
+            EID_TRY(make_key(&cells, eid_slice_of(e->key.data + sizeof(uint64_t), e->key.len - sizeof(uint64_t))));
+    }
+    eid_map_free(batch->stores, NULL);
+    eid_map_free(batch->again, NULL);
+    batch->stores = NULL;
+    batch->again = NULL;
+    EID_TRY(eid_map_new(&batch->again));
+    return eid_map_new(&batch->stores);
 }

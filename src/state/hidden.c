@@ -17,6 +17,7 @@ struct eid_hidden_state {
     eid_vault *vault;      /* cells and twigs */
     int64_t done;          /* every participant up to this number is in */
     int64_t newest;        /* the largest number of one that is in */
+    uint64_t marks;        /* eid_storage_marks when it was made: entries taken in may have ceased to count since */
     bool has_barrier;
     eid_node barrier;
     uint64_t left_out;
@@ -57,7 +58,7 @@ static void forget(eid_hidden_state *state)
 {
     eid_vault *vault = state->vault;
     eid_vault_clear(vault);
-    *state = (eid_hidden_state){.vault = vault};
+    *state = (eid_hidden_state){.vault = vault, .marks = state->marks};
 }
 
 /* ---- Entries of the vault ----
@@ -331,6 +332,10 @@ eid_status eid_hidden_state_follow(eid_hidden_state *state, eid_storage *storage
     following f = {state, storage, store, decoder, false};
     int64_t end = store->newest < up_to ? store->newest : up_to;
     eid_status status = EID_OK;
+    if (state->marks != eid_storage_marks(storage)) {
+        forget(state);
+        state->marks = eid_storage_marks(storage);
+    }
     if (end > state->done) {
         status = take_arrived(&f, end);
         if (status == EID_OK && f.again) {

@@ -339,6 +339,20 @@ static eid_status fold_arrived(eid_storage *storage, eid_tree_store *store, cons
     return status;
 }
 
+/* Of a closure, the participants whose payloads count. */
+static eid_status keep_counting(eid_storage *storage, const eid_tree_store *store, eid_node *nodes, size_t *count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        bool counts;
+        EID_TRY(eid_storage_has_data(storage, store, nodes[i].n, &counts));
+        if (counts)
+            nodes[kept++] = nodes[i];
+    }
+    *count = kept;
+    return EID_OK;
+}
+
 static eid_status fold_members(eid_storage *storage, eid_tree_store *store, const eid_decoder *decoder, const eid_view *view,
                                eid_doc **out)
 {
@@ -355,6 +369,8 @@ static eid_status fold_members(eid_storage *storage, eid_tree_store *store, cons
             numbers[i] = tips[i].n;
         status = eid_state_closure_up_to(storage, store, view->up_to, numbers, tip_count, &nodes, &count);
     }
+    if (status == EID_OK)
+        status = keep_counting(storage, store, nodes, &count);
     if (status == EID_OK)
         status = fold(storage, store, decoder, nodes, count, out);
     eid_free(nodes);

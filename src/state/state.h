@@ -21,6 +21,9 @@ eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out);
 void eid_state_batch_free(eid_state_batch *batch);
 /* Applies the payloads of an entry just admitted as n. */
 eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_entry *entry, int64_t n);
+/* The same for an entry whose payloads cease to count, or count again (eid_storage_mark came before). Its effect is there when
+ * the batch is finished; nothing may be applied in between. */
+eid_status eid_state_change(eid_state_batch *batch, eid_tree *tree, const eid_entry *entry, int64_t n, bool counts);
 /* Folds what is due. Call before the storage transaction is committed. */
 eid_status eid_state_batch_finish(eid_state_batch *batch);
 

@@ -341,31 +341,47 @@ static void test_later_commits_are_not_seen(void **state)
     eid_free(tips);
 }
 
-/* The settings a transaction is judged by and pins are those it began with. */
+/* The settings a transaction pins are those it began with. */
 static void test_settings_are_those_of_the_beginning(void **state)
 {
     fixture *f = *state;
     eid_id grant = dt_grant(f->database, 2, EID_PERM_WRITE, EID_KEY_ACTIVE), id;
     eid_database *writer = dt_open_as(f->core, &f->root, 2);
-    eid_txn *before, *after;
+    eid_txn *before;
     tu_assert_ok(eid_database_new_transaction(writer, &before));
     dt_put_int(before, "s", "k", 1);
-    eid_id revocation = dt_grant(f->database, 2, EID_PERM_WRITE, EID_KEY_REVOKED);
-    tu_assert_ok(eid_database_new_transaction(writer, &after));
-    dt_put_int(after, "s", "k", 2);
-    dt_print print = dt_fingerprint(f->core);
-    tu_assert_fails(eid_txn_commit(after, NULL), EID_ERR_PERMISSION_DENIED);
-    dt_assert_unchanged(f->core, &print);
-    eid_txn_free(after);
+    eid_id later = dt_grant(f->database, 3, EID_PERM_WRITE, EID_KEY_ACTIVE);
     tu_assert_ok(eid_txn_commit_free(before, &id));
     eid_entry *entry = dt_entry(writer, &id);
     eid_entry_pin pin;
     tu_assert_ok(eid_entry_read_pin(entry, &pin));
     assert_int_equal(pin.tip_count, 1);
     assert_true(eid_id_equal(&pin.tips[0], &grant));
-    assert_false(eid_id_equal(&pin.tips[0], &revocation));
+    assert_false(eid_id_equal(&pin.tips[0], &later));
     eid_entry_pin_free(&pin);
     eid_entry_unref(entry);
+    eid_database_close(writer);
+}
+
+/* A transaction that began before its key was revoked would make an entry that counts nowhere. */
+static void test_a_revocation_ends_transactions(void **state)
+{
+    fixture *f = *state;
+    dt_grant(f->database, 2, EID_PERM_WRITE, EID_KEY_ACTIVE);
+    eid_database *writer = dt_open_as(f->core, &f->root, 2);
+    eid_txn *before, *after;
+    tu_assert_ok(eid_database_new_transaction(writer, &before));
+    dt_put_int(before, "s", "k", 1);
+    dt_grant(f->database, 2, EID_PERM_WRITE, EID_KEY_REVOKED);
+    tu_assert_ok(eid_database_new_transaction(writer, &after));
+    dt_put_int(after, "s", "k", 2);
+    dt_print print = dt_fingerprint(f->core);
+    tu_assert_fails(eid_txn_commit(after, NULL), EID_ERR_PERMISSION_DENIED);
+    tu_assert_fails(eid_txn_commit(before, NULL), EID_ERR_PERMISSION_DENIED);
+    assert_non_null(strstr(eid_last_error(), "ended by entry"));
+    dt_assert_unchanged(f->core, &print);
+    eid_txn_free(after);
+    eid_txn_free(before);
     eid_database_close(writer);
 }
 
@@ -717,6 +733,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_commit_in_the_middle_of_a_scan, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_later_commits_are_not_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings_are_those_of_the_beginning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_revocation_ends_transactions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_at_older_tips, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_tips, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_committed, set_up, tear_down),

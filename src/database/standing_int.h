@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the settings entries of a database say about rights, and which of them count (docs/security.md, "Revocation").
+ *
+ * An *act* is an admitted settings entry. What an act does to rights is a list of *changes*: which holder it gives which
+ * power. A *holder* is a record that can hold a right: of a key, of the global permission, of a delegation; and the holder
+ * named "" stands for everybody, who may write as long as nobody was given a right.
+ *
+ * What is told here of an act follows from the act and its past, and never changes, except for `status`: that follows from the
+ * set of all acts. The charter is made from the settings entries at first use and kept with the tree.
+ */
+#ifndef EID_DATABASE_STANDING_INT_H
+#define EID_DATABASE_STANDING_INT_H
+
+#include "database/standing.h"
+
+#include "base/map.h"
+
+/* A permission as a number: the larger, the more it allows. */
+#define EID_POWER_NONE 0
+#define EID_POWER_READ 1
+#define EID_POWER_WRITE ((uint64_t)1 << 33)
+#define EID_POWER_ADMIN ((uint64_t)1 << 34)
+#define EID_POWER_OPEN (EID_POWER_ADMIN - 1) /* everybody's while nobody has a right: weaker than any Admin */
+
+/* Sets of small numbers: runs in ascending order that neither overlap nor touch. */
+typedef struct eid_run {
+    int64_t low;
+    int64_t high;
+} eid_run;
+
+typedef struct eid_runs {
+    eid_run *items;
+    size_t count;
+    size_t capacity;
+} eid_runs;
+
+void eid_runs_free(eid_runs *runs);
+bool eid_runs_have(const eid_runs *runs, int64_t number);
+eid_status eid_runs_copy(const eid_runs *from, eid_runs *out);
+eid_status eid_runs_append(eid_runs *runs, int64_t low, int64_t high); /* low beyond everything in it */
+eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other);
+
+typedef struct eid_act eid_act;
+
+typedef struct eid_ruling {
+    eid_act *act;
+    struct eid_holder *holder;
+    uint64_t power;          /* what the holder has by it, in the knowledge of the act */
+    uint64_t kept;           /* what it leaves to those who do not know of it: less when a delegation moves on */
+} eid_ruling;
+
+typedef struct eid_holder {
+    eid_slice name;          /* "k" and the text of a key, "g", "d" and the ID of a tree, or nothing */
+    eid_ruling **changes;    /* of all acts, in the order of the fold */
+    size_t count;
+    size_t capacity;
+    bool ended;              /* some change leaves less than Write */
+    eid_act **authored;      /* acts done by it, in order of arrival */
+    size_t authored_count;
+    size_t authored_capacity;
+} eid_holder;
+
+struct eid_act {
+    eid_node node;           /* number, height in `_settings`, ID */
+    int64_t index;           /* among the acts */
+    bool is_root;
+    bool sweeps;             /* its payload replaces the rules or a group of them: it changes every holder it knows, and takes
+                                the right of every other */
+    bool ends_itself;        /* it takes from its own key the power it uses */
+    eid_holder *author;
+    uint64_t power;          /* the author's, in the knowledge of the act */
+    eid_act *grant;          /* the act that gave it, since when it was not less; NULL: none */
+    uint32_t depth;          /* of the chain of grants, and a link that skips most of it */
+    eid_act *skip;
+    eid_ruling *changes;
+    size_t change_count;
+    eid_runs known;          /* indices of acts in its knowledge */
+    eid_runs closure;        /* those it builds on in `_settings`, itself included */
+    eid_runs outside;        /* numbers below its own of entries that are not in its past; once asked for */
+    bool outside_found;
+    eid_standing_reason status;
+    eid_standing_reason next; /* while all are decided anew */
+};
+
+struct eid_charter {
+    eid_map *holders;        /* name -> eid_holder */
+    eid_holder *everybody;
+    eid_act **acts;          /* in order of arrival */
+    size_t count;
+    size_t capacity;
+    eid_act **sweeping;
+    size_t sweeping_count;
+    size_t sweeping_capacity;
+    bool closed;             /* the root gives rights, so that nobody writes unsigned */
+    bool odd;                /* some payload is not made of whole records: rights are then read from real folds */
+    size_t void_count;       /* acts that do not count */
+    size_t ended_count;      /* holders that some change gives less than Write */
+    bool undecided;          /* an act arrived that may change the standing of others */
+    eid_buf changed;         /* acts by which entries have to be looked at again */
+};
+
+/* ---- standing_charter.c ---- */
+
+void eid_charter_free(eid_charter *charter);
+/* The charter of the tree; made when there is none, from its settings entries up to this number and their marks. */
+eid_status eid_charter_of(eid_storage *storage, eid_tree *tree, int64_t up_to, eid_charter **out);
+/* The act with this arrival number, or NULL. */
+eid_act *eid_charter_act(const eid_charter *charter, int64_t n);
+eid_holder *eid_charter_find(const eid_charter *charter, eid_slice name); /* NULL: nobody ever changed it */
+
+/* What an entry knows: the union of the closures of the acts among its pins. `pins` are arrival numbers, in any order. */
+eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *out);
+/* The numbers of what the entry pins and is held; *count of them. eid_free. */
+eid_status eid_charter_pins(eid_storage *storage, const eid_charter *charter, const eid_entry *entry, int64_t **out, size_t *count);
+
+/* An act for this entry, not among the others yet; eid_act_free, or join, which takes it. */
+eid_status eid_act_new(eid_storage *storage, eid_charter *charter, const eid_entry *entry, int64_t n,
+                       eid_act **out);
+void eid_act_free(eid_act *act);
+eid_status eid_charter_join(eid_charter *charter, eid_act *act);
+
+/* Which acts are to be looked at; NULL: all of the knowledge. */
+typedef bool (*eid_act_filter)(const eid_act *act, const void *ctx);
+/* The power of a holder after those acts. */
+eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
+                             const eid_holder *holder, eid_act_filter filter, const void *ctx, uint64_t *out);
+/* Whose record allows the entry, as its signature names it; the name is appended. Entries were judged before. */
+eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
+                              const eid_entry *entry, eid_buf *name);
+
+/* ---- standing_fold.c: reading rights out of payloads ---- */
+
+/* What a record says, as a power. */
+uint64_t eid_power_of_record(eid_slice holder_name, const eid_value *record);
+/* The fold of chosen acts, by loading their payloads; eid_doc_free. */
+eid_status eid_charter_fold(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
+                            eid_act_filter filter, const void *ctx, eid_doc **out);
+/* The power of a holder in a document of settings. */
+eid_status eid_power_in(const eid_doc *settings, eid_slice holder_name, uint64_t *out);
+/* Calls back for each record a payload names. *sweeps and *partial tell whether it does more than to put whole records. */
+typedef eid_status (*eid_record_callback)(eid_slice holder_name, const eid_value *record, void *ctx);
+eid_status eid_records_of(const eid_doc *payload, eid_record_callback callback, void *ctx, bool *sweeps, bool *partial);
+
+/* ---- standing_rule.c ---- */
+
+/* Whether the first is stronger; a total order. */
+bool eid_act_stronger(const eid_act *a, const eid_act *b);
+/* Whether the act counts, as far as it depends on those that are stronger, whose status is right. */
+eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *out,
+                         eid_act **cause);
+/* Decides all acts anew: `next` of each. */
+eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter);
+/* Whether the act can be decided without the others being looked at again. */
+eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_act *act, bool *out);
+/* Whether an entry with this number is in the past of the act. */
+eid_status eid_act_has_in_past(eid_storage *storage, eid_tree *tree, eid_act *act, int64_t n, bool *out);
+/* Whether an entry that is no act counts. */
+eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
+                          eid_standing_reason *out, eid_act **cause);
+
+#endif

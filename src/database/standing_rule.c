@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rule: which acts and entries count (docs/security.md, "Revocation: the rule"; the numbers are those of the text). */
+#include "database/standing_int.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "database/places.h"
+#include "database/walk.h"
+
+/* ---- Strength (3) ---- */
+
+static const eid_act *lift(const eid_act *act, uint32_t depth)
+{
+    while (act->depth > depth)
+        act = act->skip->depth >= depth ? act->skip : act->grant;
+    return act;
+}
+
+/* Compares chains of grants: <0 when the first is stronger. Who was granted by the other is weaker; else the order of the
+ * grants decides where the chains part. */
+static int compare_chains(const eid_act *a, const eid_act *b)
+{
+    if (a == b)
+        return 0;
+    if (a == NULL || b == NULL)
+        return a == NULL ? -1 : 1;
+    uint32_t depth = a->depth < b->depth ? a->depth : b->depth;
+    int deeper = a->depth == b->depth ? 0 : a->depth < b->depth ? -1 : 1;
+    a = lift(a, depth);
+    b = lift(b, depth);
+    if (a == b)
+        return deeper;
+    while (a->grant != b->grant) {
+        bool far = a->skip != b->skip;
+        a = far ? a->skip : a->grant;
+        b = far ? b->skip : b->grant;
+    }
+    return eid_places_compare(&a->node, &b->node);
+}
+
+static int compare_strength(const eid_act *a, const eid_act *b)
+{
+    if (a->power != b->power)
+        return a->power > b->power ? -1 : 1;
+    int order = compare_chains(a->grant, b->grant);
+    if (order == 0 && a->author != b->author)
+        order = eid_slice_compare(a->author->name, b->author->name);
+    if (order == 0 && a->ends_itself != b->ends_itself)
+        order = a->ends_itself ? -1 : 1;
+    return order != 0 ? order : eid_places_compare(&a->node, &b->node);
+}
+
+bool eid_act_stronger(const eid_act *a, const eid_act *b)
+{
+    return compare_strength(a, b) < 0;
+}
+
+/* ---- The past of an act ---- */
+
+static eid_status walk_outside(eid_storage *storage, const eid_tree *tree, const eid_act *act, eid_dag_walk *walk, eid_buf *found)
+{
+    for (size_t i = 0; i < tree->main->tip_count; i++)
+        EID_TRY(eid_dag_walk_push(walk, tree->main->tips[i].n, 0));
+    EID_TRY(eid_dag_walk_push(walk, act->node.n, 1));
+    while (walk->wanted > 0) {
+        eid_dag_item item;
+        EID_TRY(eid_dag_walk_next(walk, storage, tree, &item));
+        if (item.marks == 0 && item.n < act->node.n)
+            eid_buf_append(found, &item.n, sizeof item.n);
+    }
+    return eid_buf_status(found);
+}
+
+/* The walk meets falling numbers. Entries it did not meet between two of these are of another database, or in the past. */
+static eid_status keep_outside(eid_act *act, const eid_buf *found)
+{
+    for (size_t i = found->len / sizeof(int64_t); i > 0; i--) {
+        int64_t n;
+        memcpy(&n, found->data + (i - 1) * sizeof n, sizeof n);
+        EID_TRY(eid_runs_append(&act->outside, n, n));
+    }
+    act->outside_found = true;
+    return EID_OK;
+}
+
+static eid_status find_outside(eid_storage *storage, const eid_tree *tree, eid_act *act)
+{
+    eid_dag_walk walk;
+    eid_buf found;
+    eid_dag_walk_init(&walk, 1);
+    eid_buf_init(&found, SIZE_MAX / 2);
+    eid_status status = walk_outside(storage, tree, act, &walk, &found);
+    if (status == EID_OK)
+        status = keep_outside(act, &found);
+    if (status != EID_OK)
+        eid_runs_free(&act->outside);
+    eid_buf_free(&found);
+    eid_dag_walk_free(&walk);
+    return status;
+}
+
+eid_status eid_act_has_in_past(eid_storage *storage, eid_tree *tree, eid_act *act, int64_t n, bool *out)
+{
+    *out = n == act->node.n;
+    if (n >= act->node.n)
+        return EID_OK;
+    if (!act->outside_found)
+        EID_TRY(find_outside(storage, tree, act));
+    *out = !eid_runs_have(&act->outside, n);
+    return EID_OK;
+}
+
+/* ---- Cuts (2) ---- */
+
+/* Whoever is to be judged: an act, or any other entry. */
+typedef struct subject {
+    eid_storage *storage;
+    eid_tree *tree;
+    eid_charter *charter;
+    int64_t n;
+    const eid_runs *known;
+    const eid_holder *author;  /* NULL: one nobody ever changed */
+    uint64_t needs;
+    const eid_act *act;        /* NULL: no act */
+    eid_standing_reason reason;
+    eid_act *cause;
+} subject;
+
+/* An act that counts, is stronger, is not known and did not know. */
+static eid_status is_cut_by(const subject *s, eid_act *act, bool *out)
+{
+    *out = false;
+    if (act == s->act || act->status != EID_STANDS || eid_runs_have(s->known, act->index))
+        return EID_OK;
+    if (s->act != NULL && !eid_act_stronger(act, s->act))
+        return EID_OK;
+    bool in_past;
+    EID_TRY(eid_act_has_in_past(s->storage, s->tree, act, s->n, &in_past));
+    *out = !in_past;
+    return EID_OK;
+}
+
+static eid_status cut_by(subject *s, eid_act *act)
+{
+    bool cut;
+    EID_TRY(is_cut_by(s, act, &cut));
+    if (cut) {
+        s->reason = EID_VOID_CUT;
+        s->cause = act;
+    }
+    return EID_OK;
+}
+
+static bool names(const eid_act *act, const eid_holder *holder)
+{
+    for (size_t i = 0; i < act->change_count; i++)
+        if (act->changes[i].holder == holder)
+            return true;
+    return false;
+}
+
+/* Endings of what the author needs. */
+static eid_status find_ending(subject *s)
+{
+    size_t count = s->author == NULL ? 0 : s->author->count;
+    for (size_t i = 0; i < count && s->reason == EID_STANDS; i++)
+        if (s->author->changes[i]->kept < s->needs)
+            EID_TRY(cut_by(s, s->author->changes[i]->act));
+    for (size_t i = 0; i < s->charter->sweeping_count && s->reason == EID_STANDS; i++)
+        if (s->author == NULL || !names(s->charter->sweeping[i], s->author))
+            EID_TRY(cut_by(s, s->charter->sweeping[i]));
+    return EID_OK;
+}
+
+/* Somebody stronger put the holder out of this author's reach. */
+static eid_status find_raise(subject *s, const eid_holder *holder)
+{
+    for (size_t i = 0; i < holder->count && s->reason == EID_STANDS; i++)
+        if (holder->changes[i]->power > s->act->power)
+            EID_TRY(cut_by(s, holder->changes[i]->act));
+    return EID_OK;
+}
+
+static eid_status find_raises(subject *s)
+{
+    if (!s->act->sweeps) {
+        for (size_t i = 0; i < s->act->change_count; i++)
+            EID_TRY(find_raise(s, s->act->changes[i].holder));
+        return EID_OK;
+    }
+    eid_map *holders = s->charter->holders;
+    for (eid_map_entry *e = eid_map_first(holders); e != NULL; e = eid_map_next(holders, e))
+        EID_TRY(find_raise(s, e->value));
+    return EID_OK;
+}
+
+/* ---- Rights by what counts and is stronger (1 and 4) ---- */
+
+static bool counts_and_is_stronger(const eid_act *act, const void *ctx)
+{
+    return act->status == EID_STANDS && eid_act_stronger(act, ctx);
+}
+
+static bool counts(const eid_act *act, const void *ctx)
+{
+    (void)ctx;
+    return act->status == EID_STANDS;
+}
+
+static eid_status check_rights(subject *s)
+{
+    const eid_act *act = s->act;
+    uint64_t power;
+    EID_TRY(eid_charter_power(s->storage, s->charter, s->known, s->author, counts_and_is_stronger, act, &power));
+    if (power < act->power) {
+        s->reason = EID_VOID_NO_RIGHT;
+        return EID_OK;
+    }
+    if (act->author->name.len == 0)
+        return EID_OK; /* while nobody has a right there is nobody to be protected */
+    for (size_t i = 0; i < act->change_count && s->reason == EID_STANDS; i++) {
+        const eid_ruling *change = &act->changes[i];
+        if (change->holder->name.len == 0)
+            continue;
+        EID_TRY(eid_charter_power(s->storage, s->charter, s->known, change->holder, counts_and_is_stronger, act, &power));
+        if (power > act->power || change->power > act->power)
+            s->reason = EID_VOID_NOT_ENTITLED;
+    }
+    return EID_OK;
+}
+
+eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *out,
+                         eid_act **cause)
+{
+    subject s = {.storage = storage,
+                 .tree = tree,
+                 .charter = charter,
+                 .n = act->node.n,
+                 .known = &act->known,
+                 .author = act->author,
+                 .needs = act->power,
+                 .act = act};
+    if (!act->is_root) {
+        EID_TRY(check_rights(&s));
+        if (s.reason == EID_STANDS)
+            EID_TRY(find_ending(&s));
+        if (s.reason == EID_STANDS)
+            EID_TRY(find_raises(&s));
+    }
+    *out = s.reason;
+    *cause = s.cause;
+    return EID_OK;
+}
+
+eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
+                          eid_standing_reason *out, eid_act **cause)
+{
+    int64_t *pins = NULL;
+    size_t count = 0;
+    eid_runs known = {NULL, 0, 0};
+    eid_buf name;
+    subject s = {.storage = storage, .tree = tree, .charter = charter, .n = n, .known = &known, .needs = EID_POWER_WRITE};
+    eid_buf_init(&name, SIZE_MAX / 2);
+    eid_status status = eid_charter_pins(storage, charter, entry, &pins, &count);
+    if (status == EID_OK)
+        status = eid_charter_knowledge(charter, pins, count, &known);
+    if (status == EID_OK)
+        status = eid_charter_author(storage, charter, &known, entry, &name);
+    if (status == EID_OK) {
+        s.author = eid_charter_find(charter, eid_buf_slice(&name));
+        status = find_ending(&s);
+    }
+    if (status == EID_OK && s.reason == EID_STANDS && s.author != NULL && charter->void_count > 0) {
+        uint64_t power;
+        status = eid_charter_power(storage, charter, &known, s.author, counts, NULL, &power);
+        if (status == EID_OK && power < EID_POWER_WRITE)
+            s.reason = EID_VOID_NO_RIGHT;
+    }
+    eid_buf_free(&name);
+    eid_runs_free(&known);
+    eid_free(pins);
+    EID_TRY(status);
+    *out = s.reason;
+    *cause = s.cause;
+    return EID_OK;
+}
+
+/* ---- All acts ---- */
+
+static int compare_for_sort(const void *a, const void *b)
+{
+    return compare_strength(*(eid_act *const *)a, *(eid_act *const *)b);
+}
+
+static eid_status decide_in_order(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act **order)
+{
+    for (size_t i = 0; i < charter->count; i++) {
+        /* Weaker acts have no say, so it does not matter that they are not decided yet. */
+        eid_act *cause;
+        eid_standing_reason reason;
+        EID_TRY(eid_act_judge(storage, tree, charter, order[i], &reason, &cause));
+        order[i]->status = reason;
+    }
+    return EID_OK;
+}
+
+eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter)
+{
+    eid_act **order = eid_memdup(charter->acts, charter->count * sizeof(eid_act *));
+    if (order == NULL)
+        return eid_fail_memory();
+    if (charter->count > 1)
+        qsort(order, charter->count, sizeof(eid_act *), compare_for_sort);
+    for (size_t i = 0; i < charter->count; i++)
+        order[i]->next = order[i]->status;
+    eid_status status = decide_in_order(storage, tree, charter, order);
+    for (size_t i = 0; i < charter->count; i++) {
+        eid_standing_reason old = order[i]->next;
+        order[i]->next = status == EID_OK ? order[i]->status : old;
+        order[i]->status = old;
+    }
+    eid_free(order);
+    return status;
+}
+
+/* ---- One act on top of the others ---- */
+
+/* Whether the act takes from somebody what an act used that it did not see. */
+static eid_status takes_from_act(eid_storage *storage, eid_tree *tree, eid_act *act, const eid_ruling *change, bool *out)
+{
+    const eid_holder *holder = change->holder;
+    bool in_past = true;
+    for (size_t i = 0; i < holder->authored_count && in_past; i++)
+        if (holder->authored[i] != act && holder->authored[i]->power > change->kept)
+            EID_TRY(eid_act_has_in_past(storage, tree, act, holder->authored[i]->node.n, &in_past));
+    for (size_t i = 0; i < holder->count && in_past && change->power > EID_POWER_NONE; i++)
+        if (holder->changes[i]->act != act && holder->changes[i]->act->power < change->power)
+            EID_TRY(eid_act_has_in_past(storage, tree, act, holder->changes[i]->act->node.n, &in_past));
+    *out = !in_past;
+    return EID_OK;
+}
+
+eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_act *act, bool *out)
+{
+    const eid_runs *known = &act->known;
+    bool knows_all = act->index == 0 || (known->count == 1 && known->items[0].low == 0 && known->items[0].high == act->index - 1);
+    bool takes = act->sweeps;
+    for (size_t i = 0; i < act->change_count && knows_all && !takes; i++)
+        EID_TRY(takes_from_act(storage, tree, act, &act->changes[i], &takes));
+    *out = knows_all && !takes;
+    return EID_OK;
+}
