@@ -64,6 +64,10 @@ static dump dump_file(eid_core *core)
               " FROM cell JOIN store USING (s) ORDER BY d, name, key",
               &hasher);
     hash_rows(sql,
+              "SELECT d || hex(store.name) || hex(parent) || hex(twig.name) || hex(record) FROM twig JOIN store USING (s)"
+              " ORDER BY d, store.name, parent, twig.name",
+              &hasher);
+    hash_rows(sql,
               "SELECT d || hex(name) || hex(key) || height || ' ' || n FROM touch JOIN store USING (s)"
               " ORDER BY d, name, key, height, n",
               &hasher);
@@ -141,7 +145,7 @@ static eid_entry *child_by_hand(eid_database *database, const eid_id *parents, s
     return dt_make(&draft);
 }
 
-/* Branches, an atomic Doc, payloads that are no documents, a store parent nobody has, and a second database. */
+/* Branches, an atomic Doc, a document two entries merged, payloads that are no documents, a store parent nobody has, and a second database. */
 static eid_id make_file(const char *path)
 {
     eid_core *core = dt_open(path);
@@ -158,9 +162,13 @@ static eid_id make_file(const char *path)
     eid_id stranger = *eid_entry_id(early);
     stranger.bytes[20] ^= 1;
     eid_entry *odd = child_by_hand(database, &root, 1, 1, "odd", "not a document", &stranger, 1);
-    eid_entry *all[] = {barrier, early, odd};
-    assert_int_equal(dt_receive(core, &root, all, 3).admitted, 3);
-    for (int i = 0; i < 3; i++)
+    eid_entry *one = child_by_hand(database, &root, 1, 1, "merged",
+                                   "{\"children\":{\"k\":{\"Doc\":{\"children\":{\"a\":{\"Int\":1}}}}}}", NULL, 0);
+    eid_entry *two = child_by_hand(database, &tips[0], 1, 22, "merged",
+                                   "{\"children\":{\"k\":{\"Doc\":{\"children\":{\"b\":{\"Int\":2}}}}}}", NULL, 0);
+    eid_entry *all[] = {barrier, early, odd, one, two};
+    assert_int_equal(dt_receive(core, &root, all, 5).admitted, 5);
+    for (int i = 0; i < 5; i++)
         eid_entry_unref(all[i]);
     eid_database_close(other);
     eid_database_close(database);
@@ -283,6 +291,12 @@ static const damage damages[] = {
     {"INSERT INTO cell (s, key, value, height, n, newest) VALUES (" STORE("wiped") ", CAST('a' AS BLOB),"
      " CAST('{\"Int\":1}' AS BLOB), 1, 2, 2)", CELLS, "key a: too many"},
     {"DELETE FROM cell WHERE s = " STORE("_settings"), CELLS, "_settings"},
+    {"DELETE FROM twig WHERE name = CAST('kb' AS BLOB)", CELLS, "part of a value kb: missing"},
+    {"DELETE FROM twig", CELLS, "part of a value ka: missing"},
+    {"UPDATE twig SET record = x'ff' WHERE name = CAST('ka' AS BLOB)", CELLS, "part of a value ka: wrong"},
+    {"INSERT INTO twig (s, parent, name, record) SELECT s, parent, CAST('kc' AS BLOB), record FROM twig WHERE name ="
+     " CAST('ka' AS BLOB)", CELLS, "part of a value kc: too many"},
+    {"UPDATE cell SET value = CAST('{\"Int\":99}' AS BLOB) WHERE s = " STORE("merged"), CELLS, "key k: wrong"},
     {"DELETE FROM touch WHERE s = " STORE("notes") " AND n = 9", TOUCHES, "write of key"},
     {"DELETE FROM touch", TOUCHES, "missing"},
     {"UPDATE touch SET height = height + 1 WHERE s = " STORE("notes"), TOUCHES, "too many"},
@@ -338,7 +352,7 @@ static void test_all_databases(void **state)
     assert_true(one.repaired && one.wrong_stores == 0 && one.wrong_touches > 0);
     eid_check_report all = check(core, NULL, EID_CHECK_DEFAULT);
     assert_int_equal(all.databases, 2);
-    assert_int_equal(all.entries, 21 + 4 + 21);
+    assert_int_equal(all.entries, 21 + 6 + 21);
     assert_true(all.wrong_stores > 0 && all.wrong_touches > 0 && !all.repaired);
     all = check(core, NULL, EID_CHECK_REPAIR);
     assert_true(all.repaired);
@@ -510,7 +524,7 @@ static void test_bad_signatures(void **state)
     assert_true(without.wrong_cells > 0);
     eid_check_report with = check(core, &p->root, EID_CHECK_SIGNATURES | EID_CHECK_REPAIR);
     assert_int_equal(with.bad_signatures, 1);
-    assert_int_equal(with.signatures, 21 + 4);
+    assert_int_equal(with.signatures, 21 + 6);
     assert_non_null(strstr(with.text, "signature"));
     assert_false(with.repaired); /* what a forged entry says is not made true */
     eid_entry_unref(forged);
@@ -530,6 +544,7 @@ static void wound(eid_core *core, tu_random *random)
         "UPDATE part SET parents = x'02' WHERE (s, n) IN (SELECT s, n FROM part ORDER BY s, n LIMIT 1 OFFSET %u)",
         "DELETE FROM cell WHERE (s, key) IN (SELECT s, key FROM cell ORDER BY s, key LIMIT 1 OFFSET %u)",
         "UPDATE cell SET newest = newest - 1 WHERE (s, key) IN (SELECT s, key FROM cell ORDER BY s, key LIMIT 1 OFFSET %u)",
+        "DELETE FROM twig WHERE (s, parent, name) IN (SELECT s, parent, name FROM twig ORDER BY s, parent, name LIMIT 1 OFFSET %u)",
         "DELETE FROM touch WHERE (s, key, n) IN (SELECT s, key, n FROM touch ORDER BY s, key, n LIMIT 1 OFFSET %u)",
         "UPDATE store SET tips = x'' WHERE s IN (SELECT s FROM store ORDER BY s LIMIT 1 OFFSET %u)",
         "DELETE FROM store WHERE s IN (SELECT s FROM store ORDER BY s LIMIT 1 OFFSET %u)",
