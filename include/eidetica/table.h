@@ -93,6 +93,7 @@ typedef bool (*eid_row_predicate)(const char *key, const char *row, size_t row_l
  * Give one of `equals`, `prefix`, or bounds. A single bound keeps to its kind: at least 18 finds no texts; truth values are one
  * kind. Two bounds may be of different kinds. */
 typedef struct eid_table_query {
+    size_t struct_size;
     const char *field;
     eid_table_value equals;
     eid_table_value lower;
@@ -107,16 +108,20 @@ typedef struct eid_table_query {
     void *matches_ctx;
 } eid_table_query;
 
-#define EID_TABLE_QUERY_INIT {0}
+#define EID_TABLE_ANY_VALUE {EID_TABLE_NONE, false, 0, 0, NULL, 0}
+#define EID_TABLE_QUERY_INIT                                                                                              \
+    {sizeof(eid_table_query), NULL, EID_TABLE_ANY_VALUE, EID_TABLE_ANY_VALUE, false, EID_TABLE_ANY_VALUE, false, NULL, false, 0, \
+     NULL, NULL, NULL}
 
 typedef struct eid_table_result {
+    size_t struct_size;
     uint64_t rows;     /* shown */
     uint64_t tested;   /* looked at for it */
     bool indexed;      /* an index was used, or the order of keys; false: every row was looked at, see below */
-    char *cursor;      /* where the next page begins, when the limit or the callback ended this one; NULL: there is no more */
+    char *cursor;      /* where the next page begins, when there are more rows than the limit, or the callback stopped; else NULL */
 } eid_table_result;
 
-#define EID_TABLE_RESULT_INIT {0}
+#define EID_TABLE_RESULT_INIT {sizeof(eid_table_result), 0, 0, false, NULL}
 
 /* Shows the rows that fit (`callback` NULL: only counts them), until it returns false. `result` may be NULL; free it with
  * eid_table_result_clear.
@@ -128,7 +133,8 @@ typedef struct eid_table_result {
  *
  * The cursor is a short text, good for ever, also in other processes. It names a place in the order, not a moment: inside one
  * transaction the pages fit together exactly; between transactions a row that did not change is neither left out nor shown
- * twice, while one whose value moved across the place may be. The row the page ended with need not exist any more.
+ * twice, while one whose value moved across the place may be. The row the page ended with need not exist any more. The last
+ * page may be empty when there is a predicate, or the callback stopped.
  *
  * EID_ERR_INVALID_ARGUMENT for conditions that contradict each other, or a cursor that is none; EID_ERR_INVALID_PATH,
  * EID_ERR_UTF8. */

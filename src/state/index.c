@@ -259,17 +259,15 @@ static eid_status read_number(eid_storage *storage, const char *text, int64_t s,
 
 /* ---- Declaring and forgetting ---- */
 
-eid_status eid_field_index_declare(eid_storage *storage, eid_tree *tree, eid_slice store_name, eid_slice field, bool *was)
+eid_status eid_field_index_declare(eid_storage *storage, eid_tree *tree, eid_slice store_name, eid_slice field)
 {
     eid_field_indexes *set = NULL;
     eid_tree_store *store;
     EID_TRY(eid_storage_store(storage, tree, store_name, &store));
     EID_TRY(eid_field_index_declared(storage, tree, store_name, &set));
-    *was = find(set, field) != NULL;
-    eid_field_index index = {.field = (const char *)field.data, .field_len = field.len};
+    eid_field_index index = {.number = (set == NULL ? 0 : set->newest) + 1, .field = (const char *)field.data, .field_len = field.len};
     eid_status status = EID_OK;
-    index.number = (set == NULL ? 0 : set->newest) + 1;
-    if (status == EID_OK && !*was)
+    if (find(set, field) == NULL)
         status = set != NULL && set->count == EID_LIMIT_INDEX_PER_TABLE
                      ? eid_fail(EID_ERR_LIMIT, "A table has at most %d indexes", EID_LIMIT_INDEX_PER_TABLE)
                      : write_set(storage, tree, store_name, set, NULL, &index);

@@ -85,9 +85,9 @@ const eid_field_index *eid_field_index_find(const eid_tree_store *store, eid_sli
 /* What is declared for a store that may not exist yet; NULL when nothing ever was. eid_free. */
 eid_status eid_field_index_declared(eid_storage *storage, const eid_tree *tree, eid_slice store_name,
                                     eid_field_indexes **out);
-/* Declares an index; nothing happens when it is declared already (*was). Inside a storage transaction, as the next three.
+/* Declares an index; nothing happens when it is declared already. Inside a storage transaction, as the next three.
  * EID_ERR_LIMIT. */
-eid_status eid_field_index_declare(eid_storage *storage, eid_tree *tree, eid_slice store_name, eid_slice field, bool *was);
+eid_status eid_field_index_declare(eid_storage *storage, eid_tree *tree, eid_slice store_name, eid_slice field);
 /* EID_ERR_NOT_FOUND when it is not declared. Its rows stay, for eid_field_index_drop. */
 eid_status eid_field_index_forget(eid_storage *storage, eid_tree *tree, eid_slice store_name, eid_slice field);
 /* Puts the next slice of existing rows into an index. *done true: it is ready. EID_ERR_NOT_FOUND: not declared any more. */

@@ -10,7 +10,7 @@ typedef struct index_step {
     eid_database *database;
     const char *store;
     eid_slice field;
-    bool flag;       /* what the step answers */
+    bool flag;       /* there is no more to do */
 } index_step;
 
 typedef eid_status (*step_function)(index_step *step, eid_storage *storage, eid_tree *tree, eid_tree_store *store);
@@ -24,31 +24,81 @@ static eid_status run_inside(index_step *step, step_function run, eid_storage *s
     return run(step, storage, tree, store);
 }
 
-static eid_status run_step(index_step *step, step_function run)
+static eid_status run_in_transaction(index_step *step, step_function run, eid_storage *storage)
+{
+    EID_TRY(eid_storage_begin(storage));
+    eid_status status = run_inside(step, run, storage);
+    if (status == EID_OK)
+        return eid_storage_commit(storage);
+    eid_storage_rollback(storage);
+    return status;
+}
+
+/* `look` says whether the step can be done at all: what is refused needs no transaction, whose end would undo much of the
+ * index file. */
+static eid_status run_step(index_step *step, step_function look, step_function run)
 {
     eid_storage *storage = eid_core_storage(eid_database_core(step->database));
     eid_storage_lock(storage);
-    eid_status status = eid_storage_begin(storage);
-    if (status == EID_OK) {
-        status = run_inside(step, run, storage);
-        if (status == EID_OK)
-            status = eid_storage_commit(storage);
-        else
-            eid_storage_rollback(storage);
-    }
+    eid_status status = look == NULL ? EID_OK : run_inside(step, look, storage);
+    if (status == EID_OK)
+        status = run_in_transaction(step, run, storage);
     eid_storage_unlock(storage);
     return status;
 }
 
+/* What is in the index file alone is lost when a storage transaction is undone, unless it was settled. */
+static eid_status settle(const index_step *step)
+{
+    eid_storage *storage = eid_core_storage(eid_database_core(step->database));
+    eid_storage_lock(storage);
+    eid_status status = eid_storage_settle(storage);
+    eid_storage_unlock(storage);
+    return status;
+}
+
+static bool names_field(const eid_field_indexes *set, eid_slice field)
+{
+    for (size_t i = 0; set != NULL && i < set->count; i++)
+        if (eid_slice_equal(eid_slice_of(set->items[i].field, set->items[i].field_len), field))
+            return true;
+    return false;
+}
+
+/* ---- Steps ---- */
+
+static eid_status look_at_new(index_step *step, eid_storage *storage, eid_tree *tree, eid_tree_store *store)
+{
+    eid_field_indexes *set;
+    EID_TRY(eid_field_index_declared(storage, tree, eid_slice_text(step->store), &set));
+    bool there = names_field(set, step->field);
+    bool full = !there && set != NULL && set->count == EID_LIMIT_INDEX_PER_TABLE;
+    eid_free(set);
+    if (full)
+        return eid_fail(EID_ERR_LIMIT, "A table has at most %d indexes", EID_LIMIT_INDEX_PER_TABLE);
+    /* One that stands there complete is refused, an unfinished one taken up again. */
+    if (there && store != NULL) {
+        EID_TRY(eid_field_index_load(storage, tree, store));
+        const eid_field_index *index = eid_field_index_find(store, step->field);
+        there = index != NULL && index->ready;
+    }
+    return there ? eid_fail(EID_ERR_ALREADY_EXISTS, "The table has an index on this field") : EID_OK;
+}
+
+static eid_status look_at_old(index_step *step, eid_storage *storage, eid_tree *tree, eid_tree_store *store)
+{
+    eid_field_indexes *set;
+    (void)store;
+    EID_TRY(eid_field_index_declared(storage, tree, eid_slice_text(step->store), &set));
+    bool there = names_field(set, step->field);
+    eid_free(set);
+    return there ? EID_OK : eid_fail(EID_ERR_NOT_FOUND, "The table has no index on this field");
+}
+
 static eid_status declare(index_step *step, eid_storage *storage, eid_tree *tree, eid_tree_store *store)
 {
-    EID_TRY(eid_field_index_declare(storage, tree, eid_slice_text(step->store), step->field, &step->flag));
-    /* One that stands there complete is refused, an unfinished one taken up again. */
-    if (!step->flag || store == NULL)
-        return step->flag ? eid_fail(EID_ERR_ALREADY_EXISTS, "The table has an index on this field") : EID_OK;
-    EID_TRY(eid_field_index_load(storage, tree, store));
-    const eid_field_index *index = eid_field_index_find(store, step->field);
-    return index != NULL && index->ready ? eid_fail(EID_ERR_ALREADY_EXISTS, "The table has an index on this field") : EID_OK;
+    (void)store;
+    return eid_field_index_declare(storage, tree, eid_slice_text(step->store), step->field);
 }
 
 static eid_status build(index_step *step, eid_storage *storage, eid_tree *tree, eid_tree_store *store)
@@ -69,19 +119,35 @@ static eid_status drop(index_step *step, eid_storage *storage, eid_tree *tree, e
     return store == NULL ? EID_OK : eid_field_index_drop(storage, tree, store, &step->flag);
 }
 
-static eid_status repeat(index_step *step, step_function run)
+/* Slices between which the index file is settled: what a crash can cost. */
+#define SLICES_SETTLED 256
+
+static eid_status repeat(index_step *step, step_function look, step_function run)
 {
-    do {
-        step->flag = true;
-        EID_TRY(run_step(step, run));
-    } while (!step->flag);
+    for (size_t i = 1; !step->flag; i++) {
+        EID_TRY(run_step(step, look, run));
+        if (i % SLICES_SETTLED == 0 || (step->flag && i > 1))
+            EID_TRY(settle(step));
+    }
     return EID_OK;
+}
+
+static eid_status build_all(index_step *step)
+{
+    step->flag = false;
+    return repeat(step, look_at_old, build);
+}
+
+static eid_status drop_all(index_step *step)
+{
+    step->flag = false;
+    return repeat(step, NULL, drop);
 }
 
 eid_status eid_table_finish_index(eid_database *database, const char *store, const char *field)
 {
     index_step step = {.database = database, .store = store, .field = eid_slice_text(field)};
-    return repeat(&step, build);
+    return build_all(&step);
 }
 
 /* The store must be a table, if it is there at all. */
@@ -100,24 +166,27 @@ eid_status eid_table_add_index(eid_database *database, const char *store, const 
     index_step step = {.database = database, .store = store, .field = eid_slice_text(field)};
     EID_TRY(eid_field_check(step.field));
     EID_TRY(check_table(database, store));
-    EID_TRY(run_step(&step, declare));
-    eid_status status = repeat(&step, build);
-    if (status != EID_OK && status != EID_ERR_NOT_FOUND) {
-        char text[EID_LIMIT_ERROR_TEXT];
+    EID_TRY(run_step(&step, look_at_new, declare));
+    eid_status status = drop_all(&step); /* what an interrupted removal left */
+    if (status == EID_OK)
+        status = build_all(&step);
+    if (status == EID_ERR_NOT_FOUND)
+        return eid_fail(EID_ERR_CONFLICT, "The index was removed while it was built");
+    if (status != EID_OK) {
+        char text[EID_LIMIT_ERROR_TEXT] = "";
         strncpy(text, eid_last_error(), sizeof text - 1);
-        text[sizeof text - 1] = '\0';
-        run_step(&step, forget); /* what is left behind when this fails too is no index, only declared */
+        run_step(&step, NULL, forget); /* if this fails too, the index stays declared, to be completed later */
         return eid_fail(status, "%s", text);
     }
-    return status == EID_OK ? status : eid_fail(EID_ERR_CONFLICT, "The index was removed while it was built");
+    return EID_OK;
 }
 
 eid_status eid_table_remove_index(eid_database *database, const char *store, const char *field)
 {
     index_step step = {.database = database, .store = store, .field = eid_slice_text(field)};
     EID_TRY(eid_store_name_check(store));
-    EID_TRY(run_step(&step, forget));
-    return repeat(&step, drop);
+    EID_TRY(run_step(&step, look_at_old, forget));
+    return drop_all(&step);
 }
 
 /* ---- Listing ---- */

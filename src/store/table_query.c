@@ -263,23 +263,34 @@ static bool is_wanted(const eid_row *row, void *ctx)
            query->matches((const char *)row->key.data, (const char *)row->text.data, row->text.len, query->matches_ctx);
 }
 
+/* One row more than the limit is looked for, to know whether there is another page. */
+static bool is_full(query_run *run)
+{
+    run->stopped = run->shown > 0 && run->shown == run->query->limit;
+    return run->stopped;
+}
+
 static bool show_wanted(const eid_row *row, void *ctx)
 {
     query_run *run = ctx;
+    if (is_full(run))
+        return false;
     run->status = write_place(&run->last, row);
     if (run->status != EID_OK)
         return false;
     run->shown++;
     bool more = run->callback == NULL ||
                 run->callback((const char *)row->key.data, (const char *)row->text.data, row->text.len, run->ctx);
-    run->stopped = !more || run->shown == run->query->limit;
-    return !run->stopped;
+    run->stopped = !more;
+    return more;
 }
 
 /* A row that is passed over is a place too, should the index be lost. */
 static bool show_row(const eid_row *row, void *ctx)
 {
     query_run *run = ctx;
+    if (is_full(run))
+        return false;
     run->tested++;
     if (is_wanted(row, run))
         return show_wanted(row, ctx);
@@ -323,7 +334,7 @@ static eid_status run_query(eid_txn_store *store, query_run *run, bool *indexed)
     const eid_table_query *query = run->query;
     bool done = false;
     run->rows.show = show_row;
-    run->rows.expected = query->matches == NULL && query->limit < SIZE_MAX ? (size_t)query->limit : 0;
+    run->rows.expected = query->matches == NULL && query->limit < EID_LIMIT_QUERY_SLICE ? (size_t)query->limit + 1 : 0;
     *indexed = true;
     if (query->field != NULL)
         EID_TRY(find_index(run, store, indexed));
@@ -335,7 +346,8 @@ static eid_status run_query(eid_txn_store *store, query_run *run, bool *indexed)
     *indexed = false;
     resume(run, &run->place);
     run->rows.show = show_wanted;
-    EID_TRY(eid_txn_store_sort(store, &run->rows, query->limit == 0 ? 0 : query->limit - run->shown, is_wanted, &run->tested));
+    uint64_t wanted = query->limit == 0 || query->limit == UINT64_MAX ? 0 : query->limit - run->shown + 1;
+    EID_TRY(eid_txn_store_sort(store, &run->rows, wanted, is_wanted, &run->tested));
     return run->status;
 }
 
@@ -364,7 +376,14 @@ static eid_status find(eid_txn_store *store, query_run *run, eid_table_result *r
     if (run->stopped && result != NULL)
         EID_TRY(write_cursor(run, &cursor));
     if (result != NULL)
-        *result = (eid_table_result){run->shown, run->tested, indexed, cursor};
+        *result = (eid_table_result){sizeof *result, run->shown, run->tested, indexed, cursor};
+    return EID_OK;
+}
+
+static eid_status check_sizes(const eid_table_query *query, const eid_table_result *result)
+{
+    if (query->struct_size == 0 || (result != NULL && result->struct_size != sizeof *result))
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "Begin a query with EID_TABLE_QUERY_INIT, and its result with EID_TABLE_RESULT_INIT");
     return EID_OK;
 }
 
@@ -372,8 +391,11 @@ eid_status eid_table_find(eid_txn *txn, const char *name, const eid_table_query 
                           eid_table_result *result)
 {
     eid_txn_store *store;
+    eid_table_query used = EID_TABLE_QUERY_INIT;
+    EID_TRY(check_sizes(query, result));
+    memcpy(&used, query, query->struct_size < sizeof used ? query->struct_size : sizeof used);
     EID_TRY(eid_txn_open_store(txn, name, EID_TYPE_TABLE, &store));
-    query_run run = {.database = eid_txn_database(txn), .name = name, .query = query, .callback = callback, .ctx = ctx};
+    query_run run = {.database = eid_txn_database(txn), .name = name, .query = &used, .callback = callback, .ctx = ctx};
     eid_buf_init(&run.low, SIZE_MAX / 2);
     eid_buf_init(&run.high, SIZE_MAX / 2);
     eid_buf_init(&run.place, SIZE_MAX / 2);
@@ -399,5 +421,5 @@ eid_status eid_database_table_find(eid_database *database, const char *name, con
 void eid_table_result_clear(eid_table_result *result)
 {
     eid_free(result->cursor);
-    *result = (eid_table_result){0};
+    *result = (eid_table_result)EID_TABLE_RESULT_INIT;
 }

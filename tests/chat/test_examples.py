@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The examples run and print what they are there to show.
 
-    test_examples.py QUICKSTART TWO_PEERS SECRETS
+    test_examples.py QUICKSTART TWO_PEERS SECRETS TABLE
 """
 
 import os
@@ -25,6 +25,16 @@ SECRETS = r"""not in: the user name or the password is wrong
 locked: Store pins is of type encrypted:password:v0, not docstore:v0: unlock it with its password first
 door: 1234
 changed
+"""
+
+TABLE = r"""(in London: \{"name":"(Ada|Nina)",.*\}\n){2}2 speak French; an index was not used
+page 1
+  \{"name":"Sophia",.*\}
+  \{"name":"Edvard",.*\}
+page 2
+  \{"name":"Luis",.*\}
+  \{"name":"Ada",.*\}
+3 by the sea
 """
 
 QUICKSTART_LINES = 60
@@ -65,5 +75,6 @@ def documents_name_what_exists():
 
 if __name__ == "__main__":
     results = [check(sys.argv[1], QUICKSTART), check(sys.argv[2], TWO_PEERS), check(sys.argv[3], SECRETS),
+               check(sys.argv[4], TABLE),
                short_enough(), documents_name_what_exists()]
     sys.exit(0 if all(results) else 1)
