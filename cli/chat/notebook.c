@@ -30,23 +30,23 @@ static bool is_notebook(eid_user *user, eid_database *database)
 
 eid_status notebook_open(eid_user *user, bool create, eid_database **out)
 {
-    eid_tracked_database *tracked;
+    eid_database_preferences *tracked;
     size_t count;
-    eid_status status = eid_user_list_databases(user, &tracked, &count);
+    eid_status status = eid_user_list_database_prefs(user, &tracked, &count);
     if (status != EID_OK)
         return status;
     *out = NULL;
     for (size_t i = 0; i < count && *out == NULL; i++) {
         eid_database *database;
-        if (tracked[i].settings.sync_enabled ||
-            eid_user_open_database(user, &tracked[i].id, &database) != EID_OK)
+        if (tracked[i].sync_settings.sync_enabled ||
+            eid_user_open_database(user, &tracked[i].database_id, &database) != EID_OK)
             continue;
         if (is_notebook(user, database))
             *out = database;
         else
             eid_database_close(database);
     }
-    eid_free(tracked);
+    eid_database_preferences_free(tracked, count);
     if (*out == NULL && create)
         return eid_user_create_database(user, NOTEBOOK_NAME, out);
     return EID_OK;

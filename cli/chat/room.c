@@ -142,12 +142,15 @@ static bool start_server(struct room *room, const char *wished, const char *reme
 /* Switches sync on, on every commit, and composes what is shown for sharing. */
 static bool share(struct room *room)
 {
-    eid_sync_settings settings = EID_SYNC_SETTINGS_ON_COMMIT;
-    settings.interval_seconds = SYNC_SECONDS;
+    static const eid_sync_settings settings = EID_SYNC_SETTINGS_ON_COMMIT;
+    eid_database_preferences preferences = EID_DATABASE_PREFERENCES_INIT;
     const eid_id *id = eid_database_root_id(room->database);
+    preferences.database_id = *id;
+    preferences.sync_settings = settings;
+    preferences.sync_settings.interval_seconds = SYNC_SECONDS;
     eid_ticket *ticket = NULL;
     char *text;
-    if (eid_user_track_database(room->user, id, &settings) != EID_OK ||
+    if (eid_user_add_database(room->user, &preferences) != EID_OK ||
         eid_user_share(room->user, id, &ticket) != EID_OK || eid_ticket_format(ticket, &text) != EID_OK) {
         eid_ticket_free(ticket);
         return fail("cannot share the room");

@@ -123,7 +123,7 @@ typedef struct eid_import_report {
 
 /* Reads a CAR file into the instance. Every entry passes the same checks as one received from a peer, so a file from
  * anywhere may be imported; what is held already is left alone. Memory is bounded. The caller of eid_instance_import
- * becomes no member of the database: track it with eid_user_track_database.
+ * becomes no member of the database: track it with eid_user_add_database.
  *
  * When the file itself is wrong, what stood before the wrong place has been imported and verified, and the report says how
  * much that was. EID_ERR_SYNTAX: not a CAR file; EID_ERR_VERSION: one of another version; EID_ERR_UNSUPPORTED: it does not

@@ -88,6 +88,9 @@ typedef enum eid_status {
     EID_ERR_DATABASE_NOT_TRACKED = 87,
     EID_ERR_DATABASE_ACCESS_PENDING = 88,
     EID_ERR_DECRYPTION = 89,       /* encrypted under another key, or damaged */
+    EID_ERR_PRIVATE_KEY_NOT_FOUND = 90,
+    EID_ERR_SECRET_REQUIRED = 91,  /* the instance is protected by a secret, which was not given */
+    EID_ERR_WRONG_SECRET = 92,     /* it is protected by another one */
 
     /* Synchronization; texts follow spec sync-behaviour.md section 11. */
     EID_ERR_NO_TRANSPORT_ENABLED = 100,

@@ -41,6 +41,17 @@ EID_API eid_status eid_sync_create_ticket(eid_sync *sync, const eid_id *database
 /* Makes the ticket and switches the user's preference for the database to sync_enabled (others are kept). */
 EID_API eid_status eid_user_share(eid_user *user, const eid_id *database, eid_ticket **out);
 
+/* ---- Wishes, combined ---- */
+
+/* What all users of the instance together wish for a database: enabled and on commit if one of them wishes it, the smallest
+ * interval, the union of their properties; the settings that take effect. Disabled when nobody wishes anything.
+ * eid_sync_settings_clear them. */
+EID_API eid_status eid_sync_combined_settings(eid_sync *sync, const eid_id *database, eid_sync_settings *out);
+/* Whether the instance itself wishes the database to be synced, on every commit, whatever users wish. So it does from the start
+ * for databases made by eid_instance_new_database while sync is on. EID_ERR_DATABASE_NOT_FOUND; EID_ERR_INVALID_ARGUMENT for
+ * system databases and private ones of users. */
+EID_API eid_status eid_sync_set_database_enabled(eid_sync *sync, const eid_id *database, bool enabled);
+
 /* ---- Syncing ---- */
 
 typedef struct eid_sync_result {

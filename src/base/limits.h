@@ -59,6 +59,13 @@
 #define EID_LIMIT_KDF_PASSES 16          /* recorded memory and 8 times the passes, at most seconds of work and */
 #define EID_LIMIT_KDF_LANES 16           /* never gigabytes */
 
+#define EID_LIMIT_USER_KEYS 256          /* of one user; with the next two, all rows of keys fit into one entry, */
+#define EID_LIMIT_KEY_MAPPINGS 6144      /* which is what a change of the password writes. 70 bytes each */
+#define EID_LIMIT_PROPERTIES 64          /* of the preferences for one database, … */
+#define EID_LIMIT_PROPERTY_BYTES 1024    /* … and of a name or value: 128 KiB, written with every change of them */
+#define EID_LIMIT_NAMED_KEYS 1024        /* of an instance: they are kept in one record */
+#define EID_LIMIT_SECRET 65536           /* bytes of an instance's secret: as for a password */
+
 #define EID_LIMIT_HIDDEN_STATE_BYTES (1u << 30)  /* decrypted state of one store: it lives in memory, cells do not */
 
 /* HTTP and sync */

@@ -241,12 +241,12 @@ static eid_status follow_claims(plan *p, eid_tree *tree, int64_t *pins)
 static eid_status gather_claims(plan *p, eid_tree *tree)
 {
     const eid_database *database = p->txn->database;
-    if (!database->identity.is_delegation)
+    if (!p->txn->signer->identity.is_delegation)
         return EID_OK;
     int64_t *pins = eid_realloc_array(NULL, p->pin_count + 1, sizeof *pins);
     if (pins == NULL)
         return eid_fail_memory();
-    eid_status status = eid_delegation_claim(database->core, &database->identity, &p->claimed);
+    eid_status status = eid_delegation_claim(database->core, &p->txn->signer->identity, &p->claimed);
     if (status == EID_OK)
         status = follow_claims(p, tree, pins);
     eid_free(pins);
@@ -340,7 +340,8 @@ static eid_status build(plan *p)
     eid_status status = fill(p, builder, &metadata);
     if (status == EID_OK)
         status = eid_entry_builder_finish(
-            builder, database->key, database->identity.is_delegation ? &p->claimed : &database->identity, &p->entry);
+            builder, p->txn->signer->key,
+            p->txn->signer->identity.is_delegation ? &p->claimed : &p->txn->signer->identity, &p->entry);
     eid_buf_free(&metadata);
     eid_entry_builder_free(builder);
     return status;
@@ -385,7 +386,7 @@ static eid_status authorise(eid_core *core, const plan *p)
     eid_tree *tree;
     eid_status refusal;
     EID_TRY(eid_storage_tree(core->storage, p->root, &tree));
-    eid_keypair_public(p->txn->database->key, &key);
+    eid_keypair_public(p->txn->signer->key, &key);
     EID_TRY(eid_standing_judge(core, tree, p->pinned, p->pin_count, p->entry, &key, &refusal));
     if (refusal == EID_ERR_UNSUPPORTED)
         refusal = eid_auth_judge_delegated(p->end.settings, &p->end.bounds, p->entry, &key);
@@ -440,7 +441,7 @@ static eid_status prepare(plan *p)
     EID_TRY(collect_parts(p));
     if (p->part_count == 0)
         return EID_OK;
-    if (database->key == NULL)
+    if (p->txn->signer == NULL)
         return eid_fail(EID_ERR_AUTH_REQUIRED, "The database was opened for reading; open it as a user to write");
     EID_TRY(check_auth_stays(p));
     p->now_ms = eid_clock_now_ms(&database->core->clock);
@@ -460,9 +461,8 @@ static void finish(const plan *p, eid_id *id)
         *id = p->entry->id;
 }
 
-static eid_status commit_plans(plan *plans, eid_txn *const *txns, size_t count, eid_id *ids)
+static eid_status prepare_all(plan *plans, eid_txn *const *txns, size_t count)
 {
-    eid_core *core = txns[0]->database->core;
     for (size_t i = 0; i < count; i++) {
         plans[i].txn = txns[i];
         plans[i].root = &txns[i]->database->root;
@@ -470,15 +470,27 @@ static eid_status commit_plans(plan *plans, eid_txn *const *txns, size_t count, 
         EID_TRY(prepare(&plans[i]));
         EID_TRY(number_parents(&plans[i]));
     }
-    EID_TRY(write_all(core, plans, count));
-    for (size_t i = 0; i < count; i++)
-        finish(&plans[i], ids == NULL ? NULL : &ids[i]);
+    return EID_OK;
+}
+
+static void announce_all(eid_core *core, plan *plans, size_t count)
+{
     for (size_t i = 0; i < count; i++)
         if (plans[i].stored)
             eid_core_announce(core, plans[i].root, &plans[i].entry, 1, EID_WRITE_LOCAL);
     for (size_t i = 0; i < count; i++)
         if (plans[i].stored && core->waits_across)
             eid_core_wake_for(core, plans[i].root, &plans[i].entry->id, 1);
+}
+
+static eid_status commit_plans(plan *plans, eid_txn *const *txns, size_t count, eid_id *ids)
+{
+    eid_core *core = txns[0]->database->core;
+    EID_TRY(prepare_all(plans, txns, count));
+    EID_TRY(write_all(core, plans, count));
+    for (size_t i = 0; i < count; i++)
+        finish(&plans[i], ids == NULL ? NULL : &ids[i]);
+    announce_all(core, plans, count);
     return EID_OK;
 }
 
@@ -573,21 +585,53 @@ static eid_status build_root(eid_core *core, const eid_doc *settings, const eid_
     return status;
 }
 
-eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out)
+/* plans[0] is for the root, those of the transactions follow. */
+static eid_status create_plans(eid_core *core, plan *plans, eid_txn *const *txns, size_t count, eid_entry *root)
+{
+    plans[0].root = &root->id;
+    plans[0].entry = eid_entry_ref(root);
+    eid_status status = prepare_all(plans + 1, txns, count);
+    if (status == EID_OK)
+        status = write_all(core, plans, count + 1);
+    for (size_t i = 0; i < count && status == EID_OK; i++)
+        finish(&plans[i + 1], NULL);
+    if (status == EID_OK)
+        announce_all(core, plans, count + 1);
+    return status;
+}
+
+static eid_status store_root(eid_core *core, eid_entry *root, eid_txn *const *txns, size_t count)
+{
+    plan *plans = eid_alloc_zero(count + 1, sizeof *plans);
+    if (plans == NULL)
+        return eid_fail_memory();
+    eid_status status = create_plans(core, plans, txns, count, root);
+    for (size_t i = 0; i <= count; i++)
+        plan_free(&plans[i]);
+    eid_free(plans);
+    return status;
+}
+
+eid_status eid_database_create_with(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_txn *const *txns,
+                                    size_t count, eid_create_stage stage, void *ctx, eid_database **out)
 {
     eid_entry *root;
     EID_TRY(build_root(core, settings, key, &root));
-    plan p = {.root = &root->id, .entry = root};
     eid_database *handle = NULL; /* made first: once the root is stored nothing may fail any more */
     eid_status status = eid_database_new_handle(core, &root->id, key, NULL, &handle);
+    if (status == EID_OK && stage != NULL)
+        status = stage(&root->id, ctx);
     if (status == EID_OK)
-        status = write_all(core, &p, 1);
-    if (status == EID_OK) {
-        eid_core_announce(core, &root->id, &root, 1, EID_WRITE_LOCAL);
+        status = store_root(core, root, txns, count);
+    if (status == EID_OK)
         *out = handle;
-    } else {
+    else
         eid_database_close(handle);
-    }
     eid_entry_unref(root);
     return status;
+}
+
+eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out)
+{
+    return eid_database_create_with(core, settings, key, NULL, 0, NULL, NULL, out);
 }

@@ -31,6 +31,7 @@ eid_status eid_core_open(const eid_core_options *options, eid_core **out)
     core->clock = options->clock;
     core->instance = options->instance;
     pthread_mutex_init(&core->callback_mutex, NULL);
+    pthread_mutex_init(&core->signer_mutex, NULL);
     pthread_cond_init(&core->callback_idle, NULL);
     status = eid_core_wake_held(core);
     if (status != EID_OK) {
@@ -48,6 +49,7 @@ void eid_core_close(eid_core *core)
     eid_storage_close(core->storage);
     pthread_cond_destroy(&core->callback_idle);
     pthread_mutex_destroy(&core->callback_mutex);
+    pthread_mutex_destroy(&core->signer_mutex);
     eid_free(core);
 }
 

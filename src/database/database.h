@@ -36,11 +36,21 @@ const eid_clock *eid_core_clock(const eid_core *core);
 /* Makes a new database: settings (no "auth" inside: EID_ERR_CORRUPTED_AUTH) plus the creator's key as Admin(0); see
  * stores.md section 9. The handle signs with a copy of the key. */
 eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out);
+/* The same together with transactions of other databases, all or nothing. `stage` (may be NULL) is told the ID of the database
+ * to be, for what is to be staged in them about it. */
+typedef eid_status (*eid_create_stage)(const eid_id *root, void *ctx);
+eid_status eid_database_create_with(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_txn *const *txns,
+                                    size_t count, eid_create_stage stage, void *ctx, eid_database **out);
 /* `key` may be NULL (reading only). `identity` NULL: Direct with the public key. Both are copied. */
 eid_status eid_database_open_as(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
                                 eid_database **out);
 eid_core *eid_database_core(const eid_database *database);
-const eid_keypair *eid_database_key(const eid_database *database); /* NULL when reading only */
+const eid_keypair *eid_database_key(const eid_database *database); /* NULL when reading only; lent until it is changed */
+/* Changes what transactions started from now on sign with; both are copied, `identity` NULL as above. */
+eid_status eid_database_set_key(eid_database *database, const eid_keypair *key, const eid_sigkey *identity);
+/* A transaction that signs with this key instead of the handle's. */
+eid_status eid_database_new_transaction_as(eid_database *database, const eid_keypair *key, const eid_sigkey *identity,
+                                           eid_txn **out);
 
 /* ---- Identities ---- */
 

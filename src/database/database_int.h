@@ -4,6 +4,7 @@
 #define EID_DATABASE_DATABASE_INT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <eidetica/changes.h>
 
@@ -32,6 +33,7 @@ struct eid_core {
     eid_instance *instance;
     pthread_mutex_t callback_mutex;
     pthread_cond_t callback_idle;
+    pthread_mutex_t signer_mutex; /* nothing is called under it */
     eid_callback *callbacks; /* in order of registration */
     uint64_t callback_serial;
     eid_core_hook hook;
@@ -41,12 +43,25 @@ struct eid_core {
     _Atomic bool waits_across; /* an entry may wait for one of another database */
 };
 
+/* A key and the identity it signs under; a handle and its transactions share it. */
+typedef struct eid_signer {
+    atomic_uint refs;
+    eid_keypair *key;
+    eid_sigkey identity;
+} eid_signer;
+
+/* Copies both; `identity` NULL: Direct with the public key. */
+eid_status eid_signer_new(const eid_keypair *key, const eid_sigkey *identity, eid_signer **out);
+eid_signer *eid_signer_ref(eid_signer *signer); /* NULL is allowed */
+void eid_signer_unref(eid_signer *signer);
+
 struct eid_database {
     eid_core *core;
     eid_id root;
-    eid_keypair *key;       /* NULL: reading only */
-    eid_sigkey identity;
+    eid_signer *signer;     /* NULL: reading only; guarded by the core's signer_mutex */
 };
+/* What transactions sign with from now on, counted; NULL: nothing. */
+eid_signer *eid_database_signer(eid_database *database);
 
 /* ---- Resolved settings, cached per tree (lock held) ---- */
 

@@ -2,7 +2,7 @@
 /* Database handles: opening, and reading without a transaction. */
 #include <eidetica/history.h>
 
-#include "database/database_int.h"
+#include "database/txn_int.h"
 
 #include "base/alloc.h"
 #include "codec/cid.h"
@@ -14,6 +14,44 @@
 
 /* ---- Handles ---- */
 
+eid_status eid_signer_new(const eid_keypair *key, const eid_sigkey *identity, eid_signer **out)
+{
+    eid_signer *signer = eid_alloc_zero(1, sizeof *signer);
+    if (signer == NULL)
+        return eid_fail_memory();
+    atomic_init(&signer->refs, 1);
+    eid_status status = eid_keypair_copy(key, &signer->key);
+    if (status == EID_OK && identity != NULL) {
+        status = eid_sigkey_copy(identity, &signer->identity);
+    } else if (status == EID_OK) {
+        eid_pubkey pubkey;
+        eid_keypair_public(key, &pubkey);
+        eid_sigkey_direct(&pubkey, &signer->identity);
+    }
+    if (status != EID_OK) {
+        eid_signer_unref(signer);
+        return status;
+    }
+    *out = signer;
+    return EID_OK;
+}
+
+eid_signer *eid_signer_ref(eid_signer *signer)
+{
+    if (signer != NULL)
+        atomic_fetch_add(&signer->refs, 1);
+    return signer;
+}
+
+void eid_signer_unref(eid_signer *signer)
+{
+    if (signer == NULL || atomic_fetch_sub(&signer->refs, 1) != 1)
+        return;
+    eid_keypair_free(signer->key);
+    eid_sigkey_free(&signer->identity);
+    eid_free(signer);
+}
+
 eid_status eid_database_new_handle(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
                                    eid_database **out)
 {
@@ -22,19 +60,9 @@ eid_status eid_database_new_handle(eid_core *core, const eid_id *id, const eid_k
         return eid_fail_memory();
     database->core = core;
     database->root = *id;
-    eid_status status = EID_OK;
-    if (key != NULL) {
-        status = eid_keypair_copy(key, &database->key);
-        if (status == EID_OK && identity != NULL)
-            status = eid_sigkey_copy(identity, &database->identity);
-        else if (status == EID_OK) {
-            eid_pubkey pubkey;
-            eid_keypair_public(key, &pubkey);
-            eid_sigkey_direct(&pubkey, &database->identity);
-        }
-    }
+    eid_status status = key == NULL ? EID_OK : eid_signer_new(key, identity, &database->signer);
     if (status != EID_OK) {
-        eid_database_close(database);
+        eid_free(database);
         return status;
     }
     *out = database;
@@ -56,9 +84,45 @@ void eid_database_close(eid_database *database)
 {
     if (database == NULL)
         return;
-    eid_keypair_free(database->key);
-    eid_sigkey_free(&database->identity);
+    eid_signer_unref(database->signer);
     eid_free(database);
+}
+
+eid_signer *eid_database_signer(eid_database *database)
+{
+    pthread_mutex_lock(&database->core->signer_mutex);
+    eid_signer *signer = eid_signer_ref(database->signer);
+    pthread_mutex_unlock(&database->core->signer_mutex);
+    return signer;
+}
+
+eid_status eid_database_set_key(eid_database *database, const eid_keypair *key, const eid_sigkey *identity)
+{
+    eid_signer *signer;
+    EID_TRY(eid_signer_new(key, identity, &signer));
+    pthread_mutex_lock(&database->core->signer_mutex);
+    eid_signer *before = database->signer;
+    database->signer = signer;
+    pthread_mutex_unlock(&database->core->signer_mutex);
+    eid_signer_unref(before);
+    return EID_OK;
+}
+
+eid_status eid_database_new_transaction_as(eid_database *database, const eid_keypair *key, const eid_sigkey *identity,
+                                           eid_txn **out)
+{
+    eid_signer *signer;
+    eid_txn *txn;
+    EID_TRY(eid_signer_new(key, identity, &signer));
+    eid_status status = eid_database_new_transaction(database, &txn);
+    if (status != EID_OK) {
+        eid_signer_unref(signer);
+        return status;
+    }
+    eid_signer_unref(txn->signer);
+    txn->signer = signer;
+    *out = txn;
+    return EID_OK;
 }
 
 const eid_id *eid_database_root_id(const eid_database *database)
@@ -78,7 +142,7 @@ eid_core *eid_database_core(const eid_database *database)
 
 const eid_keypair *eid_database_key(const eid_database *database)
 {
-    return database->key;
+    return database->signer == NULL ? NULL : database->signer->key;
 }
 
 eid_status eid_database_tree(eid_database *database, eid_tree **out)
@@ -105,11 +169,14 @@ eid_status eid_database_auth(eid_database *database, eid_auth_settings **out)
 
 eid_status eid_database_current_permission(eid_database *database, eid_permission *out)
 {
-    if (database->key == NULL)
-        return eid_fail(EID_ERR_AUTH_REQUIRED, "The database was opened for reading, without a key");
+    eid_signer *signer = eid_database_signer(database);
     eid_pubkey key;
-    eid_keypair_public(database->key, &key);
-    return eid_core_identity_permission(database->core, &database->root, &key, &database->identity, out);
+    if (signer == NULL)
+        return eid_fail(EID_ERR_AUTH_REQUIRED, "The database was opened for reading, without a key");
+    eid_keypair_public(signer->key, &key);
+    eid_status status = eid_core_identity_permission(database->core, &database->root, &key, &signer->identity, out);
+    eid_signer_unref(signer);
+    return status;
 }
 
 eid_status eid_database_get_entry(eid_database *database, const eid_id *id, eid_entry **out)

@@ -41,6 +41,7 @@ void eid_txn_free(eid_txn *txn)
     if (txn == NULL)
         return;
     eid_map_free(txn->stores, free_store);
+    eid_signer_unref(txn->signer);
     eid_free(txn->parents);
     eid_free(txn->members);
     eid_free(txn);
@@ -58,6 +59,7 @@ static eid_status txn_new(eid_database *database, eid_txn **out)
         eid_free(txn);
         return status;
     }
+    txn->signer = eid_database_signer(database);
     *out = txn;
     return EID_OK;
 }

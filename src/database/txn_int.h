@@ -21,6 +21,7 @@ struct eid_txn_store {
 
 struct eid_txn {
     eid_database *database;
+    eid_signer *signer;           /* NULL: reading only */
     eid_view view;                /* what the transaction sees */
     int64_t *members;             /* owned; behind view.members */
     eid_node *parents;            /* main parents of the entry to be */

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "codec/cid.h"
+#include "codec/fields.h"
 #include "instance/instance_int.h"
 
 static eid_status add_locked(eid_instance *instance, const char *name, const char *uuid,
@@ -46,7 +47,8 @@ void eid_directory_remove(eid_instance *instance, const char *name, const eid_id
     eid_directory_entry *entry = eid_map_get(instance->by_name, eid_slice_text(name));
     if (entry != NULL && --entry->count == 0)
         eid_free(eid_map_remove(instance->by_name, eid_slice_text(name)));
-    eid_map_remove(instance->private_databases, eid_id_slice(private_database));
+    if (private_database != NULL)
+        eid_map_remove(instance->private_databases, eid_id_slice(private_database));
     pthread_mutex_unlock(&instance->mutex);
 }
 
@@ -97,6 +99,27 @@ static bool load_row(const char *key, const char *row, size_t len, void *ctx)
     return loading->status == EID_OK;
 }
 
+/* A user that was removed: the row names its private database. */
+static bool load_removed(const char *key, const char *row, size_t len, void *ctx)
+{
+    load *loading = ctx;
+    eid_map_entry *place;
+    eid_json reader;
+    eid_id id;
+
+    eid_json_init(&reader, eid_slice_of(row, len));
+    eid_status status = eid_field_id(&reader, "private database", &id);
+    eid_json_free(&reader);
+    if (status == EID_OK)
+        status = eid_map_put(loading->instance->private_databases, eid_id_slice(&id), &place, NULL);
+    if (status != EID_OK && status != EID_ERR_NO_MEMORY) {
+        eid_log(EID_LOG_WARN, "what is left of the user %.64s can not be read: %s", key, eid_last_error());
+        status = EID_OK;
+    }
+    loading->status = status;
+    return status == EID_OK;
+}
+
 eid_status eid_directory_load(eid_instance *instance)
 {
     load loading = {instance, EID_OK};
@@ -104,6 +127,8 @@ eid_status eid_directory_load(eid_instance *instance)
     EID_TRY(eid_map_new(&instance->by_name));
     EID_TRY(eid_map_new(&instance->private_databases));
     EID_TRY(eid_database_table_scan(instance->users, EID_STORE_USERS, NULL, load_row, &loading));
+    EID_TRY(loading.status);
+    EID_TRY(eid_database_table_scan(instance->users, EID_STORE_REMOVED_USERS, NULL, load_removed, &loading));
     return loading.status;
 }
 
@@ -160,7 +185,7 @@ static bool list_row(const char *key, const char *row, size_t len, void *ctx)
     return true;
 }
 
-eid_status eid_instance_list_users(eid_instance *instance, eid_user_summary **out, size_t *count)
+eid_status eid_instance_user_summaries(eid_instance *instance, eid_user_summary **out, size_t *count)
 {
     listing list = {NULL, 0, 0, EID_OK};
     eid_status status = eid_database_table_scan(instance->users, EID_STORE_USERS, NULL, list_row, &list);

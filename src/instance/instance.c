@@ -11,87 +11,20 @@
 #include "instance/url.h"
 
 #define META_METADATA "instance_metadata"
-#define META_SECRETS  "instance_secrets"
 
-/* Far above any real record; a larger one is not ours. */
-#define META_MAX 65536
-
-/* ---- Metadata and secrets ---- */
-
-static eid_status load_meta(eid_instance *instance, const char *key, eid_buf *out)
-{
-    eid_storage *storage = eid_core_storage(instance->core);
-
-    eid_storage_lock(storage);
-    eid_status status = eid_storage_meta_get(storage, key, out);
-    eid_storage_unlock(storage);
-    return status;
-}
-
-static eid_status store_meta(eid_instance *instance, const char *key, eid_slice value)
-{
-    eid_storage *storage = eid_core_storage(instance->core);
-
-    eid_storage_lock(storage);
-    eid_status status = eid_storage_begin(storage);
-    if (status == EID_OK) {
-        status = eid_storage_meta_set(storage, key, value);
-        if (status == EID_OK)
-            status = eid_storage_commit(storage);
-        else
-            eid_storage_rollback(storage);
-    }
-    eid_storage_unlock(storage);
-    return status;
-}
+/* ---- Metadata ---- */
 
 static eid_status store_metadata(eid_instance *instance, const eid_instance_metadata *metadata)
 {
     eid_buf text;
 
-    eid_buf_init(&text, META_MAX);
+    eid_buf_init(&text, EID_META_MAX);
     eid_instance_metadata_write(&text, metadata);
     eid_status status = eid_buf_status(&text);
     if (status == EID_OK)
-        status = store_meta(instance, META_METADATA, eid_buf_slice(&text));
+        status = eid_meta_store(instance, &(eid_meta_value){META_METADATA, eid_buf_slice(&text)}, 1);
     eid_buf_free(&text);
     return status;
-}
-
-static eid_status store_secrets(eid_instance *instance)
-{
-    eid_buf text;
-
-    eid_buf_init(&text, META_MAX);
-    eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_instance_secrets_write(&text, instance->device);
-    eid_status status = eid_buf_status(&text);
-    if (status == EID_OK)
-        status = store_meta(instance, META_SECRETS, eid_buf_slice(&text));
-    eid_buf_free_secret(&text);
-    return status;
-}
-
-static eid_status load_secrets(eid_instance *instance)
-{
-    eid_pubkey found;
-    eid_buf text;
-
-    eid_buf_init(&text, META_MAX);
-    eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_status status = load_meta(instance, META_SECRETS, &text);
-    if (status == EID_OK)
-        status = eid_instance_secrets_read(eid_buf_slice(&text), &instance->device);
-    eid_buf_free_secret(&text);
-    if (status == EID_ERR_NOT_FOUND)
-        return eid_fail(EID_ERR_CORRUPT,
-                        "the data file has lost the device key of the instance: restore it from a backup");
-    EID_TRY(status);
-    eid_keypair_public(instance->device, &found);
-    if (!eid_pubkey_equal(&found, &instance->metadata.device))
-        return eid_fail(EID_ERR_CORRUPT,
-                        "the device key in the data file is not the one the instance was made with");
-    return EID_OK;
 }
 
 /* ---- Creating and loading ---- */
@@ -114,12 +47,13 @@ static eid_status create_system_database(eid_instance *instance, const char *nam
     return status;
 }
 
-static eid_status create_instance(eid_instance *instance, const eid_keypair *device)
+static eid_status create_instance(eid_instance *instance, const eid_instance_options *options)
 {
     eid_instance_metadata *metadata = &instance->metadata;
 
-    if (device != NULL)
-        EID_TRY(eid_keypair_copy(device, &instance->device));
+    EID_TRY(eid_secrets_prepare(instance, options));
+    if (options->device_key != NULL)
+        EID_TRY(eid_keypair_copy(options->device_key, &instance->device));
     else
         EID_TRY(eid_keypair_generate(&instance->device));
     EID_TRY(create_system_database(instance, EID_DB_USERS, "User directory database", &instance->users));
@@ -128,17 +62,17 @@ static eid_status create_instance(eid_instance *instance, const eid_keypair *dev
     eid_keypair_public(instance->device, &metadata->device);
     metadata->users_db = *eid_database_root_id(instance->users);
     metadata->databases_db = *eid_database_root_id(instance->databases);
-    EID_TRY(store_secrets(instance));
+    EID_TRY(eid_secrets_store(instance));
     return store_metadata(instance, metadata);
 }
 
 /* *found false: there is no instance in the file yet. */
-static eid_status load_instance(eid_instance *instance, bool *found)
+static eid_status load_instance(eid_instance *instance, const eid_instance_options *options, bool *found)
 {
     eid_buf text;
 
-    eid_buf_init(&text, META_MAX);
-    eid_status status = load_meta(instance, META_METADATA, &text);
+    eid_buf_init(&text, EID_META_MAX);
+    eid_status status = eid_meta_load(instance, META_METADATA, &text);
     *found = status == EID_OK;
     if (status == EID_ERR_NOT_FOUND)
         status = EID_OK;
@@ -147,7 +81,7 @@ static eid_status load_instance(eid_instance *instance, bool *found)
     eid_buf_free(&text);
     if (status != EID_OK || !*found)
         return status;
-    EID_TRY(load_secrets(instance));
+    EID_TRY(eid_secrets_load(instance, options));
     EID_TRY(eid_database_open_as(instance->core, &instance->metadata.users_db, instance->device, NULL,
                                  &instance->users));
     return eid_database_open_as(instance->core, &instance->metadata.databases_db, instance->device, NULL,
@@ -170,11 +104,11 @@ static eid_status open_instance(eid_instance *instance, const char *path, const 
     if (options->now_ms != NULL)
         core_options.clock = (eid_clock){options->now_ms, options->clock_ctx};
     EID_TRY(eid_core_open(&core_options, &instance->core));
-    EID_TRY(load_instance(instance, &found));
+    EID_TRY(load_instance(instance, options, &found));
     if (!found && options->must_exist)
         return eid_fail(EID_ERR_NOT_INITIALIZED, "there is no instance in \"%.200s\" yet", path);
     if (!found)
-        EID_TRY(create_instance(instance, options->device_key));
+        EID_TRY(create_instance(instance, options));
     return eid_directory_load(instance);
 }
 
@@ -223,6 +157,7 @@ void eid_instance_close(eid_instance *instance)
     eid_database_close(instance->databases);
     eid_core_close(instance->core);
     eid_keypair_free(instance->device);
+    eid_secrets_free(instance);
     eid_directory_free(instance);
     pthread_mutex_destroy(&instance->login_mutex);
     pthread_mutex_destroy(&instance->change_mutex);
@@ -328,10 +263,11 @@ eid_sync *eid_instance_attached_sync(eid_instance *instance)
     return sync;
 }
 
-void eid_instance_set_preferences_hook(eid_instance *instance, eid_preferences_hook hook, void *ctx)
+void eid_instance_set_hooks(eid_instance *instance, const eid_instance_hooks *hooks)
 {
+    static const eid_instance_hooks none;
+
     pthread_mutex_lock(&instance->mutex);
-    instance->hook = hook;
-    instance->hook_ctx = ctx;
+    instance->hooks = hooks != NULL ? *hooks : none;
     pthread_mutex_unlock(&instance->mutex);
 }

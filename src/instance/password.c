@@ -13,6 +13,8 @@
 #include "instance/instance_int.h"
 
 #define FIRST_DELAY_MS (EID_LIMIT_LOGIN_DELAY_MS / 32)
+/* Far above what looking up a record takes, and no burden: programs try without a password before they ask for one. */
+#define NO_PASSWORD_DELAY_MS 5
 #define NS_PER_MS      1000000u
 #define NS_PER_S       1000000000u
 
@@ -53,16 +55,37 @@ eid_status eid_user_record_load(eid_instance *instance, const char *uuid, eid_us
     return status;
 }
 
-static eid_status load_by_name(eid_instance *instance, const char *name, eid_opened *out)
+eid_status eid_user_record_stage(eid_txn *txn, const char *uuid, const eid_user_record *record)
+{
+    eid_buf text;
+
+    eid_buf_init(&text, EID_LIMIT_ENTRY_BYTES);
+    eid_buf_reserve(&text, EID_SECRET_ROOM);
+    eid_user_record_write(&text, record);
+    eid_status status = eid_buf_status(&text);
+    if (status == EID_OK)
+        status = eid_table_set(txn, EID_STORE_USERS, uuid, (const char *)text.data);
+    eid_buf_free_secret(&text);
+    return status;
+}
+
+eid_status eid_user_find(eid_instance *instance, const char *name, char uuid[EID_UUID_TEXT_SIZE])
 {
     eid_directory_entry entry;
 
     if (!eid_directory_find(instance, name, &entry))
         return eid_fail(EID_ERR_USER_NOT_FOUND, "there is no user named \"%.256s\"", name);
     if (entry.count > 1)
-        return eid_fail(EID_ERR_CONFLICT, "%zu users are named \"%.256s\"; none of them can log in", entry.count, name);
-    memcpy(out->uuid, entry.uuid, sizeof entry.uuid);
-    return eid_user_record_load(instance, entry.uuid, &out->record);
+        return eid_fail(EID_ERR_CONFLICT, "%zu users are named \"%.256s\": which one is meant can not be told", entry.count,
+                        name);
+    memcpy(uuid, entry.uuid, sizeof entry.uuid);
+    return EID_OK;
+}
+
+static eid_status load_by_name(eid_instance *instance, const char *name, eid_opened *out)
+{
+    EID_TRY(eid_user_find(instance, name, out->uuid));
+    return eid_user_record_load(instance, out->uuid, &out->record);
 }
 
 void eid_opened_free(eid_opened *opened)
@@ -108,9 +131,9 @@ static void delay_wrong(eid_instance *instance, uint64_t began_ns)
 
 /* ---- Trying ---- */
 
-static bool is_protected(const eid_user_record *record)
+static bool has_password(const eid_user_record *record)
 {
-    return record->password_salt != NULL || record->root_key.encrypted;
+    return record->password_salt != NULL;
 }
 
 static eid_status check_active(const eid_user_record *record)
@@ -122,8 +145,7 @@ static eid_status check_active(const eid_user_record *record)
 
 static eid_status check_whole(const eid_user_record *record)
 {
-    if (record->password_salt == NULL || strlen(record->password_salt) != EID_KDF_SALT_LEN ||
-        !record->root_key.encrypted)
+    if (strlen(record->password_salt) != EID_KDF_SALT_LEN || !record->root_key.encrypted)
         return eid_fail(EID_ERR_CORRUPT, "the record of the user \"%.256s\" contradicts itself about its password",
                         record->username);
     return EID_OK;
@@ -140,7 +162,7 @@ static eid_status try_password(bool found, const char *password, eid_opened *out
     /* A salt like any other, for those who have none. */
     const char *salt = "AAAAAAAAAAAAAAAAAAAAAA";
     const eid_user_record *record = &out->record;
-    bool open_to_it = found && is_protected(record);
+    bool open_to_it = found && has_password(record);
 
     if (open_to_it) {
         EID_TRY(check_whole(record));
@@ -153,12 +175,14 @@ static eid_status try_password(bool found, const char *password, eid_opened *out
     return status == EID_ERR_DECRYPTION ? wrong_password() : status;
 }
 
-static eid_status open_without(eid_opened *out)
+static eid_status open_without(eid_instance *instance, eid_opened *out)
 {
-    if (is_protected(&out->record))
-        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the user \"%.256s\" has a password, which was not given",
+    const eid_aead_key *key = eid_secrets_unwrapping(instance);
+
+    if (out->record.root_key.encrypted && key == NULL)
+        return eid_fail(EID_ERR_CORRUPT, "the record of the user \"%.256s\" contradicts itself about its password",
                         out->record.username);
-    return eid_key_storage_open(&out->record.root_key, NULL, &out->record.root_key_id, &out->root);
+    return eid_key_storage_open(&out->record.root_key, key, &out->record.root_key_id, &out->root);
 }
 
 /* Says the same about whichever user it is. `loaded` is what came of looking for the record. */
@@ -172,13 +196,25 @@ static eid_status try_slowly(eid_instance *instance, eid_status loaded, const ch
     return status;
 }
 
+/* Unknown names and users with a password get one answer, when one time is over. */
+static eid_status open_by_name(eid_instance *instance, const char *name, eid_opened *out)
+{
+    uint64_t began_ns = eid_monotonic_ns();
+    eid_status status = load_by_name(instance, name, out);
+
+    if (status == EID_ERR_USER_NOT_FOUND || (status == EID_OK && has_password(&out->record))) {
+        wait_until(began_ns + NO_PASSWORD_DELAY_MS * NS_PER_MS);
+        return eid_fail(EID_ERR_PASSWORD_REQUIRED, "no user \"%.256s\" can log in without a password", name);
+    }
+    EID_TRY(status);
+    EID_TRY(check_active(&out->record));
+    return open_without(instance, out);
+}
+
 static eid_status open_credentials(eid_instance *instance, const char *name, const char *password, eid_opened *out)
 {
-    if (password == NULL) {
-        EID_TRY(load_by_name(instance, name, out));
-        EID_TRY(check_active(&out->record));
-        return open_without(out);
-    }
+    if (password == NULL)
+        return open_by_name(instance, name, out);
     pthread_mutex_lock(&instance->login_mutex);
     uint64_t began_ns = eid_monotonic_ns();
     eid_status status = try_slowly(instance, load_by_name(instance, name, out), password, out, began_ns);
@@ -200,7 +236,28 @@ eid_status eid_credentials_open(eid_instance *instance, const char *name, const 
     return status;
 }
 
-/* ---- Changing ---- */
+/* ---- The session's keys ---- */
+
+const eid_aead_key *eid_session_wrapping(eid_user *user)
+{
+    return user->encryption != NULL ? user->encryption : eid_secrets_wrapping(user->instance);
+}
+
+const eid_aead_key *eid_session_unwrapping(eid_user *user)
+{
+    return user->encryption != NULL ? user->encryption : eid_secrets_unwrapping(user->instance);
+}
+
+/* Opens the root key with the password's key, or NULL when there is none. EID_ERR_DECRYPTION when the record is about another
+ * password, or none. */
+static eid_status open_root(eid_instance *instance, const eid_user_record *record, const eid_aead_key *password_key,
+                            eid_keypair **out)
+{
+    if (has_password(record) != (password_key != NULL))
+        return EID_ERR_DECRYPTION;
+    const eid_aead_key *key = password_key != NULL ? password_key : eid_secrets_unwrapping(instance);
+    return eid_key_storage_open(&record->root_key, key, &record->root_key_id, out);
+}
 
 eid_status eid_session_check_encryption(eid_user *user)
 {
@@ -208,15 +265,15 @@ eid_status eid_session_check_encryption(eid_user *user)
     eid_user_record record;
 
     EID_TRY(eid_user_record_load(user->instance, user->uuid, &record));
-    eid_status status = EID_ERR_DECRYPTION;
-    if (is_protected(&record) == (user->encryption != NULL))
-        status = eid_key_storage_open(&record.root_key, user->encryption, &record.root_key_id, &root);
+    eid_status status = open_root(user->instance, &record, user->encryption, &root);
     eid_keypair_free(root);
     eid_user_record_free(&record);
     if (status == EID_ERR_DECRYPTION)
         return eid_fail(EID_ERR_CONFLICT, "the password was changed in another session: log in again");
     return status;
 }
+
+/* ---- Changing ---- */
 
 /* The user's record, opened with the old password; without one when there is none. */
 static eid_status open_old(eid_user *user, const char *password, eid_opened *out)
@@ -225,7 +282,10 @@ static eid_status open_old(eid_user *user, const char *password, eid_opened *out
 
     if (password == NULL) {
         EID_TRY(eid_user_record_load(instance, user->uuid, &out->record));
-        return open_without(out);
+        if (has_password(&out->record))
+            return eid_fail(EID_ERR_PASSWORD_REQUIRED, "the user \"%.256s\" has a password, which was not given",
+                            out->record.username);
+        return open_without(instance, out);
     }
     pthread_mutex_lock(&instance->login_mutex);
     uint64_t began_ns = eid_monotonic_ns();
@@ -235,35 +295,20 @@ static eid_status open_old(eid_user *user, const char *password, eid_opened *out
     return status;
 }
 
-static eid_status stage_record(eid_txn *txn, const char *uuid, const eid_user_record *record)
-{
-    eid_buf text;
-
-    eid_buf_init(&text, EID_LIMIT_ENTRY_BYTES);
-    eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_user_record_write(&text, record);
-    eid_status status = eid_buf_status(&text);
-    if (status == EID_OK)
-        status = eid_table_set(txn, EID_STORE_USERS, uuid, (const char *)text.data);
-    eid_buf_free_secret(&text);
-    return status;
-}
-
 /* The record as it is now, with the root key encrypted anew. */
 static eid_status stage_credentials(eid_user *user, eid_txn *txn, const eid_opened *old, const eid_credentials *fresh)
 {
+    const eid_aead_key *wrapping = fresh->encryption != NULL ? fresh->encryption : eid_secrets_wrapping(user->instance);
     eid_key_storage storage;
     eid_keypair *root = NULL;
     eid_user_record record;
 
     EID_TRY(eid_user_record_load(user->instance, user->uuid, &record));
-    eid_status status = EID_ERR_DECRYPTION;
-    if (is_protected(&record) == (old->encryption != NULL))
-        status = eid_key_storage_open(&record.root_key, old->encryption, &record.root_key_id, &root);
+    eid_status status = open_root(user->instance, &record, old->encryption, &root);
     if (status == EID_ERR_DECRYPTION)
         status = eid_fail(EID_ERR_CONFLICT, "the password was changed by another session just now");
     if (status == EID_OK)
-        status = eid_key_storage_make(root, fresh->encryption, &storage);
+        status = eid_key_storage_make(root, wrapping, &storage);
     if (status == EID_OK) {
         eid_key_storage_free(&record.root_key);
         record.root_key = storage;
@@ -273,7 +318,7 @@ static eid_status stage_credentials(eid_user *user, eid_txn *txn, const eid_open
             status = eid_fail_memory();
     }
     if (status == EID_OK)
-        status = stage_record(txn, user->uuid, &record);
+        status = eid_user_record_stage(txn, user->uuid, &record);
     eid_keypair_free(root);
     eid_user_record_free(&record);
     return status;
@@ -290,7 +335,9 @@ static eid_status replace_credentials(eid_user *user, const eid_opened *old, con
     if (status == EID_OK)
         status = stage_credentials(user, txns[1], old, fresh);
     if (status == EID_OK)
-        status = eid_session_stage_encryption(user, txns[0], old->encryption, fresh->encryption);
+        status = eid_session_stage_encryption(
+            user, txns[0], old->encryption != NULL ? old->encryption : eid_secrets_unwrapping(user->instance),
+            fresh->encryption != NULL ? fresh->encryption : eid_secrets_wrapping(user->instance));
     if (status == EID_OK)
         status = eid_txn_commit_all(txns, 2, NULL);
     eid_txn_free(txns[0]);

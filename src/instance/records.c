@@ -78,60 +78,6 @@ void eid_instance_metadata_write(eid_buf *buf, const eid_instance_metadata *meta
     eid_buf_append_byte(buf, '}');
 }
 
-static eid_status read_secrets(eid_json *reader, eid_keypair **out)
-{
-    static const char *const names[] = {"signing_key"};
-    EID_OBJECT(object, names, EID_FIELDS(1));
-    eid_keypair *key = NULL;
-    eid_slice text;
-    eid_status status;
-    size_t field;
-    bool more;
-
-    EID_TRY(eid_json_begin_object(reader, "instance secrets"));
-    while ((status = eid_object_next(reader, &object, &field, &more)) == EID_OK && more) {
-        EID_TRY_GOTO(status, eid_json_read_text(reader, names[0], &text), fail);
-        EID_TRY_GOTO(status, eid_keypair_parse_slice(text, &key), fail);
-    }
-    if (status == EID_OK) {
-        *out = key;
-        return EID_OK;
-    }
-fail:
-    eid_keypair_free(key);
-    return status;
-}
-
-eid_status eid_instance_secrets_read(eid_slice text, eid_keypair **out)
-{
-    eid_keypair *key = NULL;
-    eid_json reader;
-    eid_status status;
-
-    eid_json_init(&reader, text);
-    status = read_secrets(&reader, &key);
-    if (status == EID_OK)
-        status = eid_json_end(&reader);
-    eid_json_free(&reader);
-    if (status != EID_OK) {
-        eid_keypair_free(key);
-        return status;
-    }
-    *out = key;
-    return EID_OK;
-}
-
-void eid_instance_secrets_write(eid_buf *buf, const eid_keypair *key)
-{
-    char text[EID_PUBKEY_TEXT_SIZE];
-
-    eid_keypair_format(key, text);
-    eid_buf_append_text(buf, "{\"signing_key\":");
-    eid_json_write_cstr(buf, text);
-    eid_buf_append_byte(buf, '}');
-    eid_wipe(text, sizeof text);
-}
-
 /* ---- Keys at rest ---- */
 
 void eid_key_storage_free(eid_key_storage *storage)
@@ -308,6 +254,125 @@ eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_aead_k
     }
     *out = key;
     return EID_OK;
+}
+
+/* ---- Secrets of the instance ---- */
+
+void eid_instance_secrets_free(eid_instance_secrets *secrets)
+{
+    eid_key_storage_free(&secrets->device);
+    eid_wipe(secrets, sizeof *secrets);
+}
+
+static eid_status read_device_key(eid_json *reader, eid_key_storage *out)
+{
+    eid_json_token token;
+
+    EID_TRY(eid_json_peek(reader, &token));
+    if (token == EID_JSON_BEGIN_OBJECT)
+        return eid_key_storage_read(reader, out);
+    return eid_field_text(reader, "signing_key", &out->key);
+}
+
+static eid_status read_master_bytes(eid_json *reader, eid_instance_secrets *out, size_t *len)
+{
+    eid_buf bytes;
+
+    eid_buf_init(&bytes, sizeof out->master);
+    eid_buf_reserve(&bytes, sizeof out->master);
+    eid_status status = eid_json_read_bytes(reader, "bytes", &bytes);
+    if (status == EID_OK) {
+        memcpy(out->master, bytes.data, bytes.len);
+        *len = bytes.len;
+    }
+    eid_buf_free_secret(&bytes);
+    return status;
+}
+
+static eid_status read_salt(eid_json *reader, eid_instance_secrets *out)
+{
+    eid_slice text;
+    bool was_null;
+
+    EID_TRY(eid_json_read_null(reader, &was_null));
+    if (was_null)
+        return EID_OK;
+    EID_TRY(eid_json_read_text(reader, "salt", &text));
+    if (text.len != EID_KDF_SALT_LEN)
+        return eid_fail(EID_ERR_RANGE, "a salt has %d characters, this one has %zu", EID_KDF_SALT_LEN, text.len);
+    memcpy(out->salt, text.data, text.len);
+    out->sealed = true;
+    return EID_OK;
+}
+
+static eid_status read_master(eid_json *reader, eid_instance_secrets *out)
+{
+    static const char *const names[] = {"salt", "bytes"};
+    EID_OBJECT(object, names, EID_FIELDS(2));
+    size_t field, len = 0;
+    bool more;
+
+    EID_TRY(eid_json_begin_object(reader, "instance_key"));
+    for (;;) {
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            break;
+        EID_TRY(field == 0 ? read_salt(reader, out) : read_master_bytes(reader, out, &len));
+    }
+    if (len != (out->sealed ? EID_MASTER_PIECE : EID_AEAD_KEY))
+        return eid_fail(EID_ERR_RANGE, "an instance_key of %zu bytes can not be one", len);
+    out->has_master = true;
+    return EID_OK;
+}
+
+static eid_status read_secrets(eid_json *reader, eid_instance_secrets *out)
+{
+    static const char *const names[] = {"signing_key", "instance_key"};
+    EID_OBJECT(object, names, EID_FIELDS(1));
+    size_t field;
+    bool more;
+
+    EID_TRY(eid_json_begin_object(reader, "instance secrets"));
+    for (;;) {
+        EID_TRY(eid_object_next(reader, &object, &field, &more));
+        if (!more)
+            return eid_json_end(reader);
+        EID_TRY(field == 0 ? read_device_key(reader, &out->device) : read_master(reader, out));
+    }
+}
+
+eid_status eid_instance_secrets_read(eid_slice text, eid_instance_secrets *out)
+{
+    eid_instance_secrets secrets;
+    eid_json reader;
+
+    memset(&secrets, 0, sizeof secrets);
+    eid_json_init(&reader, text);
+    eid_status status = read_secrets(&reader, &secrets);
+    eid_json_free(&reader);
+    if (status == EID_OK)
+        *out = secrets;
+    else
+        eid_instance_secrets_free(&secrets);
+    eid_wipe(&secrets, sizeof secrets);
+    return status;
+}
+
+void eid_instance_secrets_write(eid_buf *buf, const eid_instance_secrets *secrets)
+{
+    eid_buf_append_text(buf, "{\"signing_key\":");
+    if (secrets->device.encrypted)
+        eid_key_storage_write(buf, &secrets->device);
+    else
+        eid_json_write_cstr(buf, secrets->device.key);
+    if (secrets->has_master) {
+        eid_buf_append_text(buf, ",\"instance_key\":{\"salt\":");
+        eid_write_text_or_null(buf, secrets->sealed ? secrets->salt : NULL);
+        eid_buf_append_text(buf, ",\"bytes\":");
+        eid_json_write_bytes(buf, eid_slice_of(secrets->master, secrets->sealed ? EID_MASTER_PIECE : EID_AEAD_KEY));
+        eid_buf_append_byte(buf, '}');
+    }
+    eid_buf_append_byte(buf, '}');
 }
 
 /* ---- Users ---- */

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "codec/json.h"
-#include "crypto/aead.h"
+#include "crypto/kdf.h"
 #include "entry/entry.h"
 
 /* ---- Instance ---- */
@@ -27,10 +27,6 @@ typedef struct eid_instance_metadata {
 
 eid_status eid_instance_metadata_read(eid_slice text, eid_instance_metadata *out);
 void eid_instance_metadata_write(eid_buf *buf, const eid_instance_metadata *metadata);
-
-/* {"signing_key":…}: the device's private key. */
-eid_status eid_instance_secrets_read(eid_slice text, eid_keypair **out);
-void eid_instance_secrets_write(eid_buf *buf, const eid_keypair *key);
 
 /* ---- Keys at rest ---- */
 
@@ -55,9 +51,27 @@ eid_status eid_key_storage_make(const eid_keypair *key, const eid_aead_key *encr
 eid_status eid_key_storage_open(const eid_key_storage *storage, const eid_aead_key *encryption,
                                 const eid_pubkey *expected, eid_keypair **out);
 
-/* ---- Users: rows of `users` in `_users` ---- */
+/* ---- Secrets of the instance ---- */
 
-typedef enum eid_user_status { EID_USER_ACTIVE, EID_USER_DISABLED, EID_USER_LOCKED } eid_user_status;
+#define EID_MASTER_PIECE (EID_AEAD_NONCE + EID_AEAD_KEY + EID_AEAD_TAG)
+
+/* {"signing_key":KEY}, as the Rust implementation has it, where KEY is the text of the device's private key. Once the
+ * instance was protected, the master key stands beside it: {…,"instance_key":{"salt":SALT,"bytes":[…]}}. Sealed: SALT is a
+ * text, the bytes are encrypted under what it and the secret give, and KEY is a stored key encrypted under the master key.
+ * Not sealed: SALT is null, the bytes are the key itself, KEY the text. */
+typedef struct eid_instance_secrets {
+    eid_key_storage device;
+    bool has_master;
+    bool sealed;
+    char salt[EID_KDF_SALT_SIZE];
+    uint8_t master[EID_MASTER_PIECE]; /* sealed: all of it; else the first EID_AEAD_KEY bytes */
+} eid_instance_secrets;
+
+void eid_instance_secrets_free(eid_instance_secrets *secrets); /* the members; wipes them */
+eid_status eid_instance_secrets_read(eid_slice text, eid_instance_secrets *out);
+void eid_instance_secrets_write(eid_buf *buf, const eid_instance_secrets *secrets);
+
+/* ---- Users: rows of `users` in `_users` ---- */
 
 typedef struct eid_user_record {
     char *username;
@@ -103,13 +117,15 @@ eid_status eid_user_key_map(eid_user_key *key, const eid_id *database, const eid
 
 /* ---- Tracked databases: rows of `databases` in the private database ---- */
 
-typedef struct eid_tracked_row {
-    eid_tracked_database tracked;
-    char *properties; /* the JSON object of free properties */
-} eid_tracked_row;
+/* added_at is kept elsewhere and 0 here. eid_database_preferences_clear it. */
+eid_status eid_preferences_read(eid_slice text, eid_database_preferences *out);
+void eid_preferences_write(eid_buf *buf, const eid_database_preferences *preferences);
 
-void eid_tracked_row_free(eid_tracked_row *row); /* the members */
-eid_status eid_tracked_row_read(eid_slice text, eid_tracked_row *out);
-void eid_tracked_row_write(eid_buf *buf, const eid_tracked_row *row);
+/* The sync settings alone: {"sync_enabled":…}. eid_sync_settings_clear them. */
+eid_status eid_sync_settings_read(eid_json *reader, eid_sync_settings *out);
+void eid_sync_settings_write(eid_buf *buf, const eid_sync_settings *settings);
+/* Adds another user's wish: or, or, the smallest interval, the union of properties with the other's in front. On failure
+ * (memory) `into` holds a part of it. */
+eid_status eid_sync_settings_combine(eid_sync_settings *into, const eid_sync_settings *other);
 
 #endif

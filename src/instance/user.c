@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users: creating one, opening and closing a session (spec users.md sections 4, 6 and 7).
  *
- * A user is made in an order that survives being interrupted: the private database, then the right in
- * `_databases` for the first user, and last, in one entry of `_users`, the record together with the right
- * there. Before that entry there is no such user; what is left over names nobody. */
+ * A user is made in one step: the private database, the record in `_users`, and, for the first one, the rights of an admin
+ * there and in `_databases` are stored together or not at all. */
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -59,24 +58,10 @@ static eid_status has_admin(eid_instance *instance, bool *out)
     return EID_OK;
 }
 
-static eid_status grant_admin(eid_database *database, const eid_pubkey *key)
-{
-    eid_txn *txn;
-
-    EID_TRY(eid_database_new_transaction(database, &txn));
-    eid_status status = eid_settings_set_auth_key(txn, key, "admin", admin_right, EID_KEY_ACTIVE);
-    if (status == EID_OK)
-        status = eid_txn_commit(txn, NULL);
-    eid_txn_free(txn);
-    return status;
-}
-
-static eid_status create_private_database(eid_instance *instance, const char *name, const eid_keypair *root,
-                                          eid_id *out)
+static eid_status private_settings(const char *name, eid_doc **out)
 {
     char full_name[sizeof "_user_" + EID_LIMIT_USERNAME],
         description[sizeof "User database for " + EID_LIMIT_USERNAME];
-    eid_database *database;
     eid_doc *settings;
 
     snprintf(full_name, sizeof full_name, "_user_%s", name);
@@ -88,71 +73,92 @@ static eid_status create_private_database(eid_instance *instance, const char *na
     if (status == EID_OK)
         status = eid_doc_set_string(settings, "description", description);
     if (status == EID_OK)
-        status = eid_database_create(instance->core, settings, root, &database);
-    eid_doc_free(settings);
-    if (status == EID_OK) {
-        *out = *eid_database_root_id(database);
-        eid_database_close(database);
-    }
+        *out = settings;
+    else
+        eid_doc_free(settings);
     return status;
 }
 
-/* The entry that makes the user. */
-static eid_status commit_record(eid_instance *instance, const char *uuid, const eid_user_record *record,
-                                bool as_admin)
-{
-    eid_buf text;
-    eid_txn *txn;
+/* A user on its way into the directory and into `_users`. */
+typedef struct creation {
+    eid_instance *instance;
+    char uuid[EID_UUID_TEXT_SIZE];
+    eid_user_record record;
+    bool as_admin;
+    bool listed;       /* the directory knows it: before the commit, after which nothing may fail any more */
+    eid_txn *txns[2];  /* of `_users` and, for an admin, of `_databases` */
+} creation;
 
-    EID_TRY(eid_database_new_transaction(instance->users, &txn));
-    eid_buf_init(&text, EID_LIMIT_ENTRY_BYTES);
-    eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_user_record_write(&text, record);
-    eid_status status = eid_buf_status(&text);
+static eid_status stage_user(const eid_id *private_database, void *ctx)
+{
+    creation *c = ctx;
+    const eid_pubkey *root = &c->record.root_key_id;
+
+    c->record.private_database = *private_database;
+    EID_TRY(eid_user_record_stage(c->txns[0], c->uuid, &c->record));
+    if (c->as_admin) {
+        EID_TRY(eid_settings_set_auth_key(c->txns[0], root, "admin", admin_right, EID_KEY_ACTIVE));
+        EID_TRY(eid_settings_set_auth_key(c->txns[1], root, "admin", admin_right, EID_KEY_ACTIVE));
+    }
+    EID_TRY(eid_directory_add(c->instance, c->record.username, c->uuid, private_database));
+    c->listed = true;
+    return EID_OK;
+}
+
+static eid_status commit_user(creation *c, const eid_doc *settings, const eid_keypair *root)
+{
+    eid_instance *instance = c->instance;
+    eid_database *private_database = NULL;
+
+    eid_status status = eid_database_new_transaction(instance->users, &c->txns[0]);
+    if (status == EID_OK && c->as_admin)
+        status = eid_database_new_transaction(instance->databases, &c->txns[1]);
     if (status == EID_OK)
-        status = eid_table_set(txn, EID_STORE_USERS, uuid, (const char *)text.data);
-    if (status == EID_OK && as_admin)
-        status = eid_settings_set_auth_key(txn, &record->root_key_id, "admin", admin_right, EID_KEY_ACTIVE);
-    if (status == EID_OK)
-        status = eid_txn_commit(txn, NULL);
-    eid_buf_free_secret(&text);
-    eid_txn_free(txn);
+        status = eid_database_create_with(instance->core, settings, root, c->txns, c->as_admin ? 2 : 1, stage_user, c,
+                                          &private_database);
+    if (status != EID_OK && c->listed)
+        eid_directory_remove(instance, c->record.username, &c->record.private_database);
+    eid_txn_free(c->txns[0]);
+    eid_txn_free(c->txns[1]);
+    eid_database_close(private_database);
     return status;
+}
+
+static eid_status fill_record(creation *c, const char *name, const eid_credentials *credentials, const eid_keypair *root)
+{
+    bool has_password = credentials->encryption != NULL;
+    eid_user_record *record = &c->record;
+    eid_uuid uuid;
+
+    eid_uuid_new(&uuid);
+    eid_uuid_format(&uuid, c->uuid);
+    eid_keypair_public(root, &record->root_key_id);
+    record->created_at = now_seconds(c->instance);
+    record->status = EID_USER_ACTIVE;
+    record->username = eid_strdup(name);
+    if (has_password)
+        record->password_salt = eid_strdup(credentials->salt);
+    if (record->username == NULL || (has_password && record->password_salt == NULL))
+        return eid_fail_memory();
+    return eid_key_storage_make(root, has_password ? credentials->encryption : eid_secrets_wrapping(c->instance),
+                                &record->root_key);
 }
 
 static eid_status create_with_key(eid_instance *instance, const char *name, const eid_credentials *credentials,
                                   const eid_keypair *root)
 {
-    eid_user_record record = {.created_at = now_seconds(instance), .status = EID_USER_ACTIVE};
-    char text[EID_UUID_TEXT_SIZE];
-    eid_uuid uuid;
+    creation c = {.instance = instance};
+    eid_doc *settings;
     bool admin_there;
 
-    eid_keypair_public(root, &record.root_key_id);
     EID_TRY(has_admin(instance, &admin_there));
-    EID_TRY(create_private_database(instance, name, root, &record.private_database));
-    if (!admin_there)
-        EID_TRY(grant_admin(instance->databases, &record.root_key_id));
-
-    eid_uuid_new(&uuid);
-    eid_uuid_format(&uuid, text);
-    record.username = eid_strdup(name);
-    if (credentials->encryption != NULL)
-        record.password_salt = eid_strdup(credentials->salt);
-    eid_status status = EID_OK;
-    if (record.username == NULL || (credentials->encryption != NULL && record.password_salt == NULL))
-        status = eid_fail_memory();
+    c.as_admin = !admin_there;
+    EID_TRY(private_settings(name, &settings));
+    eid_status status = fill_record(&c, name, credentials, root);
     if (status == EID_OK)
-        status = eid_key_storage_make(root, credentials->encryption, &record.root_key);
-    /* The directory first: after the commit nothing may fail any more. */
-    if (status == EID_OK)
-        status = eid_directory_add(instance, name, text, &record.private_database);
-    if (status == EID_OK) {
-        status = commit_record(instance, text, &record, !admin_there);
-        if (status != EID_OK)
-            eid_directory_remove(instance, name, &record.private_database);
-    }
-    eid_user_record_free(&record);
+        status = commit_user(&c, settings, root);
+    eid_doc_free(settings);
+    eid_user_record_free(&c.record);
     return status;
 }
 
@@ -203,6 +209,16 @@ static bool look_at_row(const char *key, const char *row, size_t len, void *ctx)
     return !question->found;
 }
 
+static eid_status stage_root_row(eid_user *user, eid_txn *txn, const eid_session_key *root)
+{
+    eid_key_row row;
+
+    EID_TRY(eid_key_row_get(user, txn, root, &row));
+    eid_status status = eid_key_row_stage(txn, &row);
+    eid_key_row_free(&row);
+    return status;
+}
+
 /* What the first login writes into the private database: the row of the root key, and the device's right to
  * read it. */
 static eid_status first_login(eid_user *user, const eid_session_key *root)
@@ -223,7 +239,7 @@ static eid_status first_login(eid_user *user, const eid_session_key *root)
     EID_TRY(eid_database_new_transaction(user->private_database, &txn));
     eid_status status = EID_OK;
     if (!question.found)
-        status = eid_session_stage_key(user, txn, root, NULL, NULL, true);
+        status = stage_root_row(user, txn, root);
     if (status == EID_OK && !device_known)
         status = eid_settings_set_auth_key(txn, &device, "device", read_right, EID_KEY_ACTIVE);
     if (status == EID_OK)
@@ -307,6 +323,8 @@ eid_status eid_instance_login_user(eid_instance *instance, const char *username,
     }
     pthread_mutex_init(&user->mutex, NULL);
     user->instance = instance;
+    user->unwritten = SIZE_MAX;
+    user->mappings_mark = -1;
     user->name = eid_strdup(username);
     eid_status status = user->name != NULL ? open_session(user, &opened) : eid_fail_memory();
     eid_opened_free(&opened);
@@ -345,6 +363,7 @@ void eid_user_logout(eid_user *user)
     if (user == NULL)
         return;
     eid_database_close(user->private_database);
+    eid_mappings_free(user);
     eid_session_free_keys(user);
     eid_aead_key_free(user->encryption);
     pthread_mutex_destroy(&user->mutex);
@@ -371,12 +390,12 @@ eid_instance *eid_user_instance(const eid_user *user)
 
 void eid_user_get_default_key(const eid_user *user, eid_pubkey *out)
 {
-    *out = user->default_key->pubkey;
+    *out = eid_session_default_key(user)->pubkey;
 }
 
 const eid_keypair *eid_user_default_keypair(const eid_user *user)
 {
-    return user->default_key->pair;
+    return eid_session_default_key(user)->pair;
 }
 
 eid_status eid_user_private_database(eid_user *user, eid_database **out)

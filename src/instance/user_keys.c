@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of a session: read from the private database at login, and the mappings that say which key and
- * identity opens which database (spec users.md sections 7, 9 and 11).
- *
- * Keys are only ever added during a session, but mappings change, also from other sessions of the same user.
- * So mappings are read anew whenever they are needed. */
+/* The keys of a session: read from the private database at login, added to it, named, and encrypted anew (spec users.md
+ * sections 7 and 9). Keys are only ever added during a session. */
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -101,7 +98,7 @@ static eid_status load_row(eid_user *user, eid_slice row)
     eid_user_key record;
 
     EID_TRY(eid_user_key_read(row, &record));
-    eid_status status = eid_key_storage_open(&record.storage, user->encryption, &record.key_id, &pair);
+    eid_status status = eid_key_storage_open(&record.storage, eid_session_unwrapping(user), &record.key_id, &pair);
     if (status == EID_OK) {
         status = add_session_key(user, pair, record.display_name, record.created_at, record.is_default);
         if (status != EID_OK)
@@ -162,12 +159,31 @@ const eid_session_key *eid_session_key_at(eid_user *user, size_t index)
     return key;
 }
 
-/* ---- Changing a row ---- */
+const eid_session_key *eid_session_default_key(const eid_user *user)
+{
+    /* The lock is not part of what the caller may not change. */
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&user->mutex;
+
+    pthread_mutex_lock(mutex);
+    const eid_session_key *key = user->default_key;
+    pthread_mutex_unlock(mutex);
+    return key;
+}
+
+eid_status eid_session_no_key(const eid_pubkey *pubkey)
+{
+    char text[EID_PUBKEY_TEXT_SIZE];
+
+    eid_pubkey_format(pubkey, text);
+    return eid_fail(EID_ERR_PRIVATE_KEY_NOT_FOUND, "the user has no private key for %s", text);
+}
+
+/* ---- Rows ---- */
 
 typedef struct row_search {
     const eid_pubkey *wanted;
-    char *row_key; /* NULL: not found */
-    eid_user_key record;
+    eid_key_row *row;
+    bool found;
     eid_status status;
 } row_search;
 
@@ -175,16 +191,18 @@ static bool match_row(const char *key, const char *row, size_t len, void *ctx)
 {
     row_search *search = ctx;
 
-    search->status = eid_user_key_read(eid_slice_of(row, len), &search->record);
+    search->status = eid_user_key_read(eid_slice_of(row, len), &search->row->record);
     if (search->status != EID_OK)
         return false;
-    if (!eid_pubkey_equal(&search->record.key_id, search->wanted)) {
-        eid_user_key_free(&search->record);
+    if (!eid_pubkey_equal(&search->row->record.key_id, search->wanted)) {
+        eid_user_key_free(&search->row->record);
         return true;
     }
-    search->row_key = eid_strdup(key);
-    if (search->row_key == NULL)
-        search->status = eid_fail_memory();
+    search->found = true;
+    if (strlen(key) < sizeof search->row->row_key)
+        memcpy(search->row->row_key, key, strlen(key) + 1);
+    else
+        search->status = eid_fail(EID_ERR_CORRUPT, "the row key %.64s is longer than a UUID", key);
     return false;
 }
 
@@ -195,48 +213,56 @@ static eid_status new_record(eid_user *user, const eid_session_key *key, eid_use
     out->key_id = key->pubkey;
     out->created_at = key->created_at;
     out->is_default = key->is_default;
-    EID_TRY(eid_key_storage_make(key->pair, user->encryption, &out->storage));
-    if (key->display_name != NULL && (out->display_name = eid_strdup(key->display_name)) == NULL) {
+    EID_TRY(eid_key_storage_make(key->pair, eid_session_wrapping(user), &out->storage));
+    pthread_mutex_lock(&user->mutex);
+    if (key->display_name != NULL)
+        out->display_name = eid_strdup(key->display_name);
+    bool named = key->display_name == NULL || out->display_name != NULL;
+    pthread_mutex_unlock(&user->mutex);
+    if (!named) {
         eid_user_key_free(out);
         return eid_fail_memory();
     }
     return EID_OK;
 }
 
-static eid_status write_row(eid_txn *txn, const char *row_key, const eid_user_key *record)
+void eid_key_row_free(eid_key_row *row)
+{
+    eid_user_key_free(&row->record);
+}
+
+eid_status eid_key_row_get(eid_user *user, eid_txn *txn, const eid_session_key *key, eid_key_row *out)
+{
+    eid_key_row row;
+    row_search search = {.wanted = &key->pubkey, .row = &row, .status = EID_OK};
+
+    memset(&row, 0, sizeof row);
+    eid_status status = eid_table_scan(txn, EID_STORE_KEYS, NULL, match_row, &search);
+    if (status == EID_OK)
+        status = search.status;
+    if (status == EID_OK && !search.found)
+        status = new_record(user, key, &row.record);
+    if (status == EID_OK)
+        *out = row;
+    else
+        eid_key_row_free(&row);
+    return status;
+}
+
+eid_status eid_key_row_stage(eid_txn *txn, const eid_key_row *row)
 {
     char new_key[EID_ROW_KEY_SIZE];
     eid_buf text;
 
     eid_buf_init(&text, EID_LIMIT_ENTRY_BYTES);
     eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_user_key_write(&text, record);
+    eid_user_key_write(&text, &row->record);
     eid_status status = eid_buf_status(&text);
-    if (status == EID_OK && row_key != NULL)
-        status = eid_table_set(txn, EID_STORE_KEYS, row_key, (const char *)text.data);
+    if (status == EID_OK && row->row_key[0] != '\0')
+        status = eid_table_set(txn, EID_STORE_KEYS, row->row_key, (const char *)text.data);
     else if (status == EID_OK)
         status = eid_table_insert(txn, EID_STORE_KEYS, (const char *)text.data, new_key);
     eid_buf_free_secret(&text);
-    return status;
-}
-
-eid_status eid_session_stage_key(eid_user *user, eid_txn *txn, const eid_session_key *key, const eid_id *database,
-                                 const eid_sigkey *identity, bool keep)
-{
-    row_search search = {.wanted = &key->pubkey, .status = EID_OK};
-    eid_status status;
-
-    EID_TRY(eid_table_scan(txn, EID_STORE_KEYS, NULL, match_row, &search));
-    status = search.status;
-    if (status == EID_OK && search.row_key == NULL)
-        status = new_record(user, key, &search.record);
-    if (status == EID_OK && database != NULL &&
-        !(keep && eid_user_key_mapping(&search.record, database) != NULL))
-        status = eid_user_key_map(&search.record, database, identity);
-    if (status == EID_OK)
-        status = write_row(txn, search.row_key, &search.record);
-    eid_user_key_free(&search.record);
-    eid_free(search.row_key);
     return status;
 }
 
@@ -248,24 +274,27 @@ typedef struct rewrap {
     eid_status status;
 } rewrap;
 
-static eid_status rewrap_row(rewrap *wrapping, const char *row_key, eid_slice row)
+static eid_status rewrap_row(rewrap *wrapping, const char *row_key, eid_slice text)
 {
     eid_key_storage storage;
     eid_keypair *pair;
-    eid_user_key record;
+    eid_key_row row;
 
-    EID_TRY(eid_user_key_read(row, &record));
-    eid_status status = eid_key_storage_open(&record.storage, wrapping->before, &record.key_id, &pair);
+    if (strlen(row_key) >= sizeof row.row_key)
+        return eid_fail(EID_ERR_CORRUPT, "its row key is longer than a UUID");
+    memcpy(row.row_key, row_key, strlen(row_key) + 1);
+    EID_TRY(eid_user_key_read(text, &row.record));
+    eid_status status = eid_key_storage_open(&row.record.storage, wrapping->before, &row.record.key_id, &pair);
     if (status == EID_OK) {
         status = eid_key_storage_make(pair, wrapping->after, &storage);
         eid_keypair_free(pair);
     }
     if (status == EID_OK) {
-        eid_key_storage_free(&record.storage);
-        record.storage = storage;
-        status = write_row(wrapping->txn, row_key, &record);
+        eid_key_storage_free(&row.record.storage);
+        row.record.storage = storage;
+        status = eid_key_row_stage(wrapping->txn, &row);
     }
-    eid_user_key_free(&record);
+    eid_key_row_free(&row);
     return status;
 }
 
@@ -289,7 +318,7 @@ eid_status eid_session_stage_encryption(eid_user *user, eid_txn *txn, const eid_
     return wrapping.status;
 }
 
-/* ---- Adding and listing ---- */
+/* ---- Adding ---- */
 
 static eid_status check_display_name(const char *name)
 {
@@ -300,7 +329,34 @@ static eid_status check_display_name(const char *name)
                         text.len);
     if (!eid_utf8_valid(text))
         return eid_fail(EID_ERR_UTF8, "the name of a key must be valid UTF-8");
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < ' ' || text.data[i] == 0x7f)
+            return eid_fail(EID_ERR_INVALID_ARGUMENT, "the name of a key is one line of text, without control characters");
+    }
     return EID_OK;
+}
+
+static eid_status check_new_key(eid_user *user, const eid_session_key *key)
+{
+    if (eid_session_find_key(user, &key->pubkey) != NULL)
+        return eid_fail(EID_ERR_ALREADY_EXISTS, "the user has this key already");
+    if (eid_session_key_at(user, EID_LIMIT_USER_KEYS - 1) != NULL)
+        return eid_fail(EID_ERR_LIMIT, "a user has at most %d keys", EID_LIMIT_USER_KEYS);
+    return EID_OK;
+}
+
+static eid_status stage_key(eid_user *user, eid_txn *txn, const eid_session_key *key)
+{
+    eid_key_row row;
+
+    EID_TRY(eid_key_row_get(user, txn, key, &row));
+    eid_status status = EID_OK;
+    if (row.row_key[0] != '\0')
+        status = eid_fail(EID_ERR_ALREADY_EXISTS, "the user has this key already, added by another session");
+    else
+        status = eid_key_row_stage(txn, &row);
+    eid_key_row_free(&row);
+    return status;
 }
 
 /* The key is taken on success. */
@@ -308,8 +364,9 @@ static eid_status commit_key(eid_user *user, eid_session_key *key)
 {
     eid_txn *txn;
 
+    EID_TRY(check_new_key(user, key));
     EID_TRY(eid_database_new_transaction(user->private_database, &txn));
-    eid_status status = eid_session_stage_key(user, txn, key, NULL, NULL, true);
+    eid_status status = stage_key(user, txn, key);
     /* The room first: after the commit nothing may fail any more. */
     if (status == EID_OK) {
         pthread_mutex_lock(&user->mutex);
@@ -327,16 +384,12 @@ static eid_status commit_key(eid_user *user, eid_session_key *key)
     return EID_OK;
 }
 
-eid_status eid_user_add_private_key(eid_user *user, const char *display_name, eid_pubkey *out)
+/* Takes the pair, on failure too. */
+static eid_status add_pair(eid_user *user, eid_keypair *pair, const char *display_name)
 {
     int64_t now = (int64_t)(eid_clock_now_ms(eid_instance_clock(user->instance)) / 1000);
     eid_session_key *key = NULL;
-    eid_keypair *pair;
-    eid_pubkey pubkey;
 
-    EID_TRY(check_display_name(display_name));
-    EID_TRY(eid_keypair_generate(&pair));
-    eid_keypair_public(pair, &pubkey);
     eid_status status = session_key_new(pair, display_name, now, false, &key);
     if (status != EID_OK) {
         eid_keypair_free(pair);
@@ -345,12 +398,150 @@ eid_status eid_user_add_private_key(eid_user *user, const char *display_name, ei
     pthread_mutex_lock(&user->instance->change_mutex);
     status = commit_key(user, key);
     pthread_mutex_unlock(&user->instance->change_mutex);
-    if (status == EID_OK && out != NULL)
-        *out = pubkey;
     if (status != EID_OK)
         free_session_key(key);
     return status;
 }
+
+eid_status eid_user_add_private_key(eid_user *user, const char *display_name, eid_pubkey *out)
+{
+    eid_keypair *pair;
+    eid_pubkey pubkey;
+
+    EID_TRY(check_display_name(display_name));
+    EID_TRY(eid_keypair_generate(&pair));
+    eid_keypair_public(pair, &pubkey);
+    EID_TRY(add_pair(user, pair, display_name));
+    if (out != NULL)
+        *out = pubkey;
+    return EID_OK;
+}
+
+eid_status eid_user_import_private_key(eid_user *user, const eid_keypair *key, const char *display_name)
+{
+    eid_keypair *pair;
+
+    EID_TRY(check_display_name(display_name));
+    EID_TRY(eid_keypair_copy(key, &pair));
+    return add_pair(user, pair, display_name);
+}
+
+eid_status eid_user_export_private_key(eid_user *user, const eid_pubkey *key, eid_keypair **out)
+{
+    const eid_session_key *found = eid_session_find_key(user, key);
+
+    return found != NULL ? eid_keypair_copy(found->pair, out) : eid_session_no_key(key);
+}
+
+/* ---- Changing ---- */
+
+/* A session's key, which may be changed under the session's mutex. */
+static eid_session_key *own_key(eid_user *user, const eid_pubkey *pubkey)
+{
+    for (size_t i = 0; i < user->key_count; i++) {
+        if (eid_pubkey_equal(&user->keys[i]->pubkey, pubkey))
+            return user->keys[i];
+    }
+    return NULL;
+}
+
+static eid_status stage_name(eid_user *user, eid_txn *txn, const eid_session_key *key, const char *name)
+{
+    eid_key_row row;
+
+    EID_TRY(eid_key_row_get(user, txn, key, &row));
+    eid_free(row.record.display_name);
+    row.record.display_name = name == NULL ? NULL : eid_strdup(name);
+    eid_status status = name != NULL && row.record.display_name == NULL ? eid_fail_memory() : EID_OK;
+    if (status == EID_OK)
+        status = eid_key_row_stage(txn, &row);
+    eid_key_row_free(&row);
+    return status;
+}
+
+/* Takes `copy`, the same name, on success. */
+static eid_status commit_name(eid_user *user, const eid_pubkey *pubkey, const char *name, char *copy)
+{
+    const eid_session_key *key = eid_session_find_key(user, pubkey);
+    eid_txn *txn;
+
+    if (key == NULL)
+        return eid_session_no_key(pubkey);
+    EID_TRY(eid_database_new_transaction(user->private_database, &txn));
+    eid_status status = stage_name(user, txn, key, name);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    EID_TRY(status);
+    pthread_mutex_lock(&user->mutex);
+    eid_session_key *own = own_key(user, pubkey);
+    eid_free(own->display_name);
+    own->display_name = copy;
+    pthread_mutex_unlock(&user->mutex);
+    return EID_OK;
+}
+
+eid_status eid_user_set_key_name(eid_user *user, const eid_pubkey *key, const char *display_name)
+{
+    char *copy = NULL;
+
+    EID_TRY(check_display_name(display_name));
+    if (display_name != NULL && (copy = eid_strdup(display_name)) == NULL)
+        return eid_fail_memory();
+    pthread_mutex_lock(&user->instance->change_mutex);
+    eid_status status = commit_name(user, key, display_name, copy);
+    pthread_mutex_unlock(&user->instance->change_mutex);
+    if (status != EID_OK)
+        eid_free(copy);
+    return status;
+}
+
+static eid_status stage_default(eid_user *user, eid_txn *txn, const eid_session_key *chosen)
+{
+    for (size_t i = 0;; i++) {
+        const eid_session_key *key = eid_session_key_at(user, i);
+        eid_key_row row;
+        if (key == NULL)
+            return EID_OK;
+        EID_TRY(eid_key_row_get(user, txn, key, &row));
+        eid_status status = EID_OK;
+        if (row.record.is_default != (key == chosen)) {
+            row.record.is_default = key == chosen;
+            status = eid_key_row_stage(txn, &row);
+        }
+        eid_key_row_free(&row);
+        EID_TRY(status);
+    }
+}
+
+static eid_status commit_default(eid_user *user, const eid_pubkey *pubkey)
+{
+    const eid_session_key *key = eid_session_find_key(user, pubkey);
+    eid_txn *txn;
+
+    if (key == NULL)
+        return eid_session_no_key(pubkey);
+    EID_TRY(eid_database_new_transaction(user->private_database, &txn));
+    eid_status status = stage_default(user, txn, key);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    EID_TRY(status);
+    pthread_mutex_lock(&user->mutex);
+    user->default_key = key;
+    pthread_mutex_unlock(&user->mutex);
+    return EID_OK;
+}
+
+eid_status eid_user_set_default_key(eid_user *user, const eid_pubkey *key)
+{
+    pthread_mutex_lock(&user->instance->change_mutex);
+    eid_status status = commit_default(user, key);
+    pthread_mutex_unlock(&user->instance->change_mutex);
+    return status;
+}
+
+/* ---- Listing ---- */
 
 static size_t name_size(const eid_session_key *key)
 {
@@ -386,94 +577,4 @@ eid_status eid_user_list_keys(eid_user *user, eid_user_key_info **out, size_t *c
     eid_status status = list_keys(user, out, count);
     pthread_mutex_unlock(&user->mutex);
     return status;
-}
-
-/* ---- Choosing ---- */
-
-typedef struct choice {
-    eid_user *user;
-    const eid_id *database;
-    const eid_pubkey *tracked; /* the key the tracked row names; NULL when it is not tracked */
-    const eid_session_key *best;
-    bool best_is_tracked;
-    bool has_identity;
-    eid_sigkey identity;
-    eid_status status;
-} choice;
-
-static eid_status consider(choice *choosing, const eid_user_key *record)
-{
-    const eid_key_mapping *mapping = eid_user_key_mapping(record, choosing->database);
-    const eid_session_key *key = eid_session_find_key(choosing->user, &record->key_id);
-    bool tracked = choosing->tracked != NULL && eid_pubkey_equal(choosing->tracked, &record->key_id);
-    eid_sigkey identity;
-
-    if (mapping == NULL || key == NULL)
-        return EID_OK;
-    if (choosing->best != NULL && !tracked && (choosing->best_is_tracked || by_age(choosing->best, key) < 0))
-        return EID_OK;
-    memset(&identity, 0, sizeof identity);
-    if (mapping->has_identity)
-        EID_TRY(eid_sigkey_copy(&mapping->identity, &identity));
-    eid_sigkey_free(&choosing->identity);
-    choosing->identity = identity;
-    choosing->has_identity = mapping->has_identity;
-    choosing->best = key;
-    choosing->best_is_tracked = tracked;
-    return EID_OK;
-}
-
-static bool consider_row(const char *key, const char *row, size_t len, void *ctx)
-{
-    choice *choosing = ctx;
-    eid_user_key record;
-
-    eid_status status = eid_user_key_read(eid_slice_of(row, len), &record);
-    if (status == EID_ERR_NO_MEMORY) {
-        choosing->status = status;
-        return false;
-    }
-    if (status != EID_OK) {
-        eid_log(EID_LOG_WARN, "the key in row %.64s can not be read and is left out: %s", key,
-                eid_last_error());
-        return true;
-    }
-    choosing->status = consider(choosing, &record);
-    eid_user_key_free(&record);
-    return choosing->status == EID_OK;
-}
-
-eid_status eid_session_choose_key(eid_user *user, const eid_id *database, const eid_session_key **key,
-                                  bool *has_identity, eid_sigkey *identity)
-{
-    choice choosing = {.user = user, .database = database, .status = EID_OK};
-    eid_tracked_row row;
-    eid_status status = eid_tracked_find(user, database, &row);
-
-    if (status != EID_OK && status != EID_ERR_DATABASE_NOT_TRACKED)
-        return status;
-    if (status == EID_OK)
-        choosing.tracked = &row.tracked.key;
-    bool tracked = status == EID_OK;
-    status = eid_database_table_scan(user->private_database, EID_STORE_KEYS, NULL, consider_row, &choosing);
-    if (tracked)
-        eid_tracked_row_free(&row);
-    if (status == EID_OK)
-        status = choosing.status;
-    if (status == EID_OK && choosing.best == NULL) {
-        char text[EID_ID_TEXT_SIZE];
-        eid_id_format(database, text);
-        status = eid_fail(EID_ERR_NO_KEY_FOR_DATABASE,
-                          "the user \"%s\" has no key for the database %s: ask for access to it, or track it "
-                          "with a key that has it",
-                          user->name, text);
-    }
-    if (status != EID_OK) {
-        eid_sigkey_free(&choosing.identity);
-        return status;
-    }
-    *key = choosing.best;
-    *has_identity = choosing.has_identity;
-    *identity = choosing.identity;
-    return EID_OK;
 }

@@ -190,74 +190,7 @@ void eid_user_key_write(eid_buf *buf, const eid_user_key *key)
 
 /* ---- Tracked databases ---- */
 
-void eid_tracked_row_free(eid_tracked_row *row)
-{
-    eid_free(row->properties);
-    memset(row, 0, sizeof *row);
-}
-
-/* Free properties are kept as they are: an object of texts. */
-static eid_status read_properties(eid_json *reader, char **out)
-{
-    eid_slice text;
-    eid_status status;
-    eid_buf buf;
-    bool more, first = true;
-
-    eid_buf_init(&buf, EID_LIMIT_ENTRY_BYTES);
-    EID_TRY_GOTO(status, eid_json_begin_object(reader, "properties"), fail);
-    eid_buf_append_byte(&buf, '{');
-    for (;; first = false) {
-        EID_TRY_GOTO(status, eid_json_next_key(reader, &text, &more), fail);
-        if (!more)
-            break;
-        if (!first)
-            eid_buf_append_byte(&buf, ',');
-        eid_json_write_text(&buf, text);
-        eid_buf_append_byte(&buf, ':');
-        EID_TRY_GOTO(status, eid_json_read_text(reader, "a property", &text), fail);
-        eid_json_write_text(&buf, text);
-    }
-    eid_buf_append_byte(&buf, '}');
-    return eid_buf_take_text(&buf, out);
-fail:
-    eid_buf_free(&buf);
-    return status;
-}
-
-static eid_status read_sync_settings(eid_json *reader, eid_tracked_row *row)
-{
-    static const char *const names[] = {"sync_enabled", "sync_on_commit", "interval_seconds", "properties"};
-    eid_sync_settings *settings = &row->tracked.settings;
-    EID_OBJECT(object, names, EID_FIELDS(2));
-    bool more, was_null;
-    size_t field;
-
-    EID_TRY(eid_json_begin_object(reader, "sync settings"));
-    for (;;) {
-        EID_TRY(eid_object_next(reader, &object, &field, &more));
-        if (!more)
-            return EID_OK;
-        switch (field) {
-        case 0:
-            EID_TRY(eid_json_read_bool(reader, names[field], &settings->sync_enabled));
-            break;
-        case 1:
-            EID_TRY(eid_json_read_bool(reader, names[field], &settings->sync_on_commit));
-            break;
-        case 2:
-            EID_TRY(eid_json_read_null(reader, &was_null));
-            if (!was_null)
-                EID_TRY(eid_json_read_u64(reader, names[field], &settings->interval_seconds));
-            break;
-        default:
-            EID_TRY(read_properties(reader, &row->properties));
-            break;
-        }
-    }
-}
-
-static eid_status read_tracked(eid_json *reader, eid_tracked_row *row)
+static eid_status read_preferences(eid_json *reader, eid_database_preferences *preferences)
 {
     static const char *const names[] = {"database_id", "key_id", "sync_settings"};
     EID_OBJECT(object, names, EID_FIELDS(3));
@@ -271,56 +204,43 @@ static eid_status read_tracked(eid_json *reader, eid_tracked_row *row)
             return EID_OK;
         switch (field) {
         case 0:
-            EID_TRY(eid_field_id(reader, names[field], &row->tracked.id));
+            EID_TRY(eid_field_id(reader, names[field], &preferences->database_id));
             break;
         case 1:
-            EID_TRY(eid_field_key(reader, names[field], &row->tracked.key));
+            EID_TRY(eid_field_key(reader, names[field], &preferences->key_id));
             break;
         default:
-            EID_TRY(read_sync_settings(reader, row));
+            EID_TRY(eid_sync_settings_read(reader, &preferences->sync_settings));
             break;
         }
     }
 }
 
-eid_status eid_tracked_row_read(eid_slice text, eid_tracked_row *out)
+eid_status eid_preferences_read(eid_slice text, eid_database_preferences *out)
 {
-    eid_tracked_row row;
+    eid_database_preferences preferences = EID_DATABASE_PREFERENCES_INIT;
     eid_status status;
     eid_json reader;
 
-    memset(&row, 0, sizeof row);
-    row.tracked.settings.struct_size = sizeof row.tracked.settings;
     eid_json_init(&reader, text);
-    status = read_tracked(&reader, &row);
+    status = read_preferences(&reader, &preferences);
     if (status == EID_OK)
         status = eid_json_end(&reader);
     eid_json_free(&reader);
     if (status == EID_OK)
-        *out = row;
+        *out = preferences;
     else
-        eid_tracked_row_free(&row);
+        eid_database_preferences_clear(&preferences);
     return status;
 }
 
-void eid_tracked_row_write(eid_buf *buf, const eid_tracked_row *row)
+void eid_preferences_write(eid_buf *buf, const eid_database_preferences *preferences)
 {
-    const eid_sync_settings *settings = &row->tracked.settings;
-
     eid_buf_append_text(buf, "{\"database_id\":");
-    eid_write_id_text(buf, &row->tracked.id);
+    eid_write_id_text(buf, &preferences->database_id);
     eid_buf_append_text(buf, ",\"key_id\":");
-    eid_write_key_text(buf, &row->tracked.key);
-    eid_buf_append_text(buf, ",\"sync_settings\":{\"sync_enabled\":");
-    eid_write_bool(buf, settings->sync_enabled);
-    eid_buf_append_text(buf, ",\"sync_on_commit\":");
-    eid_write_bool(buf, settings->sync_on_commit);
-    eid_buf_append_text(buf, ",\"interval_seconds\":");
-    if (settings->interval_seconds == 0)
-        eid_buf_append_text(buf, "null");
-    else
-        eid_json_write_u64(buf, settings->interval_seconds);
-    eid_buf_append_text(buf, ",\"properties\":");
-    eid_buf_append_text(buf, row->properties != NULL ? row->properties : "{}");
-    eid_buf_append_text(buf, "}}");
+    eid_write_key_text(buf, &preferences->key_id);
+    eid_buf_append_text(buf, ",\"sync_settings\":");
+    eid_sync_settings_write(buf, &preferences->sync_settings);
+    eid_buf_append_byte(buf, '}');
 }

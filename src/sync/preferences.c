@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may be served: the sync preferences of all users of the instance, combined for each database (users.md
+/* What may be served: the sync preferences of all users of the instance, and its own, combined for each database (users.md
  * section 13).
  *
  * The result lies in `_sync`, as the Rust implementation keeps it, and in memory, where every request looks.
@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "codec/cid.h"
 #include "codec/fields.h"
+#include "instance/records.h"
 #include "sync/sync_int.h"
 
 #define TEXT_MAX (1u << 20) /* of one text(JSON) value */
@@ -26,19 +27,6 @@ static void write_users(eid_buf *buf, const eid_shared *shared)
         eid_buf_append_byte(buf, '}');
     }
     eid_buf_append_byte(buf, ']');
-}
-
-static void write_settings(eid_buf *buf, const eid_sync_settings *settings)
-{
-    eid_buf_append_text(buf, settings->sync_enabled ? "{\"sync_enabled\":true" : "{\"sync_enabled\":false");
-    eid_buf_append_text(buf,
-                        settings->sync_on_commit ? ",\"sync_on_commit\":true" : ",\"sync_on_commit\":false");
-    eid_buf_append_text(buf, ",\"interval_seconds\":");
-    if (settings->interval_seconds == 0)
-        eid_buf_append_text(buf, "null");
-    else
-        eid_json_write_u64(buf, settings->interval_seconds);
-    eid_buf_append_text(buf, ",\"properties\":{}}");
 }
 
 static eid_status read_user(eid_json *reader, eid_shared *shared, size_t *capacity)
@@ -80,36 +68,11 @@ static eid_status read_users(eid_slice json, eid_shared *shared)
     return status;
 }
 
-static eid_status read_settings_fields(eid_json *reader, eid_sync_settings *out)
-{
-    enum { ENABLED, ON_COMMIT, INTERVAL };
-    static const char *const names[] = {"sync_enabled", "sync_on_commit", "interval_seconds"};
-    EID_OBJECT(object, names, EID_FIELD(ENABLED) | EID_FIELD(ON_COMMIT));
-    size_t field;
-    bool more, was_null;
-
-    EID_TRY(eid_json_begin_object(reader, "combined_settings"));
-    for (;;) {
-        EID_TRY(eid_object_next(reader, &object, &field, &more));
-        if (!more)
-            return EID_OK;
-        if (field == ENABLED) {
-            EID_TRY(eid_json_read_bool(reader, names[field], &out->sync_enabled));
-        } else if (field == ON_COMMIT) {
-            EID_TRY(eid_json_read_bool(reader, names[field], &out->sync_on_commit));
-        } else {
-            EID_TRY(eid_json_read_null(reader, &was_null));
-            if (!was_null)
-                EID_TRY(eid_json_read_u64(reader, names[field], &out->interval_seconds));
-        }
-    }
-}
-
 static eid_status read_settings(eid_slice json, eid_sync_settings *out)
 {
     eid_json reader;
     eid_json_init(&reader, json);
-    eid_status status = read_settings_fields(&reader, out);
+    eid_status status = eid_sync_settings_read(&reader, out);
     eid_json_free(&reader);
     return status;
 }
@@ -121,6 +84,7 @@ void eid_shared_free(void *shared)
     eid_shared *record = shared;
     if (record == NULL)
         return;
+    eid_sync_settings_clear(&record->settings);
     eid_free(record->users);
     eid_free(record);
 }
@@ -131,7 +95,7 @@ static eid_status shared_new(const eid_id *database, eid_shared **out)
     if (shared == NULL)
         return eid_fail_memory();
     shared->database = *database;
-    shared->settings.struct_size = sizeof shared->settings;
+    eid_sync_settings_init(&shared->settings);
     *out = shared;
     return EID_OK;
 }
@@ -144,8 +108,12 @@ static bool has_user(const eid_shared *shared, const char *uuid)
     return false;
 }
 
-/* Puts the record in the place of what was known; one without users removes it. Takes the record on success.
- */
+static bool is_empty(const eid_shared *shared)
+{
+    return shared->user_count == 0 && !shared->own;
+}
+
+/* Puts the record in the place of what was known; an empty one removes it. Takes the record on success. */
 static eid_status remember(eid_sync *sync, eid_shared *shared)
 {
     eid_map_entry *entry = NULL;
@@ -154,7 +122,7 @@ static eid_status remember(eid_sync *sync, eid_shared *shared)
     eid_slice key = eid_id_slice(&shared->database);
 
     pthread_mutex_lock(&sync->cache_mutex);
-    if (shared->user_count == 0) {
+    if (is_empty(shared)) {
         before = eid_map_remove(sync->shared, key);
     } else {
         status = eid_map_put(sync->shared, key, &entry, NULL);
@@ -165,14 +133,21 @@ static eid_status remember(eid_sync *sync, eid_shared *shared)
     }
     pthread_mutex_unlock(&sync->cache_mutex);
     eid_shared_free(before);
-    if (status == EID_OK && shared->user_count == 0)
+    if (status == EID_OK && is_empty(shared))
         eid_shared_free(shared);
     return status;
 }
 
-/* A record that can not be read keeps its database closed. */
-static eid_status load_one(eid_sync *sync, eid_slice key, const eid_doc *record)
+static const char *id_key(const eid_id *id, char text[EID_ID_TEXT_SIZE])
 {
+    eid_id_format(id, text);
+    return text;
+}
+
+/* A record that can not be read keeps its database closed. */
+static eid_status load_one(eid_sync *sync, eid_slice key, const eid_doc *record, const eid_doc *own)
+{
+    char text[EID_ID_TEXT_SIZE];
     eid_id database;
     eid_shared *shared = NULL;
     const char *users, *settings;
@@ -186,6 +161,7 @@ static eid_status load_one(eid_sync *sync, eid_slice key, const eid_doc *record)
     if (status != EID_OK)
         return status == EID_ERR_NO_MEMORY ? status : EID_OK;
     EID_TRY(shared_new(&database, &shared));
+    shared->own = eid_doc_contains(own, id_key(&database, text));
     status = read_users(eid_slice_of(users, users_len), shared);
     if (status == EID_OK)
         status = read_settings(eid_slice_of(settings, settings_len), &shared->settings);
@@ -203,20 +179,26 @@ static eid_status load_one(eid_sync *sync, eid_slice key, const eid_doc *record)
 
 eid_status eid_shared_load(eid_sync *sync)
 {
-    eid_doc *state;
+    eid_doc *state, *own;
     const eid_doc_cursor *cursor = NULL;
     const char *key;
     size_t key_len;
     const eid_value *value;
     eid_status status = EID_OK;
 
-    EID_TRY(eid_database_store_state(sync->database, EID_STORE_DATABASE_USERS, &state));
+    EID_TRY(eid_database_store_state(sync->database, EID_STORE_OWN_DATABASES, &own));
+    status = eid_database_store_state(sync->database, EID_STORE_DATABASE_USERS, &state);
+    if (status != EID_OK) {
+        eid_doc_free(own);
+        return status;
+    }
     while (status == EID_OK && eid_doc_next(state, &cursor, &key, &key_len, &value)) {
         const eid_doc *record;
         if (eid_value_as_doc(value, &record) == EID_OK)
-            status = load_one(sync, eid_slice_of(key, key_len), record);
+            status = load_one(sync, eid_slice_of(key, key_len), record, own);
     }
     eid_doc_free(state);
+    eid_doc_free(own);
     return status;
 }
 
@@ -229,6 +211,17 @@ bool eid_sync_is_shared(eid_sync *sync, const eid_id *database)
     bool enabled = shared != NULL && shared->settings.sync_enabled;
     pthread_mutex_unlock(&sync->cache_mutex);
     return enabled && !eid_instance_is_private_database(sync->instance, database);
+}
+
+eid_status eid_sync_combined_settings(eid_sync *sync, const eid_id *database, eid_sync_settings *out)
+{
+    static const eid_sync_settings disabled = EID_SYNC_SETTINGS_DISABLED;
+
+    pthread_mutex_lock(&sync->cache_mutex);
+    const eid_shared *shared = eid_map_get(sync->shared, eid_id_slice(database));
+    eid_status status = eid_sync_settings_copy(shared != NULL ? &shared->settings : &disabled, out);
+    pthread_mutex_unlock(&sync->cache_mutex);
+    return status;
 }
 
 eid_status eid_sync_shared_databases(eid_sync *sync, size_t limit, eid_id **out, size_t *count)
@@ -254,43 +247,27 @@ eid_status eid_sync_shared_databases(eid_sync *sync, size_t limit, eid_id **out,
 
 /* ---- Recomputing ---- */
 
-/* One user's change while it is worked out. */
+/* What is changed while it is worked out: the wishes of one user for one database or all, or the instance's own for one. */
 typedef struct change {
     eid_sync *sync;
-    const char *uuid;
-    eid_tracked_database *rows; /* of the user */
+    const char *uuid;             /* NULL: the instance */
+    const eid_id *private_database;
+    eid_database_preferences *rows; /* what the user tracks; of one database: that row, if there is one */
     size_t row_count;
-    eid_shared **affected; /* what the records become */
+    eid_map *wishes;              /* binary ID -> the enabled rows */
+    bool own;                     /* the instance: its wish now */
+    eid_shared **affected;        /* what the records become, where they change */
     size_t affected_count;
     size_t affected_capacity;
 } change;
 
-static const eid_tracked_database *enabled_row(const eid_tracked_database *rows, size_t count,
-                                               const eid_id *database)
+static void change_free(change *c)
 {
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].settings.sync_enabled && eid_id_equal(&rows[i].id, database))
-            return &rows[i];
-    return NULL;
-}
-
-static void combine(eid_sync_settings *into, const eid_sync_settings *other)
-{
-    into->sync_enabled |= other->sync_enabled;
-    into->sync_on_commit |= other->sync_on_commit;
-    if (other->interval_seconds != 0 &&
-        (into->interval_seconds == 0 || other->interval_seconds < into->interval_seconds))
-        into->interval_seconds = other->interval_seconds;
-}
-
-static eid_status read_rows(eid_sync *sync, const eid_id *private_database, eid_tracked_database **rows,
-                            size_t *count)
-{
-    eid_database *database;
-    EID_TRY(eid_database_open_as(sync->core, private_database, sync->device_key, NULL, &database));
-    eid_status status = eid_tracked_databases_read(database, rows, count);
-    eid_database_close(database);
-    return status;
+    for (size_t i = 0; i < c->affected_count; i++)
+        eid_shared_free(c->affected[i]);
+    eid_free(c->affected);
+    eid_map_free(c->wishes, NULL);
+    eid_database_preferences_free(c->rows, c->row_count);
 }
 
 /* Where another user keeps the preferences; the empty ID when that is not known. */
@@ -312,88 +289,146 @@ static eid_status private_database_of(eid_sync *sync, const char *uuid, eid_id *
     return EID_OK;
 }
 
-static eid_status add_wish_of_other(eid_sync *sync, const char *uuid, eid_shared *shared)
+static eid_status combine_if_enabled(eid_shared *shared, const eid_sync_settings *wish)
 {
-    eid_id private_database;
-    eid_tracked_database *rows;
-    size_t count;
-
-    EID_TRY(private_database_of(sync, uuid, &private_database));
-    if (eid_id_is_empty(&private_database))
-        return EID_OK;
-    eid_status status = read_rows(sync, &private_database, &rows, &count);
-    if (status == EID_ERR_DATABASE_NOT_FOUND)
-        return EID_OK;
-    EID_TRY(status);
-    const eid_tracked_database *row = enabled_row(rows, count, &shared->database);
-    if (row != NULL)
-        combine(&shared->settings, &row->settings);
-    eid_free(rows);
-    return EID_OK;
+    return wish->sync_enabled ? eid_sync_settings_combine(&shared->settings, wish) : EID_OK;
 }
 
-static eid_status add_user(eid_shared *shared, const eid_shared_user *user)
+static eid_status add_wish_of_other(eid_sync *sync, const char *uuid, eid_shared *shared)
+{
+    eid_database_preferences row;
+    eid_id private_database;
+    bool active;
+
+    EID_TRY(private_database_of(sync, uuid, &private_database));
+    EID_TRY(eid_user_is_active(sync->instance, uuid, &active));
+    if (!active || eid_id_is_empty(&private_database))
+        return EID_OK;
+    eid_status status = eid_wish_read(sync->instance, &private_database, &shared->database, &row);
+    if (status == EID_ERR_DATABASE_NOT_FOUND || status == EID_ERR_DATABASE_NOT_TRACKED)
+        return EID_OK;
+    EID_TRY(status);
+    status = combine_if_enabled(shared, &row.sync_settings);
+    eid_database_preferences_clear(&row);
+    return status;
+}
+
+static eid_status add_user(eid_shared *shared, const char *uuid)
 {
     eid_shared_user *grown = eid_realloc_array(shared->users, shared->user_count + 1, sizeof *grown);
     if (grown == NULL)
         return eid_fail_memory();
-    grown[shared->user_count++] = *user;
+    memset(&grown[shared->user_count], 0, sizeof *grown);
+    memcpy(grown[shared->user_count++].uuid, uuid, strlen(uuid));
     shared->users = grown;
     return EID_OK;
 }
 
-/* Users and combined settings of one database with the changed user's wish `row` (NULL: none any more).
- * `before` may be NULL. */
-static eid_status recombine(const change *c, const eid_shared *before, const eid_tracked_database *row,
-                            eid_shared *shared)
+static eid_status add_user_with_wish(const change *c, const char *uuid, const eid_database_preferences *changed,
+                                     eid_shared *shared)
 {
-    eid_shared_user changed = {""};
-    bool listed = false;
+    EID_TRY(add_user(shared, uuid));
+    return changed != NULL ? combine_if_enabled(shared, &changed->sync_settings) : add_wish_of_other(c->sync, uuid, shared);
+}
 
-    memcpy(changed.uuid, c->uuid, strlen(c->uuid) + 1);
+/* Users and combined settings of one database after the change, users in the order they came in. `before` may be NULL. */
+static eid_status recombine(const change *c, const eid_shared *before, eid_shared *shared)
+{
+    static const eid_sync_settings own = EID_SYNC_SETTINGS_ON_COMMIT;
+    const eid_database_preferences *wish =
+        c->wishes == NULL ? NULL : eid_map_get(c->wishes, eid_id_slice(&shared->database));
+
+    shared->own = c->uuid == NULL ? c->own : before != NULL && before->own;
+    if (shared->own)
+        EID_TRY(eid_sync_settings_combine(&shared->settings, &own));
     for (size_t i = 0; before != NULL && i < before->user_count; i++) {
-        bool is_changed = strcmp(before->users[i].uuid, c->uuid) == 0;
-        listed |= is_changed;
-        if (is_changed && row == NULL)
-            continue;
-        EID_TRY(add_user(shared, &before->users[i]));
-        if (!is_changed)
-            EID_TRY(add_wish_of_other(c->sync, before->users[i].uuid, shared));
+        const char *uuid = before->users[i].uuid;
+        bool is_changed = c->uuid != NULL && strcmp(uuid, c->uuid) == 0;
+        if (!is_changed || wish != NULL)
+            EID_TRY(add_user_with_wish(c, uuid, is_changed ? wish : NULL, shared));
     }
-    if (row != NULL && !listed)
-        EID_TRY(add_user(shared, &changed));
-    if (row != NULL)
-        combine(&shared->settings, &row->settings);
+    if (wish != NULL && !has_user(shared, c->uuid))
+        EID_TRY(add_user_with_wish(c, c->uuid, wish, shared));
     return EID_OK;
 }
 
-static eid_status note_affected(change *c, const eid_id *database, const eid_shared *before,
-                                const eid_tracked_database *row)
+static bool same_record(const eid_shared *a, const eid_shared *b)
 {
-    void *items = c->affected;
-    EID_TRY(eid_make_room(&items, &c->affected_capacity, c->affected_count, sizeof *c->affected));
-    c->affected = items;
-    EID_TRY(shared_new(database, &c->affected[c->affected_count]));
-    eid_shared *shared = c->affected[c->affected_count++];
-    return recombine(c, before, row, shared);
+    if (a->user_count != b->user_count || a->own != b->own || !eid_sync_settings_equal(&a->settings, &b->settings))
+        return false;
+    return a->user_count == 0 || memcmp(a->users, b->users, a->user_count * sizeof *a->users) == 0;
 }
 
 /* Only write_mutex holders change the map, and this is one: it may be read without the cache's mutex. */
-static eid_status find_affected(change *c)
+static eid_status work_out(change *c, const eid_id *database)
 {
-    eid_sync *sync = c->sync;
-    for (eid_map_entry *at = eid_map_first(sync->shared); at != NULL; at = eid_map_next(sync->shared, at)) {
-        const eid_shared *before = at->value;
-        if (has_user(before, c->uuid) && enabled_row(c->rows, c->row_count, &before->database) == NULL)
-            EID_TRY(note_affected(c, &before->database, before, NULL));
+    const eid_shared *before = eid_map_get(c->sync->shared, eid_id_slice(database));
+    eid_shared *after;
+    void *items = c->affected;
+
+    if (eid_instance_is_private_database(c->sync->instance, database))
+        return EID_OK;
+    EID_TRY(eid_make_room(&items, &c->affected_capacity, c->affected_count, sizeof *c->affected));
+    c->affected = items;
+    EID_TRY(shared_new(database, &after));
+    eid_status status = recombine(c, before, after);
+    if (status != EID_OK || (before == NULL ? is_empty(after) : same_record(before, after))) {
+        eid_shared_free(after);
+        return status;
     }
-    for (size_t i = 0; i < c->row_count; i++) {
-        const eid_tracked_database *row = &c->rows[i];
-        if (row->settings.sync_enabled && !eid_instance_is_private_database(sync->instance, &row->id))
-            EID_TRY(note_affected(c, &row->id, eid_map_get(sync->shared, eid_id_slice(&row->id)), row));
+    c->affected[c->affected_count++] = after;
+    return EID_OK;
+}
+
+static eid_status work_out_all(change *c)
+{
+    for (eid_map_entry *at = eid_map_first(c->sync->shared); at != NULL; at = eid_map_next(c->sync->shared, at)) {
+        const eid_shared *before = at->value;
+        if (has_user(before, c->uuid) && eid_map_get(c->wishes, at->key) == NULL)
+            EID_TRY(work_out(c, &before->database));
+    }
+    for (eid_map_entry *at = eid_map_first(c->wishes); at != NULL; at = eid_map_next(c->wishes, at)) {
+        const eid_database_preferences *row = at->value;
+        EID_TRY(work_out(c, &row->database_id));
     }
     return EID_OK;
 }
+
+static eid_status read_one_wish(change *c, const eid_id *database)
+{
+    eid_database_preferences row;
+    eid_status status = eid_wish_read(c->sync->instance, c->private_database, database, &row);
+    if (status == EID_ERR_DATABASE_NOT_TRACKED)
+        return EID_OK;
+    EID_TRY(status);
+    c->rows = eid_alloc_zero(1, sizeof row);
+    if (c->rows == NULL) {
+        eid_database_preferences_clear(&row);
+        return eid_fail_memory();
+    }
+    c->rows[c->row_count++] = row;
+    return EID_OK;
+}
+
+static eid_status read_wishes(change *c, const eid_id *database, bool active)
+{
+    eid_map_entry *entry;
+
+    EID_TRY(eid_map_new(&c->wishes));
+    if (active && database != NULL)
+        EID_TRY(read_one_wish(c, database));
+    else if (active)
+        EID_TRY(eid_wishes_read(c->sync->instance, c->private_database, &c->rows, &c->row_count));
+    for (size_t i = 0; i < c->row_count; i++) {
+        if (!c->rows[i].sync_settings.sync_enabled)
+            continue;
+        EID_TRY(eid_map_put(c->wishes, eid_id_slice(&c->rows[i].database_id), &entry, NULL));
+        entry->value = &c->rows[i];
+    }
+    return EID_OK;
+}
+
+/* ---- Storing ---- */
 
 static eid_status set_json(eid_doc *record, const char *field, const eid_buf *json)
 {
@@ -408,13 +443,13 @@ static eid_status stage_shared(eid_txn *txn, const eid_shared *shared)
     eid_buf users, settings;
 
     eid_id_format(&shared->database, id);
-    if (shared->user_count == 0)
+    if (is_empty(shared))
         return eid_docstore_delete(txn, EID_STORE_DATABASE_USERS, id, NULL);
     EID_TRY(eid_doc_new(&record));
     eid_buf_init(&users, TEXT_MAX);
     eid_buf_init(&settings, TEXT_MAX);
     write_users(&users, shared);
-    write_settings(&settings, &shared->settings);
+    eid_sync_settings_write(&settings, &shared->settings);
     eid_status status = set_json(record, "users", &users);
     if (status == EID_OK)
         status = set_json(record, "combined_settings", &settings);
@@ -426,65 +461,104 @@ static eid_status stage_shared(eid_txn *txn, const eid_shared *shared)
     return status;
 }
 
-static eid_status stage_tracking(eid_txn *txn, const char *uuid, const eid_id *private_database,
-                                 const eid_buf *tips)
+static eid_status stage_tracking(eid_txn *txn, const change *c, const eid_buf *tips)
 {
     char id[EID_ID_TEXT_SIZE];
     eid_doc *record;
-    eid_id_format(private_database, id);
+    eid_id_format(c->private_database, id);
     EID_TRY(eid_doc_new(&record));
     eid_status status = eid_doc_set_string(record, "preferences_db_id", id);
     if (status == EID_OK)
         status = set_json(record, "preferences_tips", tips);
     if (status == EID_OK)
-        status = eid_docstore_set_doc(txn, EID_STORE_USER_TRACKING, uuid, record);
+        status = eid_docstore_set_doc(txn, EID_STORE_USER_TRACKING, c->uuid, record);
     eid_doc_free(record);
     return status;
 }
 
-static eid_status store_change(change *c, const eid_id *private_database, const eid_buf *tips)
+static eid_status stage_own(eid_txn *txn, const change *c, const eid_id *database)
+{
+    char id[EID_ID_TEXT_SIZE];
+    eid_id_format(database, id);
+    return c->own ? eid_docstore_set_bool(txn, EID_STORE_OWN_DATABASES, id, true)
+                  : eid_docstore_delete(txn, EID_STORE_OWN_DATABASES, id, NULL);
+}
+
+/* `tips`: of the user's private database. `database`: the one of the instance's wish. */
+static eid_status store_change(change *c, const eid_buf *tips, const eid_id *database)
 {
     eid_txn *txn;
     EID_TRY(eid_database_new_transaction(c->sync->database, &txn));
-    eid_status status = stage_tracking(txn, c->uuid, private_database, tips);
+    eid_status status = c->uuid != NULL ? stage_tracking(txn, c, tips) : stage_own(txn, c, database);
     for (size_t i = 0; i < c->affected_count && status == EID_OK; i++)
         status = stage_shared(txn, c->affected[i]);
+    if (status == EID_OK)
+        status = eid_txn_commit(txn, NULL);
+    eid_txn_free(txn);
+    return status;
+}
+
+/* Memory follows the record. Closing a gate can not fail; one that can not be opened for want of memory stays closed. The
+ * IDs of what changed are left in `told`. */
+static eid_status apply(change *c, eid_id *told)
+{
+    eid_status failure = EID_OK;
+    for (size_t i = 0; i < c->affected_count; i++) {
+        told[i] = c->affected[i]->database;
+        eid_status status = remember(c->sync, c->affected[i]);
+        if (status == EID_OK)
+            c->affected[i] = NULL;
+        else
+            failure = status;
+    }
+    return failure;
+}
+
+/* Without locks: whoever listens may ask and may change things. */
+static void tell(eid_sync *sync, const eid_id *databases, size_t count)
+{
+    pthread_mutex_lock(&sync->cache_mutex);
+    eid_settings_hook hook = sync->settings_hook;
+    void *ctx = sync->settings_hook_ctx;
+    pthread_mutex_unlock(&sync->cache_mutex);
+    for (size_t i = 0; i < count && hook != NULL; i++)
+        hook(sync, &databases[i], ctx);
+}
+
+void eid_sync_set_settings_hook(eid_sync *sync, eid_settings_hook hook, void *ctx)
+{
+    pthread_mutex_lock(&sync->cache_mutex);
+    sync->settings_hook = hook;
+    sync->settings_hook_ctx = ctx;
+    pthread_mutex_unlock(&sync->cache_mutex);
+}
+
+/* Stores what was worked out and takes it over; write_mutex is held. */
+static eid_status settle(change *c, const eid_buf *tips, const eid_id *database, eid_id **told, size_t *told_count)
+{
+    eid_id *ids = eid_alloc_zero(c->affected_count + 1, sizeof *ids);
+    if (ids == NULL)
+        return eid_fail_memory();
+    eid_status status = store_change(c, tips, database);
     if (status != EID_OK) {
-        eid_txn_free(txn);
+        eid_free(ids);
         return status;
     }
-    return eid_txn_commit_free(txn, NULL);
+    *told = ids;
+    *told_count = c->affected_count;
+    return apply(c, ids);
 }
 
-static eid_status apply_change(eid_sync *sync, const char *uuid, const eid_id *private_database,
-                               const eid_buf *tips)
-{
-    change c = {.sync = sync, .uuid = uuid};
-    eid_status failure = EID_OK;
-    eid_status status = read_rows(sync, private_database, &c.rows, &c.row_count);
-    if (status == EID_OK)
-        status = find_affected(&c);
-    if (status == EID_OK)
-        status = store_change(&c, private_database, tips);
-    /* Closing a gate can not fail; one that can not be opened for want of memory stays closed. */
-    for (size_t i = 0; i < c.affected_count; i++) {
-        eid_status remembered = status == EID_OK ? remember(sync, c.affected[i]) : status;
-        if (remembered != EID_OK)
-            eid_shared_free(c.affected[i]);
-        if (status == EID_OK && remembered != EID_OK)
-            failure = remembered;
-    }
-    eid_free(c.affected);
-    eid_free(c.rows);
-    return status != EID_OK ? status : failure;
-}
+/* ---- A user's change ---- */
 
-/* The tips of the private database as the JSON text that is kept in the record. */
-static eid_status write_tips(eid_sync *sync, const eid_id *database, eid_buf *out)
+/* The tips of the private database as the JSON text that is kept in the record; none for a user whose wishes do not count, so
+ * that they are taken up when they count again. */
+static eid_status write_tips(eid_sync *sync, const eid_id *database, bool active, eid_buf *out)
 {
-    eid_id *tips;
-    size_t count;
-    EID_TRY(eid_core_tips(sync->core, database, &tips, &count));
+    eid_id *tips = NULL;
+    size_t count = 0;
+    if (active)
+        EID_TRY(eid_core_tips(sync->core, database, &tips, &count));
     eid_buf_append_byte(out, '[');
     for (size_t i = 0; i < count; i++) {
         if (i != 0)
@@ -496,49 +570,106 @@ static eid_status write_tips(eid_sync *sync, const eid_id *database, eid_buf *ou
     return eid_buf_status(out);
 }
 
-static eid_status already_seen(eid_sync *sync, const char *uuid, const eid_buf *tips, bool *seen)
+/* *known false: the user has no record yet. */
+static eid_status compare_tips(eid_sync *sync, const char *uuid, const eid_buf *tips, bool *known, bool *same)
 {
     char path[EID_UUID_TEXT_SIZE + 32];
     eid_value *value;
     const char *text;
     size_t len;
 
-    *seen = false;
     snprintf(path, sizeof path, "%s.preferences_tips", uuid);
     eid_status status = eid_database_get(sync->database, EID_STORE_USER_TRACKING, path, &value);
+    *known = status == EID_OK;
+    *same = false;
     if (status == EID_ERR_KEY_NOT_FOUND)
         return EID_OK;
     EID_TRY(status);
-    *seen = eid_value_as_text(value, &text, &len) == EID_OK &&
+    *same = eid_value_as_text(value, &text, &len) == EID_OK &&
             eid_slice_equal(eid_slice_of(text, len), eid_buf_slice(tips));
     eid_value_free(value);
     return EID_OK;
 }
 
-static eid_status sync_user(eid_sync *sync, const char *uuid, const eid_id *private_database)
+/* For one database what the user wishes for it is looked at whether the tips changed or not, and the tips are written only
+ * with it: the others wait for the next start, which compares them. */
+static eid_status change_of_user(change *c, const eid_id *database, eid_buf *tips, eid_id **told, size_t *told_count)
 {
+    bool active, known, same;
+
+    EID_TRY(eid_user_is_active(c->sync->instance, c->uuid, &active));
+    EID_TRY(write_tips(c->sync, c->private_database, active, tips));
+    EID_TRY(compare_tips(c->sync, c->uuid, tips, &known, &same));
+    if (same && active)
+        return EID_OK;
+    EID_TRY(read_wishes(c, database, active));
+    EID_TRY(database != NULL ? work_out(c, database) : work_out_all(c));
+    if (c->affected_count == 0 && (same || (known && database != NULL)))
+        return EID_OK;
+    return settle(c, tips, NULL, told, told_count);
+}
+
+static eid_status sync_user(eid_sync *sync, const char *uuid, const eid_id *private_database, const eid_id *database)
+{
+    change c = {.sync = sync, .uuid = uuid, .private_database = private_database};
+    eid_id *told = NULL;
+    size_t told_count = 0;
     eid_buf tips;
-    bool seen = false;
 
     if (strlen(uuid) >= EID_UUID_TEXT_SIZE)
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "the ID of the user is not a UUID");
     eid_buf_init(&tips, TEXT_MAX);
     pthread_mutex_lock(&sync->write_mutex);
-    eid_status status = write_tips(sync, private_database, &tips);
-    if (status == EID_OK)
-        status = already_seen(sync, uuid, &tips, &seen);
-    if (status == EID_OK && !seen)
-        status = apply_change(sync, uuid, private_database, &tips);
+    eid_status status = change_of_user(&c, database, &tips, &told, &told_count);
     pthread_mutex_unlock(&sync->write_mutex);
+    change_free(&c);
     eid_buf_free(&tips);
+    tell(sync, told, told_count);
+    eid_free(told);
     return status;
 }
 
 void eid_preferences_changed(eid_instance *instance, const char *user_uuid, const eid_id *private_database,
-                             void *ctx)
+                             const eid_id *database, void *ctx)
 {
     (void)instance;
-    if (sync_user(ctx, user_uuid, private_database) != EID_OK)
+    if (sync_user(ctx, user_uuid, private_database, database) != EID_OK)
         eid_log(EID_LOG_ERROR, "sync: the preferences of user %s could not be taken over: %s", user_uuid,
                 eid_last_error());
+}
+
+/* ---- The instance's own wishes ---- */
+
+eid_status eid_sync_set_database_enabled(eid_sync *sync, const eid_id *database, bool enabled)
+{
+    change c = {.sync = sync, .own = enabled};
+    eid_id *told = NULL;
+    size_t told_count = 0;
+    char text[EID_ID_TEXT_SIZE];
+
+    eid_id_format(database, text);
+    if (!eid_core_holds(sync->core, database))
+        return eid_fail(EID_ERR_DATABASE_NOT_FOUND, "Database not found: %s", text);
+    if (eid_instance_is_private_database(sync->instance, database))
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "%s is a database of the instance itself, which is never synced", text);
+    pthread_mutex_lock(&sync->write_mutex);
+    eid_status status = work_out(&c, database);
+    if (status == EID_OK && c.affected_count > 0)
+        status = settle(&c, NULL, database, &told, &told_count);
+    pthread_mutex_unlock(&sync->write_mutex);
+    change_free(&c);
+    tell(sync, told, told_count);
+    eid_free(told);
+    return status;
+}
+
+void eid_sync_on_new_database(eid_instance *instance, const eid_id *database, void *ctx)
+{
+    char text[EID_ID_TEXT_SIZE];
+
+    (void)instance;
+    if (eid_sync_set_database_enabled(ctx, database, true) == EID_OK)
+        return;
+    eid_id_format(database, text);
+    eid_log(EID_LOG_ERROR, "sync: the new database %s does not take part: %s", text, eid_last_error());
 }

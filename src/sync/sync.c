@@ -22,7 +22,7 @@ static void close_transports(eid_sync *sync)
  * are closed. */
 static void close_sync(eid_sync *sync)
 {
-    eid_instance_set_preferences_hook(sync->instance, NULL, NULL);
+    eid_instance_set_hooks(sync->instance, NULL);
     close_transports(sync);
     eid_database_close(sync->database);
     eid_map_free(sync->shared, eid_shared_free);
@@ -65,9 +65,9 @@ static eid_status compute_preferences(eid_sync *sync)
 {
     eid_user_summary *users;
     size_t count;
-    EID_TRY(eid_instance_list_users(sync->instance, &users, &count));
+    EID_TRY(eid_instance_user_summaries(sync->instance, &users, &count));
     for (size_t i = 0; i < count; i++)
-        eid_preferences_changed(sync->instance, users[i].uuid, &users[i].private_database, sync);
+        eid_preferences_changed(sync->instance, users[i].uuid, &users[i].private_database, NULL, sync);
     eid_free(users);
     return EID_OK;
 }
@@ -122,7 +122,7 @@ eid_status eid_instance_enable_sync(eid_instance *instance)
         return status;
     }
     eid_instance_attach_sync(instance, sync, close_sync);
-    eid_instance_set_preferences_hook(instance, eid_preferences_changed, sync);
+    eid_instance_set_hooks(instance, &(eid_instance_hooks){eid_preferences_changed, eid_sync_on_new_database, sync});
     return EID_OK;
 }
 

@@ -26,6 +26,9 @@
 #define EID_STORE_REQUESTS       "bootstrap_requests"
 #define EID_STORE_DATABASE_USERS "database_users"
 #define EID_STORE_USER_TRACKING  "user_tracking"
+#define EID_STORE_OWN_DATABASES  "instance_databases" /* of this library: ID text -> true, the instance's own wishes */
+
+typedef void (*eid_settings_hook)(eid_sync *sync, const eid_id *database, void *ctx); /* see preferences.c below */
 
 struct eid_sync {
     eid_instance *instance;
@@ -45,6 +48,8 @@ struct eid_sync {
 
     pthread_mutex_t cache_mutex;
     eid_map *shared;   /* binary ID of a database -> eid_shared: preferences.c */
+    eid_settings_hook settings_hook;
+    void *settings_hook_ctx;
     eid_map *reported; /* peer key and binary ID -> eid_reported: requester.c */
 
     eid_nonces nonces;
@@ -70,19 +75,25 @@ typedef struct eid_shared_user {
     char uuid[EID_UUID_TEXT_SIZE];
 } eid_shared_user;
 
-/* The combined wish of the users who sync a database. */
+/* The combined wish of the users who sync a database, and of the instance. */
 typedef struct eid_shared {
     eid_id database;
     eid_shared_user *users; /* in the order they came */
     size_t user_count;
+    bool own;               /* the instance wishes it too, on every commit */
     eid_sync_settings settings;
 } eid_shared;
 
 eid_status eid_shared_load(eid_sync *sync);
 void eid_shared_free(void *shared);
-/* Recomputes what the user's preferences change; an eid_preferences_hook with the sync object as ctx. */
+/* The instance's hooks, with the sync object as ctx: recompute what the change of preferences changes; a database made by
+ * eid_instance_new_database takes part. */
 void eid_preferences_changed(eid_instance *instance, const char *user_uuid, const eid_id *private_database,
-                             void *ctx);
+                             const eid_id *database, void *ctx);
+void eid_sync_on_new_database(eid_instance *instance, const eid_id *database, void *ctx);
+/* One listener: called after the combined settings of a database changed (eid_sync_combined_settings tells what they are
+ * now), without locks, from the thread that changed them. NULL removes it. */
+void eid_sync_set_settings_hook(eid_sync *sync, eid_settings_hook hook, void *ctx);
 /* The gate: may peers have this database? Never true for system databases and users' private ones. */
 bool eid_sync_is_shared(eid_sync *sync, const eid_id *database);
 /* Every database the gate is open for, in order of IDs, at most `limit`; eid_free. */

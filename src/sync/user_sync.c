@@ -14,17 +14,14 @@ static eid_status sync_of(eid_user *user, eid_sync **out)
 eid_status eid_user_share(eid_user *user, const eid_id *database, eid_ticket **out)
 {
     eid_sync *sync;
-    eid_tracked_database tracked;
+    eid_database_preferences tracked;
     eid_ticket *ticket;
 
     EID_TRY(sync_of(user, &sync));
-    EID_TRY(eid_user_tracked_database(user, database, &tracked));
+    EID_TRY(eid_user_database_prefs(user, database, &tracked));
+    eid_database_preferences_clear(&tracked);
     EID_TRY(eid_sync_create_ticket(sync, database, &ticket));
-    eid_status status = EID_OK;
-    if (!tracked.settings.sync_enabled) {
-        tracked.settings.sync_enabled = true;
-        status = eid_user_track_database(user, database, &tracked.settings);
-    }
+    eid_status status = eid_user_enable_sync(user, database);
     if (status != EID_OK) {
         eid_ticket_free(ticket);
         return status;
@@ -62,11 +59,14 @@ static eid_status ask_at(eid_sync *sync, const eid_address *address, const eid_i
 /* Existing preferences are kept; a database that was not tracked before is, with sync off. */
 static eid_status track(eid_user *user, const eid_id *database)
 {
-    eid_tracked_database tracked = {.settings = EID_SYNC_SETTINGS_DISABLED};
-    eid_status status = eid_user_tracked_database(user, database, &tracked);
+    eid_database_preferences tracked = EID_DATABASE_PREFERENCES_INIT;
+    eid_status status = eid_user_database_prefs(user, database, &tracked);
     if (status != EID_OK && status != EID_ERR_DATABASE_NOT_TRACKED)
         return status;
-    return eid_user_track_database(user, database, &tracked.settings);
+    tracked.database_id = *database;
+    status = eid_user_add_database(user, &tracked);
+    eid_database_preferences_clear(&tracked);
+    return status;
 }
 
 eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ticket,

@@ -139,11 +139,13 @@ static void test_the_same_note_makes_no_entry(void **state)
 static void test_a_shared_room_with_the_name_is_not_taken(void **state)
 {
     struct fixture *f = *state;
-    eid_sync_settings shared = EID_SYNC_SETTINGS_ENABLED;
+    eid_database_preferences shared = EID_DATABASE_PREFERENCES_INIT;
+    shared.sync_settings.sync_enabled = true;
     eid_id decoys[4];
     for (int i = 0; i < 4; i++) {
         decoys[i] = new_room(f, "eidetica-chat notebook");
-        assert_int_equal(eid_user_track_database(f->user, &decoys[i], &shared), EID_OK);
+        shared.database_id = decoys[i];
+        assert_int_equal(eid_user_add_database(f->user, &shared), EID_OK);
     }
     eid_database *notebook = open_notebook(f);
     for (int i = 0; i < 4; i++)

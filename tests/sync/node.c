@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peers for sync tests. */
 #include "node.h"
+#include "support/track.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ void node_set_sync(node *n, const eid_id *database, bool enabled)
 {
     eid_sync_settings on = EID_SYNC_SETTINGS_ENABLED;
     eid_sync_settings off = EID_SYNC_SETTINGS_DISABLED;
-    tu_assert_ok(eid_user_track_database(n->user, database, enabled ? &on : &off));
+    tu_assert_ok(tu_track(n->user, database, enabled ? &on : &off));
 }
 
 eid_database *node_create(node *n, const char *name, bool shared)

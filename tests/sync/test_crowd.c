@@ -2,6 +2,7 @@
 /* Several peers at once against one server, which writes, shares and lists meanwhile. Made for
  * ThreadSanitizer, but what it asserts holds anywhere: at the end all hold the same. */
 #include "node.h"
+#include "support/track.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -81,7 +82,7 @@ static void *serve_and_live(void *ctx)
         eid_database *database = NULL;
         going = ok(p, eid_user_open_database(p->server->user, &p->id, &database)) &&
                 write_one(p, database, round) &&
-                ok(p, eid_user_track_database(p->server->user, &p->id, &settings)) &&
+                ok(p, tu_track(p->server->user, &p->id, &settings)) &&
                 ok(p, eid_sync_list_peers(p->server->sync, &peers, &count));
         eid_database_close(database);
         if (!going)

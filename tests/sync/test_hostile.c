@@ -2,6 +2,7 @@
 /* Peers that lie, break off or flood: each is refused with its own error, and what is stored stays as it was.
  */
 #include "node.h"
+#include "support/track.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -447,7 +448,7 @@ static void refused_pushes(void **state)
     eid_sync_result result = EID_SYNC_RESULT_INIT;
     tu_assert_ok(bob_syncs(s, &result));
     eid_sync_settings off = EID_SYNC_SETTINGS_DISABLED;
-    tu_assert_ok(eid_user_track_database(s->bob.user, &s->id, &off));
+    tu_assert_ok(tu_track(s->bob.user, &s->id, &off));
     tu_assert_ok(eid_user_open_database(s->bob.user, &s->id, &copy));
     node_write(copy, "bob", "was here");
     s->twist = refuse_push;
@@ -598,7 +599,7 @@ static void entries_nobody_asked_for(void **state)
     eid_database *copy;
     eid_sync_settings off = EID_SYNC_SETTINGS_DISABLED;
     tu_assert_ok(bob_syncs(s, NULL));
-    tu_assert_ok(eid_user_track_database(s->bob.user, &s->id, &off));
+    tu_assert_ok(tu_track(s->bob.user, &s->id, &off));
     tu_assert_ok(eid_user_open_database(s->bob.user, &s->id, &copy));
     eid_id first = node_write(copy, "bob", "1");
     eid_id second = node_write(copy, "bob", "2");

@@ -2,6 +2,7 @@
 /* What sync writes into `_sync`, document by document, as the Rust implementation lays it out
  * (sync-behaviour.md section 10, users.md section 13), and how several users' wishes are combined. */
 #include "node.h"
+#include "support/track.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,8 +99,8 @@ static void one_users_wishes(void **state)
     assert_stored(&n, EID_STORE_DATABASE_USERS, id, "users", NULL);
     assert_false(eid_sync_is_shared(n.sync, eid_database_root_id(notes)));
 
-    eid_sync_settings settings = {sizeof settings, true, true, 60};
-    tu_assert_ok(eid_user_track_database(n.user, eid_database_root_id(notes), &settings));
+    eid_sync_settings settings = {sizeof settings, true, true, 60, NULL, 0};
+    tu_assert_ok(tu_track(n.user, eid_database_root_id(notes), &settings));
     snprintf(users, sizeof users, "[{\"user_uuid\":\"%s\"}]", uuid);
     assert_stored(&n, EID_STORE_DATABASE_USERS, id, "users", users);
     assert_stored(&n, EID_STORE_DATABASE_USERS, id, "combined_settings", COMBINED("true", "true", "60"));
@@ -144,10 +145,10 @@ static void several_users_wishes(void **state)
     tu_assert_ok(eid_settings_set_auth_key(txn, &key, "carol", node_write_10, EID_KEY_ACTIVE));
     tu_assert_ok(eid_txn_commit_free(txn, NULL));
 
-    eid_sync_settings slow = {sizeof slow, true, false, 300}, fast = {sizeof fast, true, true, 60};
+    eid_sync_settings slow = {sizeof slow, true, false, 300, NULL, 0}, fast = {sizeof fast, true, true, 60, NULL, 0};
     eid_sync_settings off = EID_SYNC_SETTINGS_DISABLED, plain = EID_SYNC_SETTINGS_ENABLED;
-    tu_assert_ok(eid_user_track_database(n.user, id, &slow));
-    tu_assert_ok(eid_user_track_database(carol, id, &fast));
+    tu_assert_ok(tu_track(n.user, id, &slow));
+    tu_assert_ok(tu_track(carol, id, &fast));
     snprintf(users, sizeof users, "[{\"user_uuid\":\"%s\"},{\"user_uuid\":\"%s\"}]", eid_user_id(n.user),
              eid_user_id(carol));
     assert_stored(&n, EID_STORE_DATABASE_USERS, id_text(notes), "users", users);
@@ -155,17 +156,17 @@ static void several_users_wishes(void **state)
                   COMBINED("true", "true", "60"));
 
     /* Each changes alone; the others' wishes stay. */
-    tu_assert_ok(eid_user_track_database(n.user, id, &plain));
+    tu_assert_ok(tu_track(n.user, id, &plain));
     assert_stored(&n, EID_STORE_DATABASE_USERS, id_text(notes), "combined_settings",
                   COMBINED("true", "true", "60"));
-    tu_assert_ok(eid_user_track_database(carol, id, &slow));
+    tu_assert_ok(tu_track(carol, id, &slow));
     assert_stored(&n, EID_STORE_DATABASE_USERS, id_text(notes), "combined_settings",
                   COMBINED("true", "false", "300"));
-    tu_assert_ok(eid_user_track_database(n.user, id, &off));
+    tu_assert_ok(tu_track(n.user, id, &off));
     snprintf(users, sizeof users, "[{\"user_uuid\":\"%s\"}]", eid_user_id(carol));
     assert_stored(&n, EID_STORE_DATABASE_USERS, id_text(notes), "users", users);
     assert_true(eid_sync_is_shared(n.sync, id));
-    tu_assert_ok(eid_user_untrack_database(carol, id));
+    tu_assert_ok(eid_user_remove_database(carol, id));
     assert_stored(&n, EID_STORE_DATABASE_USERS, id_text(notes), "users", NULL);
     assert_false(eid_sync_is_shared(n.sync, id));
     eid_user_logout(carol);
@@ -185,7 +186,7 @@ static void wishes_from_before(void **state)
     tu_assert_ok(eid_instance_open_url("memory:", &instance));
     tu_assert_ok(eid_instance_login_or_create_user(instance, "alice", NULL, &user));
     tu_assert_ok(eid_user_create_database(user, "notes", &notes));
-    tu_assert_ok(eid_user_track_database(user, eid_database_root_id(notes), &on));
+    tu_assert_ok(tu_track(user, eid_database_root_id(notes), &on));
     tu_assert_ok(eid_instance_enable_sync(instance));
     tu_assert_ok(eid_instance_sync(instance, &sync));
     assert_true(eid_sync_is_shared(sync, eid_database_root_id(notes)));
@@ -203,7 +204,7 @@ static void private_databases_are_never_shared(void **state)
     tu_assert_ok(eid_user_private_database(n.user, &private_database));
     eid_sync_settings on = EID_SYNC_SETTINGS_ENABLED;
     /* Whether tracking is refused or not: the gate stays closed. */
-    (void)eid_user_track_database(n.user, eid_database_root_id(private_database), &on);
+    (void)tu_track(n.user, eid_database_root_id(private_database), &on);
     assert_false(eid_sync_is_shared(n.sync, eid_database_root_id(private_database)));
     assert_stored(&n, EID_STORE_DATABASE_USERS, id_text(private_database), "users", NULL);
     node_close(&n);

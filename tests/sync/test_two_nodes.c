@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two instances in one process over loopback HTTP: joining, syncing both ways, being refused. */
 #include "node.h"
+#include "support/track.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,7 +143,7 @@ static void sharing_ends_with_the_preference(void **state)
     tu_assert_fails(bob_syncs(p, &result), EID_ERR_PROTOCOL);
     node_set_sync(&p->alice, &p->id, true);
     tu_assert_ok(bob_syncs(p, &result));
-    tu_assert_ok(eid_user_untrack_database(p->alice.user, &p->id));
+    tu_assert_ok(eid_user_remove_database(p->alice.user, &p->id));
     tu_assert_fails(bob_syncs(p, &result), EID_ERR_PROTOCOL);
 }
 
@@ -267,7 +268,7 @@ static void only_admins_decide(void **state)
         eid_settings_set_auth_key(txn, &key, NULL, (eid_permission){EID_PERM_WRITE, 5}, EID_KEY_ACTIVE));
     tu_assert_ok(eid_txn_commit_free(txn, NULL));
     eid_sync_settings on = EID_SYNC_SETTINGS_ENABLED;
-    tu_assert_ok(eid_user_track_database(carol, &p->id, &on));
+    tu_assert_ok(tu_track(carol, &p->id, &on));
 
     tu_assert_fails(node_join(&p->bob, node_ticket(&p->alice, &p->id), node_read_only, &result),
                     EID_ERR_BOOTSTRAP_PENDING);
@@ -569,14 +570,14 @@ static void sharing(void **state)
     pair *p = *state;
     eid_database *more = node_create(&p->alice, "more", false);
     eid_id id = *eid_database_root_id(more), unknown = id;
-    eid_tracked_database tracked;
+    eid_database_preferences tracked;
     eid_ticket *ticket;
 
     node_set_global(more, node_read_only);
     tu_assert_fails(eid_sync_with_peer(p->bob.sync, p->alice.address, &id, NULL), EID_ERR_PROTOCOL);
     tu_assert_ok(eid_user_share(p->alice.user, &id, &ticket));
-    tu_assert_ok(eid_user_tracked_database(p->alice.user, &id, &tracked));
-    assert_true(tracked.settings.sync_enabled);
+    tu_assert_ok(eid_user_database_prefs(p->alice.user, &id, &tracked));
+    assert_true(tracked.sync_settings.sync_enabled);
     assert_true(eid_id_equal(eid_ticket_database_id(ticket), &id));
     assert_string_equal(eid_address_text(eid_ticket_address(ticket, 0)), p->alice.address);
     tu_assert_ok(eid_sync_with_ticket(p->bob.sync, ticket, NULL));

@@ -2,6 +2,7 @@
 /* Users with a password: logging in, what a wrong password may tell and how long it takes, keys at rest, several keys,
  * changing the password. */
 #include "fixture.h"
+#include "support/track.h"
 
 #include <pthread.h>
 
@@ -356,11 +357,11 @@ static void an_added_key_opens_databases(void **state)
     eid_txn *txn;
 
     tu_assert_ok(eid_user_add_private_key(user, "guest", &added));
-    tu_assert_fails(eid_user_track_database(user, id, &settings), EID_ERR_NO_KEY_FOR_DATABASE);
+    tu_assert_fails(tu_track(user, id, &settings), EID_ERR_NO_KEY_FOR_DATABASE);
     tu_assert_ok(eid_database_new_transaction(database, &txn));
     tu_assert_ok(eid_settings_set_auth_key(txn, &added, "guest", (eid_permission){EID_PERM_WRITE, 10}, EID_KEY_ACTIVE));
     tu_assert_ok(eid_txn_commit_free(txn, NULL));
-    tu_assert_ok(eid_user_track_database(user, id, &settings));
+    tu_assert_ok(tu_track(user, id, &settings));
     tu_assert_ok(eid_user_open_database(user, id, &opened));
     tu_assert_ok(try_to_write(opened, "page"));
     eid_keypair_public(eid_database_key(opened), &signing);

@@ -77,27 +77,78 @@ static void bad_metadata(void **state)
 
 static void secrets_form(void **state)
 {
-    eid_keypair *key = NULL;
+    eid_instance_secrets secrets;
     eid_buf buf;
 
     (void)state;
     tu_assert_ok(
-        eid_instance_secrets_read(eid_slice_text("{\"more\":[1,{}],\"signing_key\":\"" SEED "\"}"), &key));
+        eid_instance_secrets_read(eid_slice_text("{\"more\":[1,{}],\"signing_key\":\"" SEED "\"}"), &secrets));
+    assert_false(secrets.has_master || secrets.sealed || secrets.device.encrypted);
+    assert_string_equal(secrets.device.key, SEED);
     eid_buf_init(&buf, 4096);
-    eid_instance_secrets_write(&buf, key);
+    eid_instance_secrets_write(&buf, &secrets);
     assert_written(&buf, "{\"signing_key\":\"" SEED "\"}");
-    eid_keypair_free(key);
+    eid_instance_secrets_free(&secrets);
+}
 
-    key = NULL;
-    tu_assert_fails(eid_instance_secrets_read(eid_slice_text("{}"), &key), EID_ERR_MISSING_FIELD);
-    tu_assert_fails(eid_instance_secrets_read(eid_slice_text("{\"signing_key\":\"x\"}"), &key),
-                    EID_ERR_INVALID_KEY);
-    tu_assert_fails(eid_instance_secrets_read(
-                        eid_slice_text("{\"signing_key\":\"" SEED "\",\"signing_key\":\"" SEED "\"}"), &key),
-                    EID_ERR_DUPLICATE_KEY);
-    tu_assert_fails(eid_instance_secrets_read(eid_slice_text("{\"signing_key\":\"" SEED "\"}]"), &key),
-                    EID_ERR_TRAILING_DATA);
-    assert_null(key);
+/* The 32 bytes of a master key that is kept in clear, and the 60 of a sealed one. */
+#define BYTES_4   "7,7,7,7"
+#define BYTES_32  BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4
+#define BYTES_60  BYTES_32 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4 "," BYTES_4
+#define SALT      "KqYgScADAobMg/kQvillIg"
+#define CLOSED                                                                                                \
+    "{\"signing_key\":{\"type\":\"encrypted\",\"algorithm\":\"aes-256-gcm\",\"ciphertext\":[1],\"nonce\":[2]},"                \
+    "\"instance_key\":{\"salt\":\"" SALT "\",\"bytes\":[" BYTES_60 "]}}"
+#define OPENED                                                                                                \
+    "{\"signing_key\":\"" SEED "\",\"instance_key\":{\"salt\":null,\"bytes\":[" BYTES_32 "]}}"
+
+static void protected_secrets_form(void **state)
+{
+    static const char *const forms[] = {CLOSED, OPENED};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        eid_instance_secrets secrets;
+        eid_buf buf;
+        tu_assert_ok(eid_instance_secrets_read(eid_slice_text(forms[i]), &secrets));
+        assert_true(secrets.has_master && secrets.sealed == (i == 0) && secrets.device.encrypted == (i == 0));
+        assert_string_equal(secrets.salt, i == 0 ? SALT : "");
+        eid_buf_init(&buf, 4096);
+        eid_instance_secrets_write(&buf, &secrets);
+        assert_written(&buf, forms[i]);
+        eid_instance_secrets_free(&secrets);
+        for (size_t len = 0; len < strlen(forms[i]); len++)
+            assert_int_not_equal(eid_instance_secrets_read(eid_slice_of(forms[i], len), &secrets), EID_OK);
+    }
+}
+
+static void bad_secrets(void **state)
+{
+    static const struct {
+        const char *text;
+        eid_status status;
+    } cases[] = {
+        {"{}", EID_ERR_MISSING_FIELD},
+        {"{\"signing_key\":\"" SEED "\",\"signing_key\":\"" SEED "\"}", EID_ERR_DUPLICATE_KEY},
+        {"{\"signing_key\":\"" SEED "\"}]", EID_ERR_TRAILING_DATA},
+        {"{\"signing_key\":7}", EID_ERR_WRONG_TYPE},
+        {"{\"signing_key\":\"" SEED "\",\"instance_key\":{}}", EID_ERR_MISSING_FIELD},
+        {"{\"signing_key\":\"" SEED "\",\"instance_key\":{\"salt\":null,\"bytes\":[" BYTES_60 "]}}", EID_ERR_RANGE},
+        {"{\"signing_key\":\"" SEED "\",\"instance_key\":{\"salt\":\"" SALT "\",\"bytes\":[" BYTES_32 "]}}",
+         EID_ERR_RANGE},
+        {"{\"signing_key\":\"" SEED "\",\"instance_key\":{\"salt\":\"short\",\"bytes\":[]}}", EID_ERR_RANGE},
+        {"{\"signing_key\":\"" SEED "\",\"instance_key\":{\"bytes\":[" BYTES_60 ",7],\"salt\":null}}", EID_ERR_LIMIT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        eid_instance_secrets secrets;
+        memset(&secrets, 0, sizeof secrets);
+        eid_status status = eid_instance_secrets_read(eid_slice_text(cases[i].text), &secrets);
+        if (status != cases[i].status)
+            fail_msg("%s: %s, wanted %s", cases[i].text, eid_status_name(status), eid_status_name(cases[i].status));
+        assert_null(secrets.device.key);
+    }
 }
 
 /* ---- Stored keys ---- */
@@ -295,23 +346,23 @@ static void tracked_rows(void **state)
         "{\"database_id\":\"" DB_1 "\",\"key_id\":\"" KEY
         "\",\"sync_settings\":{\"sync_enabled\":true,\"sync_on_commit\":false,"
         "\"interval_seconds\":60,\"properties\":{\"a\":\"\\\"b\\\"\",\"c\":\"\"}}}";
-    eid_tracked_row row;
+    eid_database_preferences row;
     eid_buf buf;
 
     (void)state;
-    tu_assert_ok(eid_tracked_row_read(eid_slice_text(text), &row));
-    assert_true(row.tracked.settings.sync_enabled && !row.tracked.settings.sync_on_commit);
-    assert_int_equal(row.tracked.settings.interval_seconds, 60);
-    assert_int_equal(row.tracked.settings.struct_size, sizeof(eid_sync_settings));
+    tu_assert_ok(eid_preferences_read(eid_slice_text(text), &row));
+    assert_true(row.sync_settings.sync_enabled && !row.sync_settings.sync_on_commit);
+    assert_int_equal(row.sync_settings.interval_seconds, 60);
+    assert_int_equal(row.sync_settings.struct_size, sizeof(eid_sync_settings));
     eid_buf_init(&buf, 4096);
-    eid_tracked_row_write(&buf, &row);
+    eid_preferences_write(&buf, &row);
     assert_written(&buf, text);
-    eid_tracked_row_free(&row);
+    eid_database_preferences_clear(&row);
 
     for (size_t len = 0; len < strlen(text); len++)
-        assert_int_not_equal(eid_tracked_row_read(eid_slice_of(text, len), &row), EID_OK);
+        assert_int_not_equal(eid_preferences_read(eid_slice_of(text, len), &row), EID_OK);
     assert_int_not_equal(
-        eid_tracked_row_read(
+        eid_preferences_read(
             eid_slice_text("{\"database_id\":\"" DB_1 "\",\"key_id\":\"" KEY
                            "\",\"sync_settings\":{\"sync_enabled\":true,\"sync_on_commit\":false,"
                            "\"interval_seconds\":null,\"properties\":{\"a\":1}}}"),
@@ -325,7 +376,7 @@ static eid_status read_all(void *ctx)
 {
     eid_user_record user;
     eid_user_key key;
-    eid_tracked_row row;
+    eid_database_preferences row;
 
     (void)ctx;
     EID_TRY(eid_user_record_read(eid_slice_text(USER), &user));
@@ -334,12 +385,12 @@ static eid_status read_all(void *ctx)
         eid_slice_text(USER_KEY("\"" DB_1 "\":{\"Direct\":{\"hint\":{\"name\":\"n\"}}},\"" DB_2 "\":null")),
         &key));
     eid_user_key_free(&key);
-    EID_TRY(eid_tracked_row_read(
+    EID_TRY(eid_preferences_read(
         eid_slice_text("{\"database_id\":\"" DB_1 "\",\"key_id\":\"" KEY
                        "\",\"sync_settings\":{\"sync_enabled\":true,\"sync_on_commit\":false,"
                        "\"interval_seconds\":null,\"properties\":{\"a\":\"b\"}}}"),
         &row));
-    eid_tracked_row_free(&row);
+    eid_database_preferences_clear(&row);
     return EID_OK;
 }
 
@@ -353,7 +404,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metadata_form),    cmocka_unit_test(bad_metadata),
-        cmocka_unit_test(secrets_form),     cmocka_unit_test(stored_keys),
+        cmocka_unit_test(secrets_form),
+        cmocka_unit_test(protected_secrets_form),
+        cmocka_unit_test(bad_secrets),     cmocka_unit_test(stored_keys),
         cmocka_unit_test(bad_stored_keys),  cmocka_unit_test(user_record),
         cmocka_unit_test(cut_user_records), cmocka_unit_test(bad_user_records),
         cmocka_unit_test(key_mappings),     cmocka_unit_test(doubled_mappings_and_growth),

@@ -2,6 +2,7 @@
 /* Databases of a user: creating, opening again after a restart, tracking with the right identity,
  * preferences, several sessions at once, and failures in between. */
 #include "fixture.h"
+#include "support/track.h"
 
 #include <pthread.h>
 
@@ -13,7 +14,7 @@ static void a_created_database_is_the_users(void **state)
     eid_user *user = login(f, "alice");
     eid_database *database = create(user, "notes"), *again, *private_database;
     eid_permission permission;
-    eid_tracked_database tracked;
+    eid_database_preferences tracked;
     char id[EID_ID_TEXT_SIZE], *row, wanted[512], key_text[EID_PUBKEY_TEXT_SIZE], *name;
     const eid_keypair *pair;
     eid_pubkey key, paired;
@@ -35,9 +36,9 @@ static void a_created_database_is_the_users(void **state)
              id, key_text);
     assert_string_equal(row, wanted);
     free(row);
-    tu_assert_ok(eid_user_tracked_database(user, eid_database_root_id(database), &tracked));
-    assert_true(eid_pubkey_equal(&tracked.key, &key));
-    assert_false(tracked.settings.sync_enabled);
+    tu_assert_ok(eid_user_database_prefs(user, eid_database_root_id(database), &tracked));
+    assert_true(eid_pubkey_equal(&tracked.key_id, &key));
+    assert_false(tracked.sync_settings.sync_enabled);
     tu_assert_ok(eid_user_key_for_database(user, eid_database_root_id(database), &pair));
     eid_keypair_public(pair, &paired);
     assert_true(eid_pubkey_equal(&paired, &key));
@@ -93,7 +94,7 @@ static void settings_of_a_new_database_are_kept(void **state)
     fixture *f = *state;
     eid_user *user = login(f, "alice");
     eid_database *database = NULL;
-    eid_tracked_database *list;
+    eid_database_preferences *list;
     eid_doc *settings;
     eid_value *value;
     size_t count;
@@ -101,17 +102,17 @@ static void settings_of_a_new_database_are_kept(void **state)
     tu_assert_ok(eid_doc_new(&settings));
     tu_assert_ok(eid_doc_set_string(settings, "name", "notes"));
     tu_assert_ok(eid_doc_set_int(settings, "mine.version", 3));
-    tu_assert_ok(eid_user_create_database_with(user, settings, &database));
+    tu_assert_ok(eid_user_create_database_with(user, settings, NULL, &database));
     tu_assert_ok(eid_database_get(database, "_settings", "mine.version", &value));
     eid_value_free(value);
     eid_database_close(database);
 
     database = NULL;
     tu_assert_ok(eid_doc_set_int(settings, "auth", 1));
-    tu_assert_fails(eid_user_create_database_with(user, settings, &database), EID_ERR_CORRUPTED_AUTH);
+    tu_assert_fails(eid_user_create_database_with(user, settings, NULL, &database), EID_ERR_CORRUPTED_AUTH);
     assert_null(database);
     tu_assert_fails(eid_user_create_database(user, "\xff", &database), EID_ERR_UTF8);
-    tu_assert_ok(eid_user_list_databases(user, &list, &count));
+    tu_assert_ok(eid_user_list_database_prefs(user, &list, &count));
     assert_int_equal(count, 1);
     eid_free(list);
     eid_doc_free(settings);
@@ -151,13 +152,13 @@ static void strangers_need_a_right(void **state)
     char *text;
 
     tu_assert_fails(eid_user_open_database(bob, id, &opened), EID_ERR_NO_KEY_FOR_DATABASE);
-    tu_assert_fails(eid_user_track_database(bob, id, &settings), EID_ERR_NO_KEY_FOR_DATABASE);
-    tu_assert_fails(eid_user_tracked_database(bob, id, &(eid_tracked_database){0}),
+    tu_assert_fails(tu_track(bob, id, &settings), EID_ERR_NO_KEY_FOR_DATABASE);
+    tu_assert_fails(eid_user_database_prefs(bob, id, &(eid_database_preferences){0}),
                     EID_ERR_DATABASE_NOT_TRACKED);
     assert_null(opened);
 
     grant_global(database, write_right);
-    tu_assert_ok(eid_user_track_database(bob, id, &settings));
+    tu_assert_ok(tu_track(bob, id, &settings));
     tu_assert_ok(eid_user_open_database(bob, id, &opened));
     tu_assert_ok(try_to_write(opened, "from bob"));
     tu_assert_ok(eid_database_current_permission(opened, &permission));
@@ -194,7 +195,7 @@ static void a_listed_key_signs_as_itself(void **state)
     eid_user_get_default_key(bob, &key);
     grant_global(database, read_right);
     grant_key(database, &key, write_right);
-    tu_assert_ok(eid_user_track_database(bob, id, &settings));
+    tu_assert_ok(tu_track(bob, id, &settings));
     tu_assert_ok(eid_user_open_database(bob, id, &opened));
     tu_assert_ok(try_to_write(opened, "from bob"));
     tu_assert_ok(eid_database_tips(opened, &tips, &count));
@@ -214,7 +215,7 @@ static void access_may_be_pending(void **state)
     fixture *f = *state;
     eid_user *user = login(f, "alice");
     eid_database *database = NULL;
-    eid_tracked_database *list;
+    eid_database_preferences *list;
     eid_id id;
     size_t count;
 
@@ -223,10 +224,10 @@ static void access_may_be_pending(void **state)
     tu_assert_ok(eid_user_record_pending_access(user, &id));
     tu_assert_fails(eid_user_open_database(user, &id, &database), EID_ERR_DATABASE_ACCESS_PENDING);
     assert_null(database);
-    tu_assert_ok(eid_user_list_databases(user, &list, &count));
+    tu_assert_ok(eid_user_list_database_prefs(user, &list, &count));
     assert_int_equal(count, 0);
     eid_free(list);
-    tu_assert_fails(eid_user_track_database(user, &id, &(eid_sync_settings)EID_SYNC_SETTINGS_ENABLED),
+    tu_assert_fails(tu_track(user, &id, &(eid_sync_settings)EID_SYNC_SETTINGS_ENABLED),
                     EID_ERR_DATABASE_NOT_FOUND);
     eid_user_logout(user);
 }
@@ -235,9 +236,14 @@ static void access_may_be_pending(void **state)
 
 static int changes;
 
-static void count_changes(eid_instance *instance, const char *uuid, const eid_id *private_database, void *ctx)
+static eid_id changed;
+
+static void count_changes(eid_instance *instance, const char *uuid, const eid_id *private_database, const eid_id *database,
+                          void *ctx)
 {
     fixture *f = ctx;
+
+    changed = *database;
 
     assert_ptr_equal(instance, f->instance);
     assert_int_equal(strlen(uuid), 36);
@@ -252,38 +258,40 @@ static void preferences_change_and_are_told(void **state)
     eid_database *database = create(user, "notes"), *private_database, *opened;
     const eid_id *id = eid_database_root_id(database);
     eid_sync_settings settings = EID_SYNC_SETTINGS_ON_COMMIT;
-    eid_tracked_database tracked;
+    eid_database_preferences tracked;
     uint64_t entries;
 
     changes = 0;
-    eid_instance_set_preferences_hook(f->instance, count_changes, f);
+    eid_instance_set_hooks(f->instance, &(eid_instance_hooks){.preferences = count_changes, .ctx = f});
     tu_assert_ok(eid_user_private_database(user, &private_database));
     settings.interval_seconds = 60;
-    tu_assert_ok(eid_user_track_database(user, id, &settings));
+    tu_assert_ok(tu_track(user, id, &settings));
     assert_int_equal(changes, 1);
-    tu_assert_ok(eid_user_tracked_database(user, id, &tracked));
-    assert_true(tracked.settings.sync_enabled && tracked.settings.sync_on_commit);
-    assert_int_equal(tracked.settings.interval_seconds, 60);
+    tu_assert_ok(eid_user_database_prefs(user, id, &tracked));
+    assert_true(tracked.sync_settings.sync_enabled && tracked.sync_settings.sync_on_commit);
+    assert_int_equal(tracked.sync_settings.interval_seconds, 60);
     entries = entries_of(private_database);
-    tu_assert_ok(eid_user_track_database(user, id, &settings));
+    tu_assert_ok(tu_track(user, id, &settings));
     assert_int_equal(changes, 1);
     assert_int_equal(entries_of(private_database), entries);
 
-    tu_assert_ok(eid_user_untrack_database(user, id));
+    tu_assert_ok(eid_user_remove_database(user, id));
     assert_int_equal(changes, 2);
-    tu_assert_fails(eid_user_tracked_database(user, id, &tracked), EID_ERR_DATABASE_NOT_TRACKED);
-    tu_assert_fails(eid_user_untrack_database(user, id), EID_ERR_DATABASE_NOT_TRACKED);
+    tu_assert_fails(eid_user_database_prefs(user, id, &tracked), EID_ERR_DATABASE_NOT_TRACKED);
+    tu_assert_fails(eid_user_remove_database(user, id), EID_ERR_DATABASE_NOT_TRACKED);
     assert_int_equal(changes, 2);
     /* The mapping stays, so the database still opens, and tracking it again works. */
     tu_assert_ok(eid_user_open_database(user, id, &opened));
     eid_database_close(opened);
-    tu_assert_ok(eid_user_track_database(user, id, &settings));
+    tu_assert_ok(tu_track(user, id, &settings));
     assert_int_equal(changes, 3);
+    assert_true(eid_id_equal(&changed, id));
+    /* A database that nobody syncs yet changes nothing for sync. */
     eid_database_close(create(user, "more"));
-    assert_int_equal(changes, 4);
-    eid_instance_set_preferences_hook(f->instance, NULL, NULL);
-    tu_assert_ok(eid_user_untrack_database(user, id));
-    assert_int_equal(changes, 4);
+    assert_int_equal(changes, 3);
+    eid_instance_set_hooks(f->instance, NULL);
+    tu_assert_ok(eid_user_remove_database(user, id));
+    assert_int_equal(changes, 3);
     eid_database_close(database);
     eid_user_logout(user);
 }
@@ -293,68 +301,74 @@ static void properties_of_others_survive(void **state)
     fixture *f = *state;
     eid_user *user = login(f, "alice");
     eid_database *database = create(user, "notes"), *private_database;
-    eid_sync_settings settings = EID_SYNC_SETTINGS_ENABLED;
-    eid_tracked_row row = {.tracked = {.settings = EID_SYNC_SETTINGS_DISABLED}};
+    eid_database_preferences row = EID_DATABASE_PREFERENCES_INIT;
     char id[EID_ID_TEXT_SIZE], *text;
     eid_buf buf;
     eid_txn *txn;
 
     eid_id_format(eid_database_root_id(database), id);
-    row.tracked.id = *eid_database_root_id(database);
-    eid_user_get_default_key(user, &row.tracked.key);
-    char properties[] = "{\"color\":\"red\"}";
-    row.properties = properties;
+    row.database_id = *eid_database_root_id(database);
+    eid_user_get_default_key(user, &row.key_id);
+    tu_assert_ok(eid_sync_settings_set_property(&row.sync_settings, "color", "red"));
     eid_buf_init(&buf, 4096);
-    eid_tracked_row_write(&buf, &row);
+    eid_preferences_write(&buf, &row);
     tu_assert_ok(eid_user_private_database(user, &private_database));
     tu_assert_ok(eid_database_new_transaction(private_database, &txn));
     tu_assert_ok(eid_table_set(txn, "databases", id, (const char *)buf.data));
     tu_assert_ok(eid_txn_commit_free(txn, NULL));
     eid_buf_free(&buf);
 
-    tu_assert_ok(eid_user_track_database(user, eid_database_root_id(database), &settings));
+    eid_database_preferences_clear(&row);
+
+    tu_assert_ok(eid_user_enable_sync(user, eid_database_root_id(database)));
     text = row_of(private_database, "databases", id);
     assert_non_null(strstr(text, "\"sync_enabled\":true"));
-    assert_non_null(strstr(text, properties));
+    assert_non_null(strstr(text, "{\"color\":\"red\"}"));
     free(text);
     eid_database_close(database);
     eid_user_logout(user);
 }
 
-static void lists_are_in_order_of_the_id(void **state)
+static void lists_begin_with_what_was_added_first(void **state)
 {
     fixture *f = *state;
     eid_user *user = login(f, "alice");
-    eid_tracked_database *list, *by_device;
-    eid_database *private_database, *reading;
+    eid_database_preferences *list, *wishes;
+    eid_database *private_database;
     char last[EID_ID_TEXT_SIZE] = "", text[EID_ID_TEXT_SIZE], name[16];
+    eid_id made[20];
     size_t count;
 
-    tu_assert_ok(eid_user_list_databases(user, &list, &count));
+    tu_assert_ok(eid_user_list_database_prefs(user, &list, &count));
     assert_int_equal(count, 0);
     assert_non_null(list);
-    eid_free(list);
+    eid_database_preferences_free(list, count);
     for (int i = 0; i < 20; i++) {
+        /* The clock stands still half of the time. */
+        f->now_ms += i % 2 == 0 ? 0 : 5000;
         snprintf(name, sizeof name, "room %d", i);
-        eid_database_close(create(user, name));
+        eid_database *database = create(user, name);
+        made[i] = *eid_database_root_id(database);
+        eid_database_close(database);
     }
-    tu_assert_ok(eid_user_list_databases(user, &list, &count));
+    tu_assert_ok(eid_user_list_database_prefs(user, &list, &count));
     assert_int_equal(count, 20);
     for (size_t i = 0; i < count; i++) {
-        eid_id_format(&list[i].id, text);
+        assert_true(eid_id_equal(&list[i].database_id, &made[i]));
+        assert_int_equal(list[i].added_at, 1700000000 + 5 * (int64_t)((i + 1) / 2));
+    }
+    eid_database_preferences_free(list, count);
+
+    /* Sync reads the same without the user, in order of the IDs. */
+    tu_assert_ok(eid_user_private_database(user, &private_database));
+    tu_assert_ok(eid_wishes_read(f->instance, eid_database_root_id(private_database), &wishes, &count));
+    assert_int_equal(count, 20);
+    for (size_t i = 0; i < count; i++) {
+        eid_id_format(&wishes[i].database_id, text);
         assert_true(strcmp(last, text) < 0);
         strcpy(last, text);
     }
-
-    /* Sync reads the same without the user, as the device. */
-    tu_assert_ok(eid_user_private_database(user, &private_database));
-    tu_assert_ok(eid_database_open(f->instance, eid_database_root_id(private_database), &reading));
-    tu_assert_ok(eid_tracked_databases_read(reading, &by_device, &count));
-    assert_int_equal(count, 20);
-    assert_true(eid_id_equal(&by_device[7].id, &list[7].id));
-    eid_database_close(reading);
-    eid_free(by_device);
-    eid_free(list);
+    eid_database_preferences_free(wishes, count);
     eid_user_logout(user);
 }
 
@@ -371,7 +385,7 @@ static void sessions_do_not_lose_each_others_mappings(void **state)
 {
     fixture *f = *state;
     eid_user *first = login(f, "alice"), *second = login(f, "alice");
-    eid_tracked_database *list;
+    eid_database_preferences *list;
     eid_database *database;
     pthread_t threads[2];
     size_t count;
@@ -380,10 +394,10 @@ static void sessions_do_not_lose_each_others_mappings(void **state)
     assert_int_equal(pthread_create(&threads[1], NULL, create_ten, second), 0);
     pthread_join(threads[0], NULL);
     pthread_join(threads[1], NULL);
-    tu_assert_ok(eid_user_list_databases(first, &list, &count));
+    tu_assert_ok(eid_user_list_database_prefs(first, &list, &count));
     assert_int_equal(count, 20);
     for (size_t i = 0; i < count; i++) {
-        tu_assert_ok(eid_user_open_database(second, &list[i].id, &database));
+        tu_assert_ok(eid_user_open_database(second, &list[i].database_id, &database));
         eid_database_close(database);
     }
     eid_free(list);
@@ -426,7 +440,7 @@ static void a_failed_creation_is_not_tracked(void **state)
     eid_sql *sql = eid_storage_sql(eid_core_storage(eid_instance_core(f->instance)));
     eid_user *user = login(f, "alice");
     eid_database *database = NULL;
-    eid_tracked_database *list;
+    eid_database_preferences *list;
     uint64_t failures = 0;
     size_t count;
 
@@ -438,7 +452,7 @@ static void a_failed_creation_is_not_tracked(void **state)
             break;
         failures++;
         assert_null(database);
-        tu_assert_ok(eid_user_list_databases(user, &list, &count));
+        tu_assert_ok(eid_user_list_database_prefs(user, &list, &count));
         assert_int_equal(count, 0);
         eid_free(list);
         assert_true(failures < 1000);
@@ -456,15 +470,15 @@ static void a_failed_creation_is_not_tracked(void **state)
 static eid_status read_everything(void *ctx)
 {
     eid_user *user = ctx;
-    eid_tracked_database *list = NULL, tracked;
+    eid_database_preferences *list = NULL, tracked;
     eid_database *database;
     size_t count;
 
-    EID_TRY(eid_user_list_databases(user, &list, &count));
+    EID_TRY(eid_user_list_database_prefs(user, &list, &count));
     assert_int_equal(count, 1);
-    eid_status status = eid_user_tracked_database(user, &list[0].id, &tracked);
+    eid_status status = eid_user_database_prefs(user, &list[0].database_id, &tracked);
     if (status == EID_OK)
-        status = eid_user_open_database(user, &list[0].id, &database);
+        status = eid_user_open_database(user, &list[0].database_id, &database);
     if (status == EID_OK)
         eid_database_close(database);
     if (status == EID_OK)
@@ -498,7 +512,7 @@ int main(void)
         WITH_INSTANCE(access_may_be_pending),
         WITH_INSTANCE(preferences_change_and_are_told),
         WITH_INSTANCE(properties_of_others_survive),
-        WITH_INSTANCE(lists_are_in_order_of_the_id),
+        WITH_INSTANCE(lists_begin_with_what_was_added_first),
         WITH_INSTANCE(sessions_do_not_lose_each_others_mappings),
         WITH_INSTANCE(one_name_is_given_once),
         WITH_INSTANCE(a_failed_creation_is_not_tracked),
