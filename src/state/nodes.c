@@ -238,6 +238,28 @@ static eid_status collect_candidates(eid_storage *storage, eid_tree_store *store
     return status;
 }
 
+/* As eid_storage_each_participation, for the members of a chosen set: one by one when they are few of many. */
+static eid_status each_member(eid_storage *storage, const eid_tree_store *store, const eid_view *view, int64_t after,
+                              eid_participation_callback callback, void *ctx)
+{
+    if (view->members == NULL || view->member_count >= store->count / 8)
+        return eid_storage_each_participation(storage, store, after, view->up_to, callback, ctx);
+    for (size_t i = 0; i < view->member_count; i++) {
+        eid_participation part = {.n = view->members[i]};
+        int64_t *parents;
+        if (part.n <= after || part.n > view->up_to)
+            continue;
+        eid_status status = eid_storage_participation(storage, store, part.n, &part.height, &parents, &part.parent_count);
+        if (status == EID_ERR_NOT_FOUND)
+            continue;
+        EID_TRY(status);
+        part.parents = parents;
+        callback(&part, ctx);
+        eid_free(parents);
+    }
+    return EID_OK;
+}
+
 static eid_status unstruck(eid_storage *storage, eid_tree_store *store, const tip_search *search, eid_nodes *nodes)
 {
     for (size_t i = 0; i < search->count; i++) {
@@ -265,7 +287,7 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
         if (view->members == NULL && !store->has_late)
             status = collect_candidates(storage, store, view, &candidates);
         else
-            status = eid_storage_each_participation(storage, store, 0, view->up_to, collect_member, &search);
+            status = each_member(storage, store, view, 0, collect_member, &search);
         if (status == EID_OK)
             status = eid_buf_status(&candidates);
         search.candidates = (int64_t *)(void *)candidates.data;
@@ -274,7 +296,7 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
             eid_numbers_sort(search.candidates, search.count);
             /* Without late parents only a member younger than the oldest candidate can have one of them as parent. */
             int64_t after = store->has_late ? 0 : search.candidates[0];
-            status = eid_storage_each_participation(storage, store, after, view->up_to, strike_parents, &search);
+            status = each_member(storage, store, view, after, strike_parents, &search);
         }
         if (status == EID_OK)
             status = unstruck(storage, store, &search, &nodes);
