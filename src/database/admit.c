@@ -9,6 +9,7 @@
  * thread stores what is checked already.
  */
 #include "database/delegation.h"
+#include "database/judging.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/numbers.h"
 #include "base/limits.h"
 #include "codec/cid.h"
 
@@ -44,9 +44,11 @@ typedef struct reception {
     _Atomic size_t next_check;
     eid_receipt *receipt;
     eid_verdict *verdicts;      /* by index */
-    eid_entry **admitted;       /* for the callbacks; references are held */
+    eid_entry **admitted;       /* for the hook; references are held */
     size_t admitted_count;
     size_t admitted_capacity;
+    eid_entry **counting;       /* for the callbacks: those of them that count; lent */
+    size_t counting_count;
     eid_entry **stack;          /* entries released from the quarantine, still to be judged; references are held */
     size_t stack_count;
     size_t stack_capacity;
@@ -115,7 +117,7 @@ typedef struct candidate {
     check signature;
     int64_t *parents;
     size_t parent_count;
-    eid_id missing;           /* the first ID that is not held; empty when all are */
+    eid_judging judging;
 } candidate;
 
 static void set_verdict(reception *r, size_t index, eid_verdict verdict)
@@ -174,175 +176,38 @@ static eid_status refuse(reception *r, eid_tree *tree, const candidate *c, eid_s
 
 static eid_status wait_for_missing(reception *r, eid_tree *tree, const candidate *c)
 {
-    eid_status reason;
-    EID_TRY(eid_storage_was_refused(r->core->storage, &c->missing, &reason));
-    if (reason != EID_OK)
-        return refuse(r, tree, c, eid_fail(EID_ERR_REFUSED_BEFORE, "The entry builds on one that was refused"));
-    eid_status status = eid_storage_quarantine_add(r->core->storage, tree, c->entry, &c->missing);
-    if (status == EID_ERR_LIMIT) {
-        note_refusal(r, c->index, status); /* not remembered: it may come again when there is room */
-        return EID_OK;
-    }
-    EID_TRY(status);
+    EID_TRY(eid_storage_quarantine_add(r->core->storage, tree, c->entry, &c->judging.missing));
     set_verdict(r, c->index, EID_VERDICT_WAITING);
     return EID_OK;
 }
 
 /* ---- Judging one entry ---- */
 
-/* The number of an entry this one names. When it is not held it becomes the missing one; when it belongs to another database
- * the entry is refused, so that the verdict does not depend on what else this instance holds. */
-static eid_status find_named(reception *r, const eid_tree *tree, candidate *c, const eid_id *id, int64_t *n, eid_status *refusal)
+static eid_status find_parents(reception *r, const eid_tree *tree, candidate *c)
 {
-    int64_t d;
-    EID_TRY(eid_storage_find(r->core->storage, id, n, &d));
-    if (*n == 0)
-        c->missing = *id;
-    else if (d != tree->d)
-        *refusal = eid_fail(EID_ERR_WRONG_TREE, "The entry builds on one of another database");
-    return EID_OK;
-}
-
-static bool is_open(const candidate *c, eid_status refusal)
-{
-    return refusal == EID_OK && eid_id_is_empty(&c->missing);
-}
-
-static eid_status find_parents(reception *r, const eid_tree *tree, candidate *c, eid_status *refusal)
-{
-    const eid_entry *entry = c->entry;
+    const eid_entry *entry = c->judging.entry;
     c->parents = eid_realloc_array(NULL, entry->parent_count + 1, sizeof *c->parents);
     if (c->parents == NULL)
         return eid_fail_memory();
     c->parent_count = entry->parent_count;
-    for (size_t i = 0; i < entry->parent_count && is_open(c, *refusal); i++)
-        EID_TRY(find_named(r, tree, c, &entry->parents[i], &c->parents[i], refusal));
+    for (size_t i = 0; i < entry->parent_count && c->judging.refusal == EID_OK; i++)
+        EID_TRY(eid_judging_find(&c->judging, r->core, tree, &entry->parents[i], &c->parents[i]));
     return EID_OK;
 }
 
 /* Store parents may arrive behind their child, but not in the settings: whoever pins these would be judged by less than they
  * say as long as something below them is missing. What was refused below them never counts. */
-static eid_status find_settings_parents(reception *r, const eid_tree *tree, candidate *c, eid_status *refusal)
+static eid_status find_settings_parents(reception *r, const eid_tree *tree, candidate *c)
 {
-    const eid_subtree *subtree = eid_entry_subtree(c->entry, eid_slice_text(EID_SETTINGS));
-    for (size_t i = 0; subtree != NULL && i < subtree->parent_count && is_open(c, *refusal); i++) {
+    const eid_subtree *subtree = eid_entry_subtree(c->judging.entry, eid_slice_text(EID_SETTINGS));
+    for (size_t i = 0; subtree != NULL && i < subtree->parent_count && c->judging.refusal == EID_OK; i++) {
         eid_status reason;
         int64_t n;
         EID_TRY(eid_storage_was_refused(r->core->storage, &subtree->parents[i], &reason));
         if (reason == EID_OK)
-            EID_TRY(find_named(r, tree, c, &subtree->parents[i], &n, refusal));
+            EID_TRY(eid_judging_find(&c->judging, r->core, tree, &subtree->parents[i], &n));
     }
     return EID_OK;
-}
-
-/* The numbers of the pinned entries that take part in `_settings`, ascending. */
-static eid_status find_pins(reception *r, eid_tree *tree, candidate *c, const eid_entry_pin *pin, int64_t *pins, size_t *count,
-                            eid_status *refusal)
-{
-    eid_tree_store *settings;
-    EID_TRY(eid_storage_store(r->core->storage, tree, eid_slice_text(EID_SETTINGS), &settings));
-    *count = 0;
-    for (size_t i = 0; i < pin->tip_count; i++) {
-        int64_t n;
-        EID_TRY(find_named(r, tree, c, &pin->tips[i], &n, refusal));
-        if (!is_open(c, *refusal))
-            return EID_OK;
-        if (settings == NULL)
-            continue;
-        eid_status status = eid_storage_participation(r->core->storage, settings, n, NULL, NULL, NULL);
-        if (status == EID_OK)
-            pins[(*count)++] = n;
-        else if (status != EID_ERR_NOT_FOUND)
-            return status;
-    }
-    eid_numbers_sort(pins, *count);
-    return EID_OK;
-}
-
-/* An entry signed by delegation, in which nothing was wrong so far: it may have to wait for one of another database. */
-static eid_status judge_delegation(reception *r, eid_tree *tree, candidate *c, eid_auth_settings *settings, const int64_t *pins,
-                                   size_t count, const eid_pubkey *verified, eid_status *refusal)
-{
-    eid_delegation_place start = {settings, c->entry->is_root ? NULL : tree, pins, count};
-    *refusal = EID_OK;
-    EID_TRY(eid_delegation_judge(r->core, &start, c->entry, verified, &c->missing, refusal));
-    if (!eid_id_is_empty(&c->missing))
-        r->core->waits_across = true;
-    return EID_OK;
-}
-
-static eid_status judge_member(reception *r, eid_tree *tree, candidate *c, const int64_t *pins, size_t count,
-                               const eid_pubkey *verified, eid_status *refusal)
-{
-    eid_auth_settings *settings;
-    EID_TRY(eid_settings_resolve(r->core, tree, pins, count, &settings));
-    eid_status status = judge_delegation(r, tree, c, settings, pins, count, verified, refusal);
-    eid_auth_settings_unref(settings);
-    return status;
-}
-
-/* A root entry is judged by its own settings. */
-static eid_status judge_root(reception *r, eid_tree *tree, candidate *c, const eid_pubkey *verified, eid_status *refusal)
-{
-    const eid_subtree *subtree = eid_entry_subtree(c->entry, eid_slice_text(EID_SETTINGS));
-    eid_auth_settings *settings;
-    eid_doc *doc = NULL;
-    eid_status status = subtree == NULL || !subtree->has_data
-                            ? eid_doc_new(&doc)
-                            : eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
-    if (status == EID_ERR_NO_MEMORY)
-        return status;
-    if (status != EID_OK) {
-        *refusal = eid_fail_context(status, "The settings of the root entry can not be read");
-        return EID_OK;
-    }
-    status = eid_auth_settings_parse(doc, &settings);
-    eid_doc_free(doc);
-    EID_TRY(status);
-    *refusal = eid_auth_judge(settings, c->entry, verified);
-    if (*refusal == EID_ERR_UNSUPPORTED)
-        status = judge_delegation(r, tree, c, settings, NULL, 0, verified, refusal);
-    eid_auth_settings_unref(settings);
-    return status;
-}
-
-/* An entry that pins no settings at all is judged by those of the root, and only an unsigned one in a database without auth
- * can pass (the Rust side accepts such entries from anyone: vectors README, surprise 4). */
-static eid_status judge_unpinned(reception *r, eid_tree *tree, const candidate *c, const eid_pubkey *verified, eid_status *refusal)
-{
-    int64_t root_n;
-    EID_TRY(eid_storage_find(r->core->storage, &tree->root, &root_n, NULL));
-    EID_TRY(eid_standing_judge(r->core, tree, &root_n, 1, c->entry, verified, refusal));
-    if (*refusal == EID_ERR_UNSUPPORTED || (*refusal == EID_OK && eid_entry_is_signed(c->entry)))
-        *refusal = eid_fail(EID_ERR_AUTH_REQUIRED, "The entry names no settings of its database to be judged by");
-    return EID_OK;
-}
-
-/* Judges by signature and permission; the reason of a refusal goes to *refusal. */
-static eid_status judge(reception *r, eid_tree *tree, candidate *c, eid_status *refusal)
-{
-    eid_entry_pin pin;
-    eid_status status = eid_entry_read_pin(c->entry, &pin);
-    if (status == EID_ERR_NO_MEMORY)
-        return status;
-    if (status != EID_OK) {
-        *refusal = eid_fail_context(status, "The metadata of the entry can not be read");
-        return EID_OK;
-    }
-    int64_t pins[EID_LIMIT_SETTINGS_PIN];
-    size_t count = 0;
-    status = find_pins(r, tree, c, &pin, pins, &count, refusal);
-    eid_entry_pin_free(&pin);
-    if (status != EID_OK || !is_open(c, *refusal))
-        return status;
-    eid_pubkey key;
-    const eid_pubkey *verified = c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key) ? &key : NULL;
-    if (c->entry->is_root)
-        return judge_root(r, tree, c, verified, refusal);
-    if (count == 0)
-        return judge_unpinned(r, tree, c, verified, refusal);
-    EID_TRY(eid_standing_judge(r->core, tree, pins, count, c->entry, verified, refusal));
-    return *refusal == EID_ERR_UNSUPPORTED ? judge_member(r, tree, c, pins, count, verified, refusal) : EID_OK;
 }
 
 static eid_status remember_admitted(reception *r, eid_entry *entry)
@@ -399,20 +264,24 @@ static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree,
     EID_TRY(known_before(r, tree, c, &done));
     if (done)
         return EID_OK;
-    eid_status refusal = c->signature == CHECK_FAILS
-                             ? eid_fail(EID_ERR_BAD_SIGNATURE, "The signature of the entry does not hold")
-                             : EID_OK;
-    if (refusal == EID_OK)
-        EID_TRY(find_parents(r, tree, c, &refusal));
-    if (is_open(c, refusal))
-        EID_TRY(find_settings_parents(r, tree, c, &refusal));
-    if (is_open(c, refusal))
-        EID_TRY(judge(r, tree, c, &refusal));
-    if (refusal == EID_ERR_NO_MEMORY || refusal == EID_ERR_STORAGE)
-        return refusal;
-    if (refusal != EID_OK)
-        return refuse(r, tree, c, refusal);
-    if (!eid_id_is_empty(&c->missing))
+    eid_pubkey key;
+    eid_judging *j = &c->judging;
+    *j = (eid_judging){.entry = c->entry};
+    if (c->signature == CHECK_FAILS)
+        j->refusal = eid_fail(EID_ERR_BAD_SIGNATURE, "The signature of the entry does not hold");
+    else if (c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key))
+        j->verified = &key;
+    if (j->refusal == EID_OK)
+        EID_TRY(find_parents(r, tree, c));
+    if (eid_judging_is_open(j))
+        EID_TRY(find_settings_parents(r, tree, c));
+    if (eid_judging_is_open(j))
+        EID_TRY(eid_judging_finish(j, r->core, tree));
+    if (j->refusal == EID_ERR_NO_MEMORY || j->refusal == EID_ERR_STORAGE)
+        return j->refusal;
+    if (j->refusal != EID_OK)
+        return refuse(r, tree, c, j->refusal);
+    if (j->missing_count > 0)
         return wait_for_missing(r, tree, c);
     EID_TRY(eid_core_store_entry(r->core, batch, tree, c->entry, c->parents, c->parent_count));
     EID_TRY(remember_admitted(r, c->entry));
@@ -467,9 +336,26 @@ static eid_status open_tree(reception *r, eid_tree **out)
     return eid_storage_tree(r->core->storage, r->database, out);
 }
 
+/* What does not count is carried on, but nobody is told that something was written. */
+static eid_status find_counting(reception *r, eid_tree *tree, size_t from)
+{
+    eid_entry **grown = eid_realloc_array(r->counting, r->admitted_count + 1, sizeof(eid_entry *));
+    if (grown == NULL)
+        return eid_fail_memory();
+    r->counting = grown;
+    for (size_t i = from; i < r->admitted_count; i++) {
+        bool counts;
+        EID_TRY(eid_standing_counts(r->core->storage, tree, &r->admitted[i]->id, &counts));
+        if (counts)
+            r->counting[r->counting_count++] = r->admitted[i];
+    }
+    return EID_OK;
+}
+
 static eid_status take_range(reception *r, size_t from, size_t to)
 {
     eid_tree *tree;
+    size_t before = r->admitted_count;
     EID_TRY(open_tree(r, &tree));
     eid_state_batch *batch;
     EID_TRY(eid_state_batch_new(r->core->storage, &batch));
@@ -493,6 +379,8 @@ static eid_status take_range(reception *r, size_t from, size_t to)
     if (status == EID_OK)
         status = eid_state_batch_finish(batch);
     eid_state_batch_free(batch);
+    if (status == EID_OK && tree->main->count > 0)
+        status = find_counting(r, tree, before);
     /* A root that did not pass must not leave an empty database behind. */
     if (status == EID_OK && tree->main->count == 0)
         status = eid_fail(EID_ERR_DATABASE_NOT_FOUND, "The root entry of the database was refused: %s", r->receipt->text);
@@ -502,7 +390,7 @@ static eid_status take_range(reception *r, size_t from, size_t to)
 static eid_status store_range(reception *r, size_t from, size_t to)
 {
     eid_receipt before = *r->receipt;
-    size_t admitted_before = r->admitted_count, woken_before = r->woken->len;
+    size_t admitted_before = r->admitted_count, counting_before = r->counting_count, woken_before = r->woken->len;
     eid_storage_lock(r->core->storage);
     eid_status status = eid_storage_begin(r->core->storage);
     if (status == EID_OK) {
@@ -518,6 +406,7 @@ static eid_status store_range(reception *r, size_t from, size_t to)
     if (status != EID_OK) {
         *r->receipt = before;
         r->woken->len = woken_before;
+        r->counting_count = counting_before;
         while (r->admitted_count > admitted_before)
             eid_entry_unref(r->admitted[--r->admitted_count]);
         while (r->stack_count > 0)
@@ -568,35 +457,40 @@ static eid_status make_order(reception *r)
 static eid_status settle_verdict(reception *r, size_t index)
 {
     int64_t n;
+    bool waits;
     eid_status reason;
     EID_TRY(eid_storage_find(r->core->storage, &r->entries[index]->id, &n, NULL));
     EID_TRY(eid_storage_was_refused(r->core->storage, &r->entries[index]->id, &reason));
+    EID_TRY(eid_storage_is_quarantined(r->core->storage, &r->entries[index]->id, &waits));
     if (n != 0)
         r->verdicts[index] = EID_VERDICT_ADMITTED;
     else if (reason != EID_OK)
         r->verdicts[index] = EID_VERDICT_REFUSED;
-    else
+    else if (waits)
         r->receipt->waiting++;
+    else
+        note_refusal(r, index, eid_fail(EID_ERR_LIMIT, "Too many entries wait for others: this one has left, and may come again"));
     return EID_OK;
 }
 
-static eid_status settle_verdicts(reception *r)
+/* All is stored by now, so a failure to look is no failure to receive: what can not be asked about is told to wait. */
+static void settle_verdicts(reception *r)
 {
     eid_storage_lock(r->core->storage);
-    eid_status status = EID_OK;
-    for (size_t i = 0; i < r->count && status == EID_OK; i++)
-        if (r->verdicts[i] == EID_VERDICT_WAITING)
-            status = settle_verdict(r, i);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->verdicts[i] == EID_VERDICT_WAITING && settle_verdict(r, i) != EID_OK)
+            r->receipt->waiting++;
     eid_storage_unlock(r->core->storage);
-    return status;
 }
 
 static void announce_and_free(reception *r)
 {
     eid_core_announce(r->core, r->database, r->admitted, r->admitted_count, EID_WRITE_REMOTE);
+    eid_core_tell(r->core, r->database, r->counting, r->counting_count, EID_WRITE_REMOTE);
     for (size_t i = 0; i < r->admitted_count; i++)
         eid_entry_unref(r->admitted[i]);
     eid_free(r->admitted);
+    eid_free(r->counting);
     eid_free(r->stack);
     eid_free(r->order);
     eid_free((void *)r->checks);
@@ -640,7 +534,7 @@ eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *c
     for (size_t i = 0; i < thread_count; i++)
         pthread_join(threads[i], NULL);
     if (status == EID_OK)
-        status = settle_verdicts(&r);
+        settle_verdicts(&r);
     announce_and_free(&r);
     if (verdicts == NULL)
         eid_free(r.verdicts);

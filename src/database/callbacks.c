@@ -102,9 +102,7 @@ void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const 
 {
     if (count == 0)
         return;
-    unsigned wanted = source == EID_WRITE_LOCAL ? EID_SOURCE_LOCAL : EID_SOURCE_REMOTE;
     pthread_mutex_lock(&core->callback_mutex);
-    uint64_t newest = core->callback_serial;
     if (core->hook != NULL) {
         eid_core_hook hook = core->hook;
         void *ctx = core->hook_ctx;
@@ -115,6 +113,16 @@ void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const 
         core->hook_running--;
         pthread_cond_broadcast(&core->callback_idle);
     }
+    pthread_mutex_unlock(&core->callback_mutex);
+}
+
+void eid_core_tell(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source)
+{
+    if (count == 0)
+        return;
+    unsigned wanted = source == EID_WRITE_LOCAL ? EID_SOURCE_LOCAL : EID_SOURCE_REMOTE;
+    pthread_mutex_lock(&core->callback_mutex);
+    uint64_t newest = core->callback_serial;
     for (eid_callback *c = core->callbacks; c != NULL && c->serial <= newest; c = c->next) {
         if ((c->sources & wanted) == 0 || !eid_id_equal(&c->database->root, database))
             continue;

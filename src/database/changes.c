@@ -213,14 +213,18 @@ int eid_changes_fd(const eid_changes *feed)
 
 /* ---- Reading ---- */
 
-static eid_status next_numbers(eid_changes *feed, const eid_tree_store *store, size_t *count)
+/* Entries that do not count are stepped over. */
+static eid_status next_numbers(eid_changes *feed, const eid_tree_store *main, const eid_tree_store *store, size_t *count)
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(feed->database->core->storage),
-                            "SELECT n FROM part WHERE s = ? AND n > ? ORDER BY n LIMIT ?", &stmt));
-    eid_sql_bind_i64(stmt, 1, store->s);
-    eid_sql_bind_i64(stmt, 2, feed->place);
-    eid_sql_bind_i64(stmt, 3, SLICE);
+                            "SELECT part.n FROM part JOIN part AS main ON main.s = ? AND main.n = part.n AND main.flags & 1 <> 0"
+                            " WHERE part.s = ? AND part.n > ? ORDER BY part.n LIMIT ?",
+                            &stmt));
+    eid_sql_bind_i64(stmt, 1, main->s);
+    eid_sql_bind_i64(stmt, 2, store->s);
+    eid_sql_bind_i64(stmt, 3, feed->place);
+    eid_sql_bind_i64(stmt, 4, SLICE);
     for (;;) {
         bool row;
         EID_TRY(eid_sql_step(stmt, &row));
@@ -242,7 +246,7 @@ static eid_status read_ahead(eid_changes *feed)
     EID_TRY(eid_database_tree(feed->database, &tree));
     EID_TRY(eid_storage_store(storage, tree, eid_slice_text(feed->store == NULL ? "" : feed->store), &store));
     if (store != NULL)
-        EID_TRY(next_numbers(feed, store, &count));
+        EID_TRY(next_numbers(feed, tree->main, store, &count));
     eid_status status = EID_OK;
     for (size_t bytes = 0; loaded < count && bytes < SLICE_BYTES && status == EID_OK;) {
         status = eid_storage_load(storage, feed->ahead_n[loaded], &feed->ahead[loaded]);

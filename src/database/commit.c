@@ -476,8 +476,10 @@ static eid_status prepare_all(plan *plans, eid_txn *const *txns, size_t count)
 static void announce_all(eid_core *core, plan *plans, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (plans[i].stored)
+        if (plans[i].stored) {
             eid_core_announce(core, plans[i].root, &plans[i].entry, 1, EID_WRITE_LOCAL);
+            eid_core_tell(core, plans[i].root, &plans[i].entry, 1, EID_WRITE_LOCAL);
+        }
     for (size_t i = 0; i < count; i++)
         if (plans[i].stored && core->waits_across)
             eid_core_wake_for(core, plans[i].root, &plans[i].entry->id, 1);

@@ -89,8 +89,9 @@ eid_status eid_core_store_entry(eid_core *core, eid_state_batch *batch, eid_tree
                                 const int64_t *parents, size_t parent_count);
 /* Tells the change feeds what was just committed, so that they know where it came from; the lock is still held. */
 void eid_core_note(eid_core *core, const eid_id *database, eid_write_source source);
-/* Fires the hook and the write callbacks. No lock held. */
+/* Fires the hook, which hears of all that was stored; and the write callbacks, which hear of what counts. No lock held. */
 void eid_core_announce(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source);
+void eid_core_tell(eid_core *core, const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source);
 
 /* Ancestors-or-self of these entries of the tree, ascending; lock held. EID_ERR_INVALID_TIP. */
 eid_status eid_tree_members_at(eid_core *core, eid_tree *tree, const eid_id *tips, size_t count, int64_t **out,

@@ -288,7 +288,10 @@ static eid_status find_barrier(diff *d, const eid_tree_store *store, int index)
     while (more && !found && status == EID_OK) {
         eid_node node;
         status = eid_places_next(&places, d->storage, store, &node, &more);
+        bool counts = false;
         if (status == EID_OK && more && (belongs(d, node.n) & mark) != 0)
+            status = eid_storage_has_data(d->storage, store, node.n, &counts);
+        if (status == EID_OK && counts)
             status = is_atomic_entry(d, node.n, &found);
         if (status == EID_OK && found)
             state->barrier = node;

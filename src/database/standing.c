@@ -30,6 +30,12 @@ static eid_status begin_standing(eid_storage *storage, eid_state_batch *batch, e
     return counts ? eid_state_apply(batch, tree, entry, n) : eid_storage_mark(storage, tree, entry, n, false);
 }
 
+/* Nothing was ever taken from anybody, so nothing can be void. */
+static bool all_count(const eid_charter *charter)
+{
+    return charter->ended_count + charter->void_count + charter->sweeping_count == 0;
+}
+
 /* ---- Arrival ---- */
 
 static bool takes_writing(const eid_act *act)
@@ -78,7 +84,7 @@ eid_status eid_standing_take(eid_storage *storage, eid_state_batch *batch, eid_t
         eid_act *act;
         EID_TRY(join_act(storage, tree, charter, entry, n, &act));
         counts = act->status == EID_STANDS;
-    } else if (charter->ended_count + charter->void_count + charter->sweeping_count > 0) {
+    } else if (!all_count(charter)) {
         eid_standing_reason reason;
         eid_act *cause;
         EID_TRY(eid_data_judge(storage, tree, charter, entry, n, &reason, &cause));
@@ -198,6 +204,18 @@ eid_status eid_standing_settle(eid_storage *storage, eid_state_batch *batch, eid
     EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     EID_TRY(settle_acts(storage, batch, tree, charter));
     return settle_data(storage, batch, tree, charter);
+}
+
+eid_status eid_standing_counts(eid_storage *storage, eid_tree *tree, const eid_id *id, bool *out)
+{
+    eid_charter *charter;
+    int64_t n;
+    EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
+    *out = true;
+    if (all_count(charter))
+        return EID_OK;
+    EID_TRY(eid_storage_find(storage, id, &n, NULL));
+    return eid_storage_counts(storage, tree, n, out);
 }
 
 /* ---- Making the index again ---- */
@@ -433,7 +451,7 @@ eid_status eid_standing_check_commit(eid_storage *storage, eid_tree *tree, const
     eid_charter *charter;
     EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     bool settings = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS)) != NULL;
-    if (!settings && charter->ended_count + charter->void_count + charter->sweeping_count == 0)
+    if (!settings && all_count(charter))
         return EID_OK;
     eid_standing_reason reason = EID_STANDS;
     eid_buf sentence;

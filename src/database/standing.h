@@ -27,6 +27,9 @@ eid_status eid_standing_settle(eid_storage *storage, eid_state_batch *batch, eid
 /* Lets the storage make marks and states again with whatever else its index has lost. */
 void eid_standing_attach(eid_storage *storage);
 
+/* Whether a member counts; quick as long as all do. */
+eid_status eid_standing_counts(eid_storage *storage, eid_tree *tree, const eid_id *id, bool *out);
+
 /* Whether an entry that is about to be committed would count. EID_ERR_PERMISSION_DENIED with a sentence when not. */
 eid_status eid_standing_check_commit(eid_storage *storage, eid_tree *tree, const eid_entry *entry);
 

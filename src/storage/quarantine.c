@@ -4,28 +4,69 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "codec/cid.h"
+
+/* The first entry of the tree at or behind this ID; *found false when there is none. */
+static eid_status find_behind(eid_storage *storage, const eid_tree *tree, const eid_id *from, eid_id *id, uint64_t *len, bool *found)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(storage->journal,
+                            "SELECT id, LENGTH(bytes) FROM quarantine WHERE d = ? AND id >= ? ORDER BY id LIMIT 1", &stmt));
+    eid_sql_bind_i64(stmt, 1, tree->d);
+    eid_sql_bind_blob(stmt, 2, eid_id_slice(from));
+    EID_TRY(eid_sql_step(stmt, found));
+    if (!*found)
+        return EID_OK;
+    *len = (uint64_t)eid_sql_i64(stmt, 1);
+    eid_status status = eid_id_from_binary(eid_sql_bytes(stmt, 0), id);
+    eid_sql_reset(stmt);
+    return status;
+}
+
+/* Any one of those that wait leaves: whoever floods the quarantine mostly drives out what is his own. */
+static eid_status evict(eid_storage *storage, eid_tree *tree)
+{
+    uint8_t digest[32];
+    eid_id from, id;
+    uint64_t len = 0;
+    bool found = false;
+    eid_sql_stmt *stmt;
+    eid_random_bytes(digest, sizeof digest);
+    eid_id_from_digest(EID_CODEC_DAG_CBOR, digest, &from);
+    EID_TRY(find_behind(storage, tree, &from, &id, &len, &found));
+    if (!found) {
+        memset(digest, 0, sizeof digest);
+        eid_id_from_digest(EID_CODEC_DAG_CBOR, digest, &from);
+        EID_TRY(find_behind(storage, tree, &from, &id, &len, &found));
+    }
+    if (!found)
+        return eid_fail(EID_ERR_CORRUPT, "The waiting entries in the data file are not those that were counted");
+    EID_TRY(eid_sql_prepare(storage->journal, "DELETE FROM quarantine WHERE id = ?", &stmt));
+    eid_sql_bind_blob(stmt, 1, eid_id_slice(&id));
+    EID_TRY(eid_sql_run(stmt));
+    tree->waiting--;
+    tree->waiting_bytes -= len;
+    return EID_OK;
+}
 
 eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const eid_id *missing)
 {
-    if (tree->waiting >= EID_LIMIT_QUARANTINE_ENTRIES || tree->waiting_bytes + entry->cbor_len > EID_LIMIT_QUARANTINE_BYTES) {
-        bool waits;
-        EID_TRY(eid_storage_is_quarantined(storage, &entry->id, &waits));
-        return waits ? EID_OK : eid_fail(EID_ERR_LIMIT, "Too many entries wait for parents that have not arrived");
-    }
+    bool waits;
+    EID_TRY(eid_storage_is_quarantined(storage, &entry->id, &waits));
+    if (waits)
+        return EID_OK;
+    while (tree->waiting >= EID_LIMIT_QUARANTINE_ENTRIES || tree->waiting_bytes + entry->cbor_len > EID_LIMIT_QUARANTINE_BYTES)
+        EID_TRY(evict(storage, tree));
     eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->journal,
-                            "INSERT INTO quarantine (id, d, missing, bytes) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-                            &stmt));
+    EID_TRY(eid_sql_prepare(storage->journal, "INSERT INTO quarantine (id, d, missing, bytes) VALUES (?, ?, ?, ?)", &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(&entry->id));
     eid_sql_bind_i64(stmt, 2, tree->d);
     eid_sql_bind_blob(stmt, 3, eid_id_slice(missing));
     eid_sql_bind_blob(stmt, 4, eid_slice_of(entry->cbor, entry->cbor_len));
     EID_TRY(eid_sql_run(stmt));
-    if (eid_sql_changes(storage->journal) > 0) {
-        tree->waiting++;
-        tree->waiting_bytes += entry->cbor_len;
-    }
+    tree->waiting++;
+    tree->waiting_bytes += entry->cbor_len;
     return EID_OK;
 }
 

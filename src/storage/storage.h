@@ -32,6 +32,7 @@ typedef struct eid_storage_options {
     const char *path;
     bool must_exist;
     bool full_sync;
+    bool for_check; /* entries that are damaged do not keep the rest from being looked at */
 } eid_storage_options;
 
 eid_status eid_storage_open(const eid_storage_options *options, eid_storage **out);
@@ -113,6 +114,8 @@ eid_status eid_storage_ready(eid_storage *storage);
 eid_status eid_storage_settle(eid_storage *storage);
 /* The same, and nothing is left in the logs. */
 eid_status eid_storage_flush(eid_storage *storage);
+/* The engine has found it damaged: the next use makes it anew. */
+bool eid_storage_index_is_damaged(const eid_storage *storage);
 /* Empties the index and fills it again. */
 eid_status eid_storage_reindex(eid_storage *storage);
 /* Writes both files anew without gaps. */
@@ -219,7 +222,8 @@ eid_status eid_storage_shadow_adopt(eid_storage *storage, const eid_tree *shadow
 
 /* ---- Quarantine and refusals ---- */
 
-/* Keeps an entry (nothing happens when it waits already) until `missing` (an ID it needs) arrives. EID_ERR_LIMIT when the tree's quarantine is full. */
+/* Keeps an entry (nothing happens when it waits already) until `missing` (an ID it needs) arrives. When the tree's quarantine is
+ * full, others leave it, chosen at random. */
 eid_status eid_storage_quarantine_add(eid_storage *storage, eid_tree *tree, const eid_entry *entry, const eid_id *missing);
 /* Takes out every entry that waits for this ID. Unref each, eid_free the array (NULL when there is none). */
 eid_status eid_storage_quarantine_take(eid_storage *storage, eid_tree *tree, const eid_id *arrived, eid_entry ***out,
