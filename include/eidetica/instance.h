@@ -87,7 +87,8 @@ typedef struct eid_named_key_info {
 /* In order of the names. Free the list with eid_free; the names go with it. */
 EID_API eid_status eid_instance_list_private_keys(eid_instance *instance, eid_named_key_info **out, size_t *count);
 
-/* Makes a database signed by the named key, which becomes Admin(0); the handle signs with it. While sync is on, the database
+/* Makes a database signed by the named key; the handle signs with it. The key becomes Admin(0), unless the settings list it as an
+ * active admin. While sync is on, the database
  * takes part in it, on every commit. `settings` may bring an "auth" part in the form of earlier versions, keys by name;
  * it is converted. EID_ERR_CORRUPTED_AUTH when it can not be. */
 EID_API eid_status eid_instance_new_database(eid_instance *instance, const eid_doc *settings, const char *key_name,

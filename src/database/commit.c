@@ -522,28 +522,45 @@ eid_status eid_txn_commit_free(eid_txn *txn, eid_id *id)
 
 /* ---- New databases ---- */
 
-/* Settings with the creator's key as Admin(0) (stores.md section 9). */
-static eid_status root_settings(const eid_doc *settings, const eid_pubkey *creator, eid_doc **out)
+static eid_status lists_as_admin(const eid_doc *settings, const eid_pubkey *key, bool *out)
 {
-    if (eid_doc_contains(settings, "auth"))
-        return eid_fail(EID_ERR_CORRUPTED_AUTH, "Settings of a new database may not bring \"auth\": the creator's key becomes its admin");
-    eid_doc *copy = NULL, *record = NULL;
+    eid_auth_settings *auth;
+    EID_TRY(eid_auth_settings_parse(settings, &auth));
+    const eid_auth_key *record = eid_auth_settings_find(auth, key);
+    *out = record != NULL && record->status == EID_KEY_ACTIVE && eid_permission_can_admin(record->permission);
+    eid_auth_settings_unref(auth);
+    return EID_OK;
+}
+
+static eid_status set_creator(eid_doc *settings, const eid_pubkey *creator)
+{
+    static const eid_permission admin = {EID_PERM_ADMIN, 0};
+    eid_doc *record;
     char text[EID_PUBKEY_TEXT_SIZE], path[EID_PUBKEY_TEXT_SIZE + 16] = "auth.keys.";
     eid_pubkey_format(creator, text);
     strcat(path, text);
-    eid_permission admin = {EID_PERM_ADMIN, 0};
-    eid_status status = eid_doc_copy(settings, &copy);
-    if (status == EID_OK)
-        status = eid_auth_key_to_doc(NULL, admin, EID_KEY_ACTIVE, &record);
-    if (status == EID_OK)
-        status = eid_doc_set_doc(copy, path, record);
+    EID_TRY(eid_auth_key_to_doc(NULL, admin, EID_KEY_ACTIVE, &record));
+    eid_status status = eid_doc_set_doc(settings, path, record);
     eid_doc_free(record);
-    if (status != EID_OK) {
+    return status;
+}
+
+/* Settings with the creator's key as Admin(0) (stores.md section 9), unless they list it as admin themselves. */
+static eid_status root_settings(const eid_doc *settings, const eid_pubkey *creator, bool with_auth, eid_doc **out)
+{
+    if (!with_auth && eid_doc_contains(settings, "auth"))
+        return eid_fail(EID_ERR_CORRUPTED_AUTH, "Settings of a new database may not bring \"auth\": the creator's key becomes its admin");
+    eid_doc *copy;
+    bool listed = false;
+    EID_TRY(eid_doc_copy(settings, &copy));
+    eid_status status = lists_as_admin(copy, creator, &listed);
+    if (status == EID_OK && !listed)
+        status = set_creator(copy, creator);
+    if (status == EID_OK)
+        *out = copy;
+    else
         eid_doc_free(copy);
-        return status;
-    }
-    *out = copy;
-    return EID_OK;
+    return status;
 }
 
 static eid_status fill_root(eid_entry_builder *builder, const eid_doc *settings, uint64_t now_ms)
@@ -570,12 +587,12 @@ static eid_status fill_root(eid_entry_builder *builder, const eid_doc *settings,
     return status;
 }
 
-static eid_status build_root(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_entry **out)
+static eid_status build_root(eid_core *core, const eid_doc *settings, bool with_auth, const eid_keypair *key, eid_entry **out)
 {
     eid_pubkey creator;
     eid_doc *complete = NULL;
     eid_keypair_public(key, &creator);
-    EID_TRY(root_settings(settings, &creator, &complete));
+    EID_TRY(root_settings(settings, &creator, with_auth, &complete));
     eid_entry_builder *builder = NULL;
     eid_status status = eid_entry_builder_new(NULL, &builder);
     if (status == EID_OK)
@@ -614,17 +631,24 @@ static eid_status store_root(eid_core *core, eid_entry *root, eid_txn *const *tx
     return status;
 }
 
-eid_status eid_database_create_with(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_txn *const *txns,
-                                    size_t count, eid_create_stage stage, void *ctx, eid_database **out)
+/* What is stored beside the root. */
+typedef struct company {
+    eid_txn *const *txns;
+    size_t count;
+    eid_create_stage stage; /* NULL: nothing is left to be staged */
+    void *ctx;
+} company;
+
+/* Takes the root. */
+static eid_status create_database(eid_core *core, eid_entry *root, const eid_keypair *key, const company *beside,
+                                  eid_database **out)
 {
-    eid_entry *root;
-    EID_TRY(build_root(core, settings, key, &root));
     eid_database *handle = NULL; /* made first: once the root is stored nothing may fail any more */
     eid_status status = eid_database_new_handle(core, &root->id, key, NULL, &handle);
-    if (status == EID_OK && stage != NULL)
-        status = stage(&root->id, ctx);
+    if (status == EID_OK && beside->stage != NULL)
+        status = beside->stage(&root->id, beside->ctx);
     if (status == EID_OK)
-        status = store_root(core, root, txns, count);
+        status = store_root(core, root, beside->txns, beside->count);
     if (status == EID_OK)
         *out = handle;
     else
@@ -633,7 +657,22 @@ eid_status eid_database_create_with(eid_core *core, const eid_doc *settings, con
     return status;
 }
 
+eid_status eid_database_create_with(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_txn *const *txns,
+                                    size_t count, eid_create_stage stage, void *ctx, eid_database **out)
+{
+    eid_entry *root;
+    EID_TRY(build_root(core, settings, false, key, &root));
+    return create_database(core, root, key, &(company){txns, count, stage, ctx}, out);
+}
+
 eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out)
 {
     return eid_database_create_with(core, settings, key, NULL, 0, NULL, NULL, out);
+}
+
+eid_status eid_database_create_with_auth(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out)
+{
+    eid_entry *root;
+    EID_TRY(build_root(core, settings, true, key, &root));
+    return create_database(core, root, key, &(company){NULL, 0, NULL, NULL}, out);
 }

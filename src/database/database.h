@@ -36,7 +36,10 @@ const eid_clock *eid_core_clock(const eid_core *core);
 /* Makes a new database: settings (no "auth" inside: EID_ERR_CORRUPTED_AUTH) plus the creator's key as Admin(0); see
  * stores.md section 9. The handle signs with a copy of the key. */
 eid_status eid_database_create(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out);
-/* The same together with transactions of other databases, all or nothing. `stage` (may be NULL) is told the ID of the database
+/* The same with settings that bring "auth" in the present form; the creator's key becomes Admin(0) unless they list it as an
+ * active admin. */
+eid_status eid_database_create_with_auth(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_database **out);
+/* The first together with transactions of other databases, all or nothing. `stage` (may be NULL) is told the ID of the database
  * to be, for what is to be staged in them about it. */
 typedef eid_status (*eid_create_stage)(const eid_id *root, void *ctx);
 eid_status eid_database_create_with(eid_core *core, const eid_doc *settings, const eid_keypair *key, eid_txn *const *txns,

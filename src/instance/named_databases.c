@@ -15,9 +15,13 @@ eid_status eid_instance_new_database(eid_instance *instance, const eid_doc *sett
                                      eid_database **out)
 {
     eid_keypair *key;
+    eid_doc *converted = NULL;
 
     EID_TRY(eid_instance_copy_private_key(instance, key_name, &key));
-    eid_status status = eid_database_create(instance->core, settings, key, out);
+    eid_status status = eid_auth_convert_legacy(settings, &converted);
+    if (status == EID_OK)
+        status = eid_database_create_with_auth(instance->core, converted, key, out);
+    eid_doc_free(converted);
     eid_keypair_free(key);
     if (status == EID_OK)
         tell(instance, eid_database_root_id(*out));
@@ -27,18 +31,14 @@ eid_status eid_instance_new_database(eid_instance *instance, const eid_doc *sett
 /* A copy of the key, and the strongest identity it has in the database. */
 static eid_status find_key(eid_database *database, const char *key_name, eid_keypair **key, eid_sigkey *identity)
 {
-    eid_auth_settings *auth;
     eid_permission permission;
     eid_pubkey pubkey;
     eid_keypair *found;
 
     EID_TRY(eid_instance_copy_private_key(eid_database_instance(database), key_name, &found));
     eid_keypair_public(found, &pubkey);
-    eid_status status = eid_database_auth(database, &auth);
-    if (status == EID_OK) {
-        status = eid_auth_best_identity(auth, &pubkey, identity, &permission);
-        eid_auth_settings_unref(auth);
-    }
+    eid_status status = eid_core_best_identity(eid_database_core(database), eid_database_root_id(database), &pubkey,
+                                               identity, &permission);
     if (status == EID_ERR_PERMISSION_DENIED)
         status = eid_fail(EID_ERR_PERMISSION_DENIED, "the key named \"%.256s\" has no right in the database", key_name);
     if (status == EID_OK)

@@ -128,24 +128,12 @@ typedef struct finding {
     eid_permission permission;
 } finding;
 
-/* The strongest identity of one key. EID_ERR_PERMISSION_DENIED when it has none. */
-static eid_status best_identity(eid_core *core, const eid_id *id, const eid_pubkey *key, eid_sigkey *identity,
-                                eid_permission *permission)
-{
-    eid_auth_settings *auth;
-
-    EID_TRY(eid_core_auth(core, id, &auth));
-    eid_status status = eid_auth_best_identity(auth, key, identity, permission);
-    eid_auth_settings_unref(auth);
-    return status;
-}
-
 static eid_status try_key(eid_user *user, const eid_id *id, const eid_session_key *key, finding *best)
 {
     eid_permission permission;
     eid_sigkey identity;
 
-    eid_status status = best_identity(user->instance->core, id, &key->pubkey, &identity, &permission);
+    eid_status status = eid_core_best_identity(user->instance->core, id, &key->pubkey, &identity, &permission);
     if (status == EID_ERR_PERMISSION_DENIED)
         return EID_OK;
     EID_TRY(status);
