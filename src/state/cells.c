@@ -129,6 +129,7 @@ static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice va
     eid_sql_stmt *stmt;
     if (store_of(cells)->indexes != NULL)
         EID_TRY(eid_field_index_change(cells->storage, store_of(cells), key, value));
+    EID_TRY(eid_kept_cell(cells, key));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage),
                             "INSERT INTO cell (s, key, value, height, n, newest) VALUES (?, ?, ?, ?, ?, ?)"
                             " ON CONFLICT (s, key) DO UPDATE SET value = excluded.value, height = excluded.height,"
@@ -146,6 +147,7 @@ static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice va
 static eid_status renew_cell(const eid_cells *cells, eid_slice key, int64_t newest)
 {
     eid_sql_stmt *stmt;
+    EID_TRY(eid_kept_cell(cells, key));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), "UPDATE cell SET newest = ? WHERE s = ? AND key = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, newest);
     eid_sql_bind_i64(stmt, 2, store_of(cells)->s);
@@ -193,6 +195,7 @@ static eid_status get_twig(const eid_cells *cells, const uint8_t *parent, eid_sl
 static eid_status put_twig(const eid_cells *cells, const uint8_t *parent, eid_slice name, eid_slice record)
 {
     eid_sql_stmt *stmt;
+    EID_TRY(eid_kept_twig(cells, parent, name));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage),
                             "INSERT INTO twig (s, parent, name, record) VALUES (?, ?, ?, ?)"
                             " ON CONFLICT (s, parent, name) DO UPDATE SET record = excluded.record",
@@ -205,6 +208,7 @@ static eid_status put_twig(const eid_cells *cells, const uint8_t *parent, eid_sl
 static eid_status remove_twig(const eid_cells *cells, const uint8_t *parent, eid_slice name)
 {
     eid_sql_stmt *stmt;
+    EID_TRY(eid_kept_wall(cells));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), "DELETE FROM twig WHERE s = ? AND parent = ? AND name = ?", &stmt));
     bind_twig(cells, stmt, parent, &name);
     return eid_sql_run(stmt);
@@ -213,6 +217,7 @@ static eid_status remove_twig(const eid_cells *cells, const uint8_t *parent, eid
 static eid_status remove_twigs(const eid_cells *cells, const uint8_t *parent)
 {
     eid_sql_stmt *stmt;
+    EID_TRY(eid_kept_wall(cells));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), "DELETE FROM twig WHERE s = ? AND parent = ?", &stmt));
     bind_twig(cells, stmt, parent, NULL);
     return eid_sql_run(stmt);
@@ -252,7 +257,7 @@ static const eid_cells_calls rows = {
 
 eid_cells eid_cells_of(eid_storage *storage, eid_tree_store *store)
 {
-    return (eid_cells){&rows, storage, store};
+    return (eid_cells){&rows, storage, store, 0};
 }
 
 /* ---- Folding a key again ---- */
@@ -360,6 +365,7 @@ eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_ent
         if (store == NULL)
             continue;
         eid_cells cells = eid_cells_of(batch->storage, store);
+        cells.entry = n;
         eid_status status = EID_OK;
         if (doc != NULL) {
             status = apply_doc(&cells, store, &node, doc);
@@ -464,6 +470,7 @@ static int compare_arrival(const void *a, const void *b)
 static eid_status make_key(const eid_cells *cells, eid_slice key)
 {
     eid_nodes nodes = {NULL, 0, 0};
+    EID_TRY(eid_kept_forget(cells));
     eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
     if (status == EID_OK && nodes.count > 0) {
         const eid_node *last = &nodes.items[nodes.count - 1];
@@ -506,6 +513,7 @@ static eid_status retire_all(const eid_cells *cells)
 static eid_status make_store(const eid_cells *cells, eid_tree_store *store)
 {
     eid_nodes nodes = {NULL, 0, 0};
+    EID_TRY(eid_kept_forget(cells));
     EID_TRY(retire_all(cells));
     EID_TRY(delete_touches(cells));
     store->has_barrier = false;

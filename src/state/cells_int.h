@@ -10,7 +10,8 @@
  * - A leaf, a tombstone and an atomic Doc replace all that was written before them. A Doc merges into a Doc, a List into a
  *   List; where the kinds differ the later one replaces the earlier. So what stands at a place is what was written since
  *   the last write of another kind, or the last atomic Doc, here or at a container: the cut.
- * - Entries are never taken back, so cuts only move towards later places, and what a cut took away never comes back.
+ * - While entries are only added, cuts only move towards later places, and what a cut took away never comes back. (When one
+ *   stops counting, what it touched is made again from the others: eid_state_change.)
  * - A write that comes late and lies behind the cut changes the twigs it names where nothing later stands, or it is a cut
  *   itself: what was written before it goes, what was written behind it stays.
  *
@@ -92,6 +93,7 @@ struct eid_cells {
     const eid_cells_calls *calls;
     eid_storage *storage;
     void *ctx;
+    int64_t entry;         /* being applied: what it changes in split values is kept (kept.c); 0: nothing is */
 };
 
 /* The cells of a store in the data file. */
@@ -114,6 +116,18 @@ eid_status eid_cell_along(const eid_cells *cells, eid_slice key, eid_slice path,
 eid_status eid_twigs_clear(const eid_cells *cells, const uint8_t *parent);
 /* Takes away what was last written before the place. */
 eid_status eid_twigs_trim(const eid_cells *cells, const uint8_t *parent, const eid_seat *cut);
+
+/* ---- kept.c: what split values in the data file were before the last entries ---- */
+
+/* Before the cell, or the twig, is written. */
+eid_status eid_kept_cell(const eid_cells *cells, eid_slice key);
+eid_status eid_kept_twig(const eid_cells *cells, const uint8_t *parent, eid_slice name);
+/* Before twigs are removed. */
+eid_status eid_kept_wall(const eid_cells *cells);
+/* When the store is changed otherwise than by applying the next entry. */
+eid_status eid_kept_forget(const eid_cells *cells);
+/* The value of the key as of this arrival number, as far as the path from there on needs it. *known false: that is not kept. */
+eid_status eid_kept_read(const eid_cells *cells, eid_slice key, eid_slice path, int64_t up_to, bool *known, eid_value **out);
 
 /* ---- take.c: merging into cells ---- */
 

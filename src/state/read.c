@@ -251,6 +251,15 @@ static eid_status fold_past(eid_storage *storage, const eid_tree_store *store, e
     return EID_OK;
 }
 
+static eid_status read_past(eid_storage *storage, eid_tree_store *store, eid_slice key, eid_slice path, int64_t up_to,
+                            eid_value **out)
+{
+    eid_cells cells = eid_cells_of(storage, store);
+    bool known;
+    EID_TRY(eid_kept_read(&cells, key, path, up_to, &known, out));
+    return known ? EID_OK : fold_past(storage, store, key, up_to, out);
+}
+
 /* ---- Reading one key ---- */
 
 static eid_status read_key(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_slice path,
@@ -260,7 +269,7 @@ static eid_status read_key(eid_storage *storage, eid_tree_store *store, const ei
         return child_from_doc(storage, store, view, key, out);
     bool usable;
     EID_TRY(child_from_cell(storage, store, view, key, path, &usable, out));
-    return usable ? EID_OK : fold_past(storage, store, key, view->up_to, out);
+    return usable ? EID_OK : read_past(storage, store, key, path, view->up_to, out);
 }
 
 eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice key, eid_value **out)

@@ -285,10 +285,12 @@ static eid_status merge_cell(const eid_cells *cells, cell *c, const eid_seat *sp
         cut_at(&c->root, spot, value);
         return write_cell(cells, c->key, &c->root, c->inner, newest);
     }
+    eid_cells quiet = *cells;
     taking *t = eid_alloc_zero(1, sizeof *t);
     if (t == NULL)
         return eid_fail_memory();
-    t->cells = cells;
+    quiet.entry = 0; /* there were no twigs that could be kept */
+    t->cells = c->inner != NULL ? &quiet : cells;
     eid_buf_init(&t->name, SIZE_MAX / 2);
     eid_buf_init(&t->record, SIZE_MAX / 2);
     eid_status status = EID_OK;
@@ -296,7 +298,7 @@ static eid_status merge_cell(const eid_cells *cells, cell *c, const eid_seat *sp
         status = take_below(t, c->hash, c->inner, &c->root.last, true);
     if (status == EID_OK && what == CUT) {
         cut_at(&c->root, spot, value);
-        status = eid_twigs_trim(cells, c->hash, spot);
+        status = eid_twigs_trim(t->cells, c->hash, spot);
     }
     if (status == EID_OK && (what == JOIN || c->root.atomic))
         status = take_below(t, c->hash, value, spot, false);

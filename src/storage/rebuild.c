@@ -65,6 +65,7 @@ eid_status eid_storage_shadow_adopt(eid_storage *storage, const eid_tree *shadow
         "DELETE FROM index_row WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM index_state WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM twig WHERE s IN (SELECT s FROM store WHERE d = ?)",
+        "DELETE FROM kept WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM store WHERE d = ?",
     };
     for (size_t i = 0; i < sizeof removals / sizeof *removals; i++)

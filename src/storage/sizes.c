@@ -28,6 +28,7 @@ static const part_of_file index_parts[] = {
     {"part_order", offsetof(eid_sizes, participation_order), "SELECT SUM(14) FROM part_order"},
     {"cell", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(key) + LENGTH(value) + 20) FROM cell"},
     {"twig", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(parent) + LENGTH(name) + LENGTH(record) + 8) FROM twig"},
+    {"kept", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(parent) + LENGTH(name) + COALESCE(LENGTH(record), 0) + 12) FROM kept"},
     {"touch", offsetof(eid_sizes, touches), "SELECT SUM(LENGTH(key) + 15) FROM touch"},
 };
 static const file_parts journal = {journal_parts, sizeof journal_parts / sizeof *journal_parts};

@@ -409,6 +409,98 @@ static void a_late_write_costs_what_it_writes(void **state)
     }
 }
 
+/* ---- The past of hot keys ---- */
+
+static char *key_text(hot *h, int64_t up_to, bool *kept)
+{
+    eid_tree_store *store;
+    eid_view view = {up_to, NULL, 0};
+    eid_value *value;
+    char *text = NULL;
+    tu_assert_ok(eid_storage_store(h->storage, h->tree, eid_slice_text("s"), &store));
+    tu_assert_ok(eid_state_child(h->storage, store, &view, eid_slice_text("k"), &value));
+    if (value != NULL)
+        tu_assert_ok(eid_value_to_json(value, &text, NULL));
+    eid_value_free(value);
+    eid_cells cells = eid_cells_of(h->storage, store);
+    value = NULL;
+    tu_assert_ok(eid_kept_read(&cells, eid_slice_text("k"), eid_slice_of(NULL, 0), up_to, kept, &value));
+    eid_value_free(value);
+    return text;
+}
+
+/* Every moment of a key many write in and out of order is read as it was, mostly from what is kept. */
+static void the_past_is_kept(void **state)
+{
+    (void)state;
+    enum { WRITES = 120 };
+    static const char *const forms[] = {K(DOC("\"a\":{\"Int\":%d}")), K(DOC("\"b\":{\"Int\":%d}")),
+                                        K(DOC("\"u\":" DOC("\"a\":{\"Int\":%d}"))), K(DOC("\"u\":" DOC("\"x\":{\"Int\":%d}"))),
+                                        K(DOC("\"l\":" LIST(SLOT(1, 1, "{\"Int\":%d}")))), K(DOC("\"u\":" ATOM("\"y\":{\"Int\":%d}")))};
+    tu_random random = tu_random_seeded(21);
+    size_t known = 0;
+    for (int removals = 0; removals < 2; removals++) {
+        hot h;
+        char *texts[WRITES + 1] = {NULL};
+        int64_t n[WRITES + 1] = {0};
+        bool kept;
+        hot_open(&h);
+        for (size_t i = 0; i < WRITES; i++) {
+            char payload[256];
+            size_t form = (size_t)tu_random_below(&random, removals != 0 ? 6 : 5);
+            snprintf(payload, sizeof payload, forms[form], (int)i);
+            eid_entry *entry = make_write(h.root, &(write){100 + 2 * i - tu_random_below(&random, 30), payload});
+            hot_admit(&h, entry, EID_OK);
+            eid_entry_unref(entry);
+            n[i] = h.tree->main->newest;
+            texts[i] = key_text(&h, n[i], &kept);
+        }
+        for (size_t i = 0; i < WRITES; i++) {
+            char *text = key_text(&h, n[i], &kept);
+            assert_string_equal(text, texts[i]);
+            known += kept;
+            eid_free(text);
+        }
+        for (size_t i = 0; i < WRITES; i++)
+            eid_free(texts[i]);
+        hot_close(&h);
+    }
+    print_message("%zu of %d moments are kept\n", known, 2 * WRITES);
+    assert_true(known > WRITES - 10);
+}
+
+/* What a transaction that others have left behind reads does not cost more the longer the history is. */
+static void a_past_a_little_behind_is_cheap(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {50, 500, 3000};
+    enum { PLENTY = 1000000 };
+    uint64_t calls[3];
+    for (size_t i = 0; i < 3; i++) {
+        hot h;
+        eid_tree_store *store;
+        eid_value *value = NULL;
+        hot_open(&h);
+        for (size_t k = 0; k < sizes[i]; k++)
+            hot_add(&h, 2 * k + 2, false, k % 40);
+        eid_view view = {h.tree->main->newest, NULL, 0};
+        for (size_t k = 0; k < 5; k++)
+            hot_add(&h, 2 * sizes[i] + 2 + k, false, k);
+        eid_sql *sql = eid_storage_sql(h.storage);
+        tu_assert_ok(eid_storage_store(h.storage, h.tree, eid_slice_text("s"), &store));
+        eid_sql_fail_after(sql, PLENTY);
+        tu_assert_ok(eid_state_along(h.storage, store, &view, eid_slice_text("k.f3"), &value));
+        calls[i] = PLENTY - eid_sql_calls_left(sql);
+        eid_sql_fail_after(sql, 0);
+        assert_non_null(value);
+        eid_value_free(value);
+        hot_close(&h);
+    }
+    print_message("%llu, %llu, %llu calls for a read in the past\n", (unsigned long long)calls[0], (unsigned long long)calls[1],
+                  (unsigned long long)calls[2]);
+    assert_true(calls[1] <= calls[0] && calls[2] <= calls[0]);
+}
+
 /* ---- Failures on the way ---- */
 
 static char *state_of(hot *h)
@@ -552,7 +644,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_in_every_order),   cmocka_unit_test(every_rule_at_one_height),
         cmocka_unit_test(records_are_read_as_written), cmocka_unit_test(names_tell_places_apart),
-        cmocka_unit_test(a_late_write_costs_what_it_writes), cmocka_unit_test(memory_may_fail_anywhere),
+        cmocka_unit_test(a_late_write_costs_what_it_writes), cmocka_unit_test(the_past_is_kept),
+        cmocka_unit_test(a_past_a_little_behind_is_cheap), cmocka_unit_test(memory_may_fail_anywhere),
         cmocka_unit_test(storage_may_fail_anywhere),   cmocka_unit_test(damaged_twigs_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
