@@ -22,6 +22,8 @@
 #include <eidetica/status.h>
 #include <eidetica/store.h>
 #include <eidetica/sync.h>
+#include <eidetica/sync_engine.h>
+#include <eidetica/sync_peers.h>
 #include <eidetica/table.h>
 #include <eidetica/user.h>
 #include <eidetica/version.h>

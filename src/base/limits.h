@@ -77,12 +77,18 @@
 #define EID_LIMIT_HTTP_CONNECT_MS 10000
 #define EID_LIMIT_HTTP_IDLE_S 30                    /* a silent connection is closed */
 #define EID_LIMIT_HTTP_UPLOAD_MS 120000             /* a server's patience with one request body: 2 MiB at 18 kB/s */
+#define EID_LIMIT_HTTP_HEAD_MS 45000                /* for a request's head, from the end of the request before: longer than
+                                                     * a silent connection lives, so that only dripping ones are met */
+#define EID_LIMIT_HTTP_SERVE_MS 600000              /* for the handler: nobody else's fault */
+#define EID_LIMIT_HTTP_REQUESTS_PER_MINUTE 60000    /* of one remote address: a peer that commits without pause pushes
+                                                     * some hundred a second, and several may share an address */
+#define EID_LIMIT_HTTP_BUCKETS 16384                /* remote addresses whose requests are counted */
 #define EID_LIMIT_HTTP_STALL_S 60                   /* a client gives up when less than the rate below came for so long; */
 #define EID_LIMIT_HTTP_RATE 1024                    /* bytes/s. No total limit: a slow 100 MB answer is still progress */
 #define EID_LIMIT_HTTP_DRAIN_BYTES (8u << 20)       /* of a refused body that are read so that the refusal is seen */
 #define EID_LIMIT_HTTP_STOP_MS 5000                 /* how long stopping a server waits for open requests */
 #define EID_LIMIT_HTTP_THREADS 4                    /* of a server: requests judged at the same time */
-#define EID_LIMIT_HTTP_IDLE_HANDLES 8               /* of a client: connections kept for the next request */
+#define EID_LIMIT_HTTP_KEPT_CONNECTIONS 256         /* of a client: kept for the next request, one or two a peer */
 #define EID_LIMIT_ADDRESS_TEXT 4096
 #define EID_LIMIT_TRANSPORT_NAME 256             /* bytes; "http" and "iroh" today, peers may invent others */
 #define EID_LIMIT_TICKET_BYTES (256u << 10)      /* a ticket is passed by hand or as a QR code: this is generous */
@@ -100,8 +106,26 @@
 #define EID_LIMIT_REQUEST_REPEATS 8                 /* the same request for access, filed anew after rejections */
 #define EID_LIMIT_LISTED_TREES 1000                 /* databases named in the answer to a handshake */
 #define EID_LIMIT_DISPLAY_NAME 256                  /* bytes of a peer's name that are kept */
-#define EID_LIMIT_REPORTED_TREES 4096               /* pairs of peer and database whose last tips are remembered */
-#define EID_LIMIT_REPORTED_TIPS 256                 /* tips remembered for each pair */
+#define EID_LIMIT_REPORTED_TIPS 256                 /* tips remembered for each pair of peer and database */
 #define EID_LIMIT_TRANSPORTS 8
+#define EID_LIMIT_HANDSHAKE_ANSWER_BYTES (8u << 20) /* a Rust peer lists every database it has: 130 bytes each */
+#define EID_LIMIT_ACK_ANSWER_BYTES (64u << 10)      /* "Ack", a count or a sentence */
+#define EID_LIMIT_SYNC_HANDSHAKE_MS 20000           /* total times of requests, see also the stall limit above */
+#define EID_LIMIT_SYNC_PUSH_MS 300000               /* 1 MiB at 3.5 kB/s */
+#define EID_LIMIT_SYNC_ANSWER_MS 21600000           /* a large bootstrap on a slow line: 6 hours */
+#define EID_LIMIT_SYNC_QUICK_MS 3000                /* for an address while there are others to try */
+#define EID_LIMIT_SYNC_PROVEN_MS 600000             /* how long an address need not prove the peer's key anew */
+#define EID_LIMIT_SYNC_SLICE 2048                   /* received entries judged in one go: what breaking off waits for */
+#define EID_LIMIT_SYNC_HISTORY 32                   /* past syncs of each peer that are kept */
+#define EID_LIMIT_SYNC_LINKS 65536                  /* pairs of peer and database in memory: about 1 KiB each */
+#define EID_LIMIT_SYNC_EXTRA 4096                   /* entries queued by hand for each of them */
+#define EID_LIMIT_SYNC_SESSIONS 256                 /* of the engine, under way at a time */
+#define EID_LIMIT_SYNC_DOUBTFUL 64                  /* of them, with peers that failed last time: they may all be silent */
+#define EID_LIMIT_SYNC_CALLS 256                    /* of the program, under way at a time; others wait */
+#define EID_LIMIT_SYNC_HANDS 4                      /* threads for slow work of one engine */
+#define EID_LIMIT_SYNC_RELAY_MS 20                  /* what came is passed on after so long: more may come along */
+#define EID_LIMIT_SYNC_SAVE_MS 5000                 /* what is remembered of peers is written at most so often */
+#define EID_LIMIT_SYNC_HURRY_MS 500                 /* access that is waited for is asked about at most so often */
+#define EID_LIMIT_SYNC_SEEN_MS 5000                 /* a failing peer that shows itself is tried again at most so often */
 
 #endif

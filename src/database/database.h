@@ -121,6 +121,16 @@ eid_status eid_core_entry_count(eid_core *core, const eid_id *database, uint64_t
 eid_status eid_core_difference(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
                                eid_entry_callback callback, void *ctx);
 
+/* The same entries one at a time, for who can not go on at once: between two of them anything may happen. `have` names
+ * what the peer has and is not empty. 8 bytes of memory for each entry. */
+typedef struct eid_difference eid_difference;
+eid_status eid_difference_open(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
+                               eid_difference **out);
+uint64_t eid_difference_left(const eid_difference *difference); /* entries still to come */
+/* *out NULL at the end; eid_entry_unref. */
+eid_status eid_difference_next(eid_difference *difference, eid_entry **out);
+void eid_difference_close(eid_difference *difference); /* NULL is allowed */
+
 /* ---- Care ---- */
 
 /* eidetica/maintenance.h, without an instance. `id` NULL: every database. */

@@ -116,6 +116,62 @@ static eid_status each_of_list(eid_core *core, const int64_t *numbers, size_t co
     return EID_OK;
 }
 
+/* ---- One at a time ---- */
+
+struct eid_difference {
+    eid_core *core;
+    eid_buf missing; /* numbers, descending: taken from the end */
+};
+
+eid_status eid_difference_open(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
+                               eid_difference **out)
+{
+    eid_difference *difference = eid_alloc_zero(1, sizeof *difference);
+    if (difference == NULL)
+        return eid_fail_memory();
+    difference->core = core;
+    eid_buf_init(&difference->missing, SIZE_MAX / 2);
+    eid_status status = find_missing(core, database, have, have_count, &difference->missing);
+    if (status != EID_OK) {
+        eid_difference_close(difference);
+        return status;
+    }
+    *out = difference;
+    return EID_OK;
+}
+
+uint64_t eid_difference_left(const eid_difference *difference)
+{
+    return difference->missing.len / sizeof(int64_t);
+}
+
+eid_status eid_difference_next(eid_difference *difference, eid_entry **out)
+{
+    int64_t n;
+    eid_buf *missing = &difference->missing;
+    if (missing->len == 0) {
+        *out = NULL;
+        return EID_OK;
+    }
+    memcpy(&n, missing->data + missing->len - sizeof n, sizeof n);
+    eid_storage_lock(difference->core->storage);
+    eid_status status = eid_storage_load(difference->core->storage, n, out);
+    eid_storage_unlock(difference->core->storage);
+    if (status == EID_OK)
+        missing->len -= sizeof n;
+    return status;
+}
+
+void eid_difference_close(eid_difference *difference)
+{
+    if (difference == NULL)
+        return;
+    eid_buf_free(&difference->missing);
+    eid_free(difference);
+}
+
+/* ---- All at once ---- */
+
 static eid_status each_missing(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
                                eid_entry_callback callback, void *ctx)
 {

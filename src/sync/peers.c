@@ -8,15 +8,15 @@
 #include "base/utf8.h"
 #include "codec/json.h"
 #include "crypto/key.h"
-#include "sync/sync_int.h"
+#include "sync/engine_int.h"
+#include "sync/peers_int.h"
 
 #define RECORD_MAX (4u << 20) /* of one text(JSON) value: EID_LIMIT_PEERS keys fit */
 
 /* ---- Reading ---- */
 
-/* The Doc under this key of a store of `_sync`; *out NULL when there is none. Free the value. */
-static eid_status get_record(eid_sync *sync, const char *store, const char *key, eid_value **value,
-                             const eid_doc **out)
+eid_status eid_peers_get_record(eid_sync *sync, const char *store, const char *key, eid_value **value,
+                                const eid_doc **out)
 {
     *out = NULL;
     *value = NULL;
@@ -30,7 +30,7 @@ static eid_status get_record(eid_sync *sync, const char *store, const char *key,
 }
 
 /* The addresses of a peer record; none when the field is absent or can not be read. */
-static eid_status addresses_of(const eid_doc *record, eid_address ***out, size_t *count)
+eid_status eid_peers_addresses(const eid_doc *record, eid_address ***out, size_t *count)
 {
     const char *text;
     size_t len;
@@ -46,13 +46,48 @@ static eid_status addresses_of(const eid_doc *record, eid_address ***out, size_t
     return status == EID_ERR_NO_MEMORY ? status : EID_OK;
 }
 
+eid_peer_status eid_peers_status(const eid_doc *record)
+{
+    const char *text;
+    size_t len;
+    if (eid_doc_get_text(record, "status", &text, &len) != EID_OK)
+        return EID_PEER_ACTIVE;
+    if (eid_slice_is(eid_slice_of(text, len), "blocked"))
+        return EID_PEER_BLOCKED;
+    return eid_slice_is(eid_slice_of(text, len), "inactive") ? EID_PEER_INACTIVE : EID_PEER_ACTIVE;
+}
+
+static eid_status load_peer(eid_sync *sync, const eid_pubkey *key, const eid_doc *record)
+{
+    eid_address **addresses;
+    size_t count;
+    EID_TRY(eid_peers_addresses(record, &addresses, &count));
+    eid_status status = eid_engine_set_neighbour(sync->engine, key, eid_peers_status(record), addresses, count);
+    eid_addresses_free(addresses, count);
+    EID_TRY(status);
+    /* Nobody else knows the engine yet. */
+    return eid_state_load(sync->engine, eid_neighbour_find(sync->engine, key));
+}
+
 eid_status eid_peers_load(eid_sync *sync)
 {
     eid_doc *peers;
+    const eid_doc_cursor *cursor = NULL;
+    const char *text;
+    size_t len;
+    const eid_value *value;
+    eid_status status = EID_OK;
+
     EID_TRY(eid_database_store_state(sync->database, EID_STORE_PEERS, &peers));
     sync->peer_count = eid_doc_len(peers);
+    while (status == EID_OK && eid_doc_next(peers, &cursor, &text, &len, &value)) {
+        const eid_doc *record;
+        eid_pubkey key;
+        if (eid_value_as_doc(value, &record) == EID_OK && eid_pubkey_parse_slice(eid_slice_of(text, len), &key) == EID_OK)
+            status = load_peer(sync, &key, record);
+    }
     eid_doc_free(peers);
-    return EID_OK;
+    return status == EID_OK ? eid_relations_load(sync) : status;
 }
 
 /* ---- Writing a peer ---- */
@@ -83,7 +118,7 @@ static eid_status fill_new_peer(eid_sync *sync, eid_doc *record, const char *key
     return EID_OK;
 }
 
-static eid_status write_record(eid_sync *sync, const char *store, const char *key, const eid_doc *record)
+eid_status eid_peers_write_record(eid_sync *sync, const char *store, const char *key, const eid_doc *record)
 {
     eid_txn *txn;
     EID_TRY(eid_database_new_transaction(sync->database, &txn));
@@ -114,6 +149,15 @@ static bool merge_addresses(eid_address **list, size_t *count, eid_address *cons
     return *count != before;
 }
 
+static eid_status tell_engine(eid_sync *sync, const char *key, const eid_doc *known, eid_address *const *addresses,
+                              size_t count)
+{
+    eid_pubkey peer;
+    EID_TRY(eid_pubkey_parse(key, &peer));
+    return eid_engine_set_neighbour(sync->engine, &peer, known == NULL ? EID_PEER_ACTIVE : eid_peers_status(known), addresses,
+                                    count);
+}
+
 static eid_status update_peer(eid_sync *sync, const char *key, const eid_doc *known, const char *display_name,
                               eid_address *const *added, size_t added_count)
 {
@@ -124,7 +168,7 @@ static eid_status update_peer(eid_sync *sync, const char *key, const eid_doc *kn
     eid_status status = EID_OK;
 
     if (known != NULL)
-        EID_TRY(addresses_of(known, &held, &held_count));
+        EID_TRY(eid_peers_addresses(known, &held, &held_count));
     merge_addresses(list, &count, held, held_count);
     bool grew = merge_addresses(list, &count, added, added_count);
     if (known == NULL || grew) {
@@ -135,9 +179,11 @@ static eid_status update_peer(eid_sync *sync, const char *key, const eid_doc *kn
             status = set_addresses(record, list, count);
         /* Staged as a plain Doc: fields that are not named keep their values. */
         if (status == EID_OK)
-            status = write_record(sync, EID_STORE_PEERS, key, record);
+            status = eid_peers_write_record(sync, EID_STORE_PEERS, key, record);
         if (status == EID_OK && known == NULL)
             sync->peer_count++;
+        if (status == EID_OK)
+            status = tell_engine(sync, key, known, list, count);
     }
     eid_doc_free(record);
     eid_addresses_free(held, held_count);
@@ -153,7 +199,7 @@ eid_status eid_peer_note(eid_sync *sync, const eid_pubkey *peer, const char *dis
 
     eid_pubkey_format(peer, key);
     pthread_mutex_lock(&sync->write_mutex);
-    eid_status status = get_record(sync, EID_STORE_PEERS, key, &value, &known);
+    eid_status status = eid_peers_get_record(sync, EID_STORE_PEERS, key, &value, &known);
     if (status == EID_OK && (known != NULL || sync->peer_count < EID_LIMIT_PEERS))
         status = update_peer(sync, key, known, display_name, addresses, count);
     pthread_mutex_unlock(&sync->write_mutex);
@@ -161,177 +207,182 @@ eid_status eid_peer_note(eid_sync *sync, const eid_pubkey *peer, const char *dis
     return status;
 }
 
-/* ---- Relations ---- */
+/* ---- Changes by hand ---- */
 
-/* Is the key listed in the JSON array of texts? */
-static bool lists_key(eid_slice json, const char *key)
+static eid_status fail_not_found(const char *key)
 {
-    eid_json reader;
-    bool more = true, found = false;
-    eid_slice item;
-
-    eid_json_init(&reader, json);
-    eid_status status = eid_json_begin_array(&reader, "peer_pubkeys");
-    while (status == EID_OK && (status = eid_json_next_item(&reader, &more)) == EID_OK && more && !found) {
-        status = eid_json_read_text(&reader, "peer_pubkeys", &item);
-        found = status == EID_OK && eid_slice_is(item, key);
-    }
-    eid_json_free(&reader);
-    return found;
+    return eid_fail(EID_ERR_PEER_NOT_FOUND, "Peer not found: %s", key);
 }
 
-/* The list with the key behind its last item, as text. */
-static void write_longer_list(eid_buf *buf, eid_slice json, const char *key)
+eid_status eid_sync_register_peer(eid_sync *sync, const eid_pubkey *peer, const char *display_name)
 {
-    size_t end = json.len;
-    while (end != 0 && json.data[end - 1] != ']')
-        end--;
-    if (end < 2) {
-        eid_buf_append_byte(buf, '[');
-    } else {
-        eid_buf_append(buf, json.data, end - 1);
-        if (memchr(json.data, '"', json.len) != NULL)
-            eid_buf_append_byte(buf, ',');
-    }
-    eid_json_write_cstr(buf, key);
-    eid_buf_append_byte(buf, ']');
-}
+    char key[EID_PUBKEY_TEXT_SIZE];
+    eid_value *value;
+    const eid_doc *known;
 
-static eid_status add_to_tree(eid_sync *sync, const char *tree, eid_slice known, const char *key)
-{
-    eid_buf list;
-    eid_doc *record = NULL;
-
-    eid_buf_init(&list, RECORD_MAX);
-    write_longer_list(&list, known, key);
-    eid_status status = eid_buf_status(&list);
-    if (status == EID_OK)
-        status = eid_doc_new(&record);
-    if (status == EID_OK)
-        status = eid_doc_set_text(record, "peer_pubkeys", (const char *)list.data, list.len);
-    if (status == EID_OK)
-        status = eid_doc_set_string(record, "tree_id", tree);
-    if (status == EID_OK)
-        status = write_record(sync, EID_STORE_TREES, tree, record);
-    eid_doc_free(record);
-    eid_buf_free(&list);
-    return status;
-}
-
-static eid_status note_relation(eid_sync *sync, const char *tree, const char *key)
-{
-    eid_value *peer_value, *tree_value = NULL;
-    const eid_doc *peer, *record;
-    const char *text = NULL;
-    size_t len = 0;
-
-    eid_status status = get_record(sync, EID_STORE_PEERS, key, &peer_value, &peer);
-    if (status == EID_OK && peer != NULL)
-        status = get_record(sync, EID_STORE_TREES, tree, &tree_value, &record);
-    if (status == EID_OK && peer != NULL) {
-        if (record == NULL || eid_doc_get_text(record, "peer_pubkeys", &text, &len) != EID_OK)
-            len = 0;
-        eid_slice known = eid_slice_of(text, len);
-        if (len == 0 || !lists_key(known, key))
-            status = add_to_tree(sync, tree, known, key);
-    }
-    eid_value_free(peer_value);
-    eid_value_free(tree_value);
-    return status;
-}
-
-eid_status eid_relation_note(eid_sync *sync, const eid_id *database, const eid_pubkey *peer)
-{
-    char key[EID_PUBKEY_TEXT_SIZE], tree[EID_ID_TEXT_SIZE];
     eid_pubkey_format(peer, key);
-    eid_id_format(database, tree);
     pthread_mutex_lock(&sync->write_mutex);
-    eid_status status = note_relation(sync, tree, key);
+    eid_status status = eid_peers_get_record(sync, EID_STORE_PEERS, key, &value, &known);
+    if (status == EID_OK && known != NULL)
+        status = eid_fail(EID_ERR_PEER_EXISTS, "Peer already exists: %s", key);
+    else if (status == EID_OK && sync->peer_count >= EID_LIMIT_PEERS)
+        status = eid_fail(EID_ERR_LIMIT, "at most %d peers can be registered", EID_LIMIT_PEERS);
+    if (status == EID_OK)
+        status = update_peer(sync, key, NULL, display_name, NULL, 0);
     pthread_mutex_unlock(&sync->write_mutex);
+    eid_value_free(value);
     return status;
 }
 
-/* ---- Listing ---- */
-
-static eid_status copy_text(const eid_doc *record, const char *field, char **out)
+const char *eid_peer_status_str(eid_peer_status status)
 {
-    const char *text;
-    size_t len;
-    if (eid_doc_get_text(record, field, &text, &len) != EID_OK)
-        return EID_OK;
-    *out = eid_memdup(text, len);
-    return *out == NULL ? eid_fail_memory() : EID_OK;
+    static const char *const names[] = {"Active", "Inactive", "Blocked"};
+    return (unsigned)status < 3 ? names[status] : "Unknown";
 }
 
-static eid_status copy_addresses(const eid_doc *record, char ***out)
+/* Writes fields of a known peer and tells the engine. `addresses` NULL: those it has. */
+static eid_status change_peer(eid_sync *sync, const char *key, const eid_doc *known, eid_peer_status status,
+                              eid_address *const *addresses, size_t count)
 {
-    eid_address **addresses;
-    size_t count;
-    EID_TRY(addresses_of(record, &addresses, &count));
-    char **texts = eid_alloc_zero(count + 1, sizeof *texts);
-    eid_status status = texts == NULL ? eid_fail_memory() : EID_OK;
-    for (size_t i = 0; i < count && status == EID_OK; i++) {
-        eid_buf buf;
-        eid_buf_init(&buf, EID_LIMIT_ADDRESS_TEXT * 2);
-        eid_buf_appendf(&buf, "%s:%s", addresses[i]->transport, addresses[i]->text);
-        status = eid_buf_take_text(&buf, &texts[i]);
+    static const char *const names[] = {"active", "inactive", "blocked"};
+    char now[EID_RFC3339_SIZE];
+    eid_doc *record;
+    eid_pubkey peer;
+
+    EID_TRY(eid_pubkey_parse(key, &peer));
+    EID_TRY(eid_doc_new(&record));
+    eid_sync_now(sync, now);
+    eid_status result = eid_doc_set_string(record, "last_seen", now);
+    if (result == EID_OK && status != eid_peers_status(known))
+        result = eid_doc_set_string(record, "status", names[status]);
+    if (result == EID_OK && addresses != NULL)
+        result = set_addresses(record, addresses, count);
+    if (result == EID_OK)
+        result = eid_peers_write_record(sync, EID_STORE_PEERS, key, record);
+    eid_doc_free(record);
+    EID_TRY(result);
+    if (addresses != NULL)
+        return eid_engine_set_neighbour(sync->engine, &peer, status, addresses, count);
+    eid_address **held;
+    EID_TRY(eid_peers_addresses(known, &held, &count));
+    result = eid_engine_set_neighbour(sync->engine, &peer, status, held, count);
+    eid_addresses_free(held, count);
+    return result;
+}
+
+eid_status eid_sync_update_peer_status(eid_sync *sync, const eid_pubkey *peer, eid_peer_status wanted)
+{
+    char key[EID_PUBKEY_TEXT_SIZE];
+    eid_value *value;
+    const eid_doc *known;
+
+    if ((unsigned)wanted > EID_PEER_BLOCKED)
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "not a status of a peer");
+    eid_pubkey_format(peer, key);
+    pthread_mutex_lock(&sync->write_mutex);
+    eid_status status = eid_peers_get_record(sync, EID_STORE_PEERS, key, &value, &known);
+    if (status == EID_OK)
+        status = known == NULL ? fail_not_found(key) : change_peer(sync, key, known, wanted, NULL, 0);
+    pthread_mutex_unlock(&sync->write_mutex);
+    eid_value_free(value);
+    return status;
+}
+
+eid_status eid_sync_remove_peer(eid_sync *sync, const eid_pubkey *peer)
+{
+    EID_TRY(eid_sync_update_peer_status(sync, peer, EID_PEER_BLOCKED));
+    return eid_relations_end(sync, peer);
+}
+
+/* ---- Addresses by hand ---- */
+
+typedef struct address_change {
+    const eid_address *address;
+    bool add;
+    bool changed;
+} address_change;
+
+static eid_status change_addresses(eid_sync *sync, const char *key, const eid_doc *known, address_change *change)
+{
+    eid_address *list[EID_LIMIT_PEER_ADDRESSES]; /* lent */
+    eid_address **held;
+    size_t held_count, count = 0;
+
+    EID_TRY(eid_peers_addresses(known, &held, &held_count));
+    bool there = contains_address(held, held_count, change->address);
+    change->changed = there != change->add;
+    for (size_t i = 0; i < held_count && count < EID_LIMIT_PEER_ADDRESSES; i++)
+        if (change->add || !eid_address_equal(held[i], change->address))
+            list[count++] = held[i];
+    eid_status status = EID_OK;
+    if (change->changed && change->add && count == EID_LIMIT_PEER_ADDRESSES)
+        status = eid_fail(EID_ERR_LIMIT, "a peer has at most %d addresses", EID_LIMIT_PEER_ADDRESSES);
+    else if (change->changed && change->add)
+        list[count++] = (eid_address *)(uintptr_t)change->address;
+    if (status == EID_OK && change->changed)
+        status = change_peer(sync, key, known, eid_peers_status(known), list, count);
+    eid_addresses_free(held, held_count);
+    return status;
+}
+
+static eid_status apply_address_change(eid_sync *sync, const eid_pubkey *peer, address_change *change)
+{
+    char key[EID_PUBKEY_TEXT_SIZE];
+    eid_value *value;
+    const eid_doc *known;
+
+    eid_pubkey_format(peer, key);
+    pthread_mutex_lock(&sync->write_mutex);
+    eid_status status = eid_peers_get_record(sync, EID_STORE_PEERS, key, &value, &known);
+    if (status == EID_OK)
+        status = known == NULL ? fail_not_found(key) : change_addresses(sync, key, known, change);
+    pthread_mutex_unlock(&sync->write_mutex);
+    eid_value_free(value);
+    return status;
+}
+
+eid_status eid_sync_add_peer_address(eid_sync *sync, const eid_pubkey *peer, const eid_address *address)
+{
+    address_change change = {address, true, false};
+    return apply_address_change(sync, peer, &change);
+}
+
+eid_status eid_sync_remove_peer_address(eid_sync *sync, const eid_pubkey *peer, const eid_address *address, bool *removed)
+{
+    address_change change = {address, false, false};
+    EID_TRY(apply_address_change(sync, peer, &change));
+    if (removed != NULL)
+        *removed = change.changed;
+    return EID_OK;
+}
+
+eid_status eid_sync_get_peer_addresses(eid_sync *sync, const eid_pubkey *peer, const char *transport_or_null,
+                                       eid_address ***out, size_t *count)
+{
+    char key[EID_PUBKEY_TEXT_SIZE];
+    eid_value *value;
+    const eid_doc *known;
+    eid_address **list = NULL;
+    size_t all = 0, kept = 0;
+
+    eid_pubkey_format(peer, key);
+    eid_status status = eid_peers_get_record(sync, EID_STORE_PEERS, key, &value, &known);
+    if (status == EID_OK)
+        status = known == NULL ? fail_not_found(key) : eid_peers_addresses(known, &list, &all);
+    eid_value_free(value);
+    EID_TRY(status);
+    for (size_t i = 0; i < all; i++) {
+        if (transport_or_null == NULL || strcmp(list[i]->transport, transport_or_null) == 0)
+            list[kept++] = list[i];
+        else
+            eid_address_free(list[i]);
     }
+    *out = list;
+    *count = kept;
+    return EID_OK;
+}
+
+void eid_sync_addresses_free(eid_address **addresses, size_t count)
+{
     eid_addresses_free(addresses, count);
-    *out = texts;
-    return status;
-}
-
-static eid_status fill_info(eid_peer_info *info, eid_slice key, const eid_doc *record)
-{
-    EID_TRY(eid_pubkey_parse_slice(key, &info->pubkey));
-    EID_TRY(copy_text(record, "display_name", &info->display_name));
-    EID_TRY(copy_text(record, "status", &info->status));
-    return copy_addresses(record, &info->addresses);
-}
-
-static eid_status fill_infos(const eid_doc *peers, eid_peer_info *infos, size_t *count)
-{
-    const eid_doc_cursor *cursor = NULL;
-    const char *key;
-    size_t key_len;
-    const eid_value *value;
-
-    while (eid_doc_next(peers, &cursor, &key, &key_len, &value)) {
-        const eid_doc *record;
-        if (eid_value_as_doc(value, &record) != EID_OK)
-            continue;
-        eid_status status = fill_info(&infos[(*count)++], eid_slice_of(key, key_len), record);
-        if (status != EID_OK)
-            return status;
-    }
-    return EID_OK;
-}
-
-eid_status eid_sync_list_peers(eid_sync *sync, eid_peer_info **out, size_t *count)
-{
-    eid_doc *peers;
-    size_t filled = 0;
-    EID_TRY(eid_database_store_state(sync->database, EID_STORE_PEERS, &peers));
-    eid_peer_info *infos = eid_alloc_zero(eid_doc_len(peers) + 1, sizeof *infos);
-    eid_status status = infos == NULL ? eid_fail_memory() : fill_infos(peers, infos, &filled);
-    eid_doc_free(peers);
-    if (status != EID_OK) {
-        eid_peer_infos_free(infos, filled);
-        return status;
-    }
-    *out = infos;
-    *count = filled;
-    return EID_OK;
-}
-
-void eid_peer_infos_free(eid_peer_info *peers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        eid_free(peers[i].display_name);
-        eid_free(peers[i].status);
-        for (char **address = peers[i].addresses; address != NULL && *address != NULL; address++)
-            eid_free(*address);
-        eid_free(peers[i].addresses);
-    }
-    eid_free(peers);
 }

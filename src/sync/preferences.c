@@ -224,6 +224,18 @@ eid_status eid_sync_combined_settings(eid_sync *sync, const eid_id *database, ei
     return status;
 }
 
+bool eid_sync_wish(eid_sync *sync, const eid_id *database, eid_wish *out)
+{
+    *out = (eid_wish){false, 0};
+    pthread_mutex_lock(&sync->cache_mutex);
+    const eid_shared *shared = eid_map_get(sync->shared, eid_id_slice(database));
+    bool enabled = shared != NULL && shared->settings.sync_enabled;
+    if (enabled)
+        *out = (eid_wish){shared->settings.sync_on_commit, shared->settings.interval_seconds};
+    pthread_mutex_unlock(&sync->cache_mutex);
+    return enabled;
+}
+
 eid_status eid_sync_shared_databases(eid_sync *sync, size_t limit, eid_id **out, size_t *count)
 {
     size_t found = 0;

@@ -199,6 +199,8 @@ typedef struct index_place {
     uint32_t pending;            /* requests of the database that are pending */
     uint32_t filed;              /* how often the request was filed */
     char id[EID_UUID_TEXT_SIZE]; /* of the row that is pending; "" when none is */
+    bool has_peer;               /* who asked, by its own account, while this process ran */
+    eid_pubkey peer;
 } index_place;
 
 /* `key` NULL: the place of the database. Made when it is not there yet and `make` is set; *out is NULL
@@ -292,22 +294,8 @@ eid_status eid_requests_load(eid_sync *sync)
 static eid_status write_row(eid_sync *sync, const char *id, const eid_request_record *record)
 {
     eid_txn *txn;
-    eid_buf row;
-
-    eid_buf_init(&row, ROW_MAX);
-    eid_request_record_write(&row, record);
-    eid_status status = eid_buf_status(&row);
-    if (status == EID_OK)
-        status = eid_database_new_transaction(sync->database, &txn);
-    if (status == EID_OK) {
-        status = eid_table_set(txn, EID_STORE_REQUESTS, id, (const char *)row.data);
-        if (status == EID_OK)
-            status = eid_txn_commit_free(txn, NULL);
-        else
-            eid_txn_free(txn);
-    }
-    eid_buf_free(&row);
-    return status;
+    EID_TRY(eid_request_stage(sync, id, record, &txn));
+    return eid_txn_commit_free(txn, NULL);
 }
 
 static eid_status check_bounds(const eid_tree_request *request)
@@ -347,6 +335,12 @@ static eid_status file_new(eid_sync *sync, const eid_tree_request *request, cons
     return status;
 }
 
+static void note_asker(index_place *place, const eid_tree_request *request)
+{
+    place->has_peer = request->has_peer_key;
+    place->peer = request->peer_key;
+}
+
 static eid_status file_under_lock(eid_sync *sync, const eid_tree_request *request,
                                   const eid_request_origin *origin, char id[EID_UUID_TEXT_SIZE])
 {
@@ -358,6 +352,7 @@ static eid_status file_under_lock(eid_sync *sync, const eid_tree_request *reques
     EID_TRY(find_place(sync, &request->tree, NULL, request->permission, false, &database));
     if (place != NULL && place->id[0] != '\0') {
         memcpy(id, place->id, EID_UUID_TEXT_SIZE);
+        note_asker(place, request);
         return EID_OK;
     }
     if (place != NULL && place->filed > EID_LIMIT_REQUEST_REPEATS)
@@ -370,6 +365,7 @@ static eid_status file_under_lock(eid_sync *sync, const eid_tree_request *reques
     eid_uuid_format(&uuid, id);
     EID_TRY(file_new(sync, request, origin, id));
     index_filed(place, database, id, EID_DECISION_PENDING);
+    note_asker(place, request);
     return EID_OK;
 }
 
@@ -417,37 +413,42 @@ eid_status eid_request_get_pending(eid_sync *sync, const char *id, eid_request_r
     return EID_OK;
 }
 
-static eid_status decide_under_lock(eid_sync *sync, const char *id, eid_decision decision,
-                                    const char *decided_by)
+eid_status eid_request_stage(eid_sync *sync, const char *id, const eid_request_record *record, eid_txn **out)
 {
-    eid_request_record record;
-    index_place *place, *database;
-    char now[EID_RFC3339_SIZE];
+    eid_txn *txn;
+    eid_buf row;
 
-    EID_TRY(eid_request_get_pending(sync, id, &record));
-    eid_sync_now(sync, now);
-    record.decision = decision;
-    record.decided_by = eid_strdup(decided_by);
-    record.decided_at = eid_strdup(now);
-    eid_status status = record.decided_by == NULL || record.decided_at == NULL ? eid_fail_memory() : EID_OK;
+    eid_buf_init(&row, ROW_MAX);
+    eid_request_record_write(&row, record);
+    eid_status status = eid_buf_status(&row);
     if (status == EID_OK)
-        status = find_places(sync, &record.tree, &record.key, record.permission, &place, &database);
-    if (status == EID_OK)
-        status = write_row(sync, id, &record);
-    if (status == EID_OK && strcmp(place->id, id) == 0) {
-        place->id[0] = '\0';
-        database->pending--;
+        status = eid_database_new_transaction(sync->database, &txn);
+    if (status == EID_OK) {
+        status = eid_table_set(txn, EID_STORE_REQUESTS, id, (const char *)row.data);
+        if (status == EID_OK)
+            *out = txn;
+        else
+            eid_txn_free(txn);
     }
-    eid_request_record_free(&record);
+    eid_buf_free(&row);
     return status;
 }
 
-eid_status eid_request_decide(eid_sync *sync, const char *id, eid_decision decision, const char *decided_by)
+/* The places are there already: the request was filed or loaded, so this can not fail for want of memory. */
+bool eid_request_settled(eid_sync *sync, const char *id, const eid_request_record *record, eid_pubkey *peer)
 {
-    pthread_mutex_lock(&sync->write_mutex);
-    eid_status status = decide_under_lock(sync, id, decision, decided_by);
-    pthread_mutex_unlock(&sync->write_mutex);
-    return status;
+    static const eid_permission none = {EID_PERM_READ, 0};
+    index_place *place, *database;
+    bool known = false;
+    (void)find_place(sync, &record->tree, &record->key, record->permission, false, &place);
+    (void)find_place(sync, &record->tree, NULL, none, false, &database);
+    if (place == NULL || database == NULL || strcmp(place->id, id) != 0)
+        return false;
+    known = place->has_peer;
+    *peer = place->peer;
+    place->id[0] = '\0';
+    database->pending--;
+    return known;
 }
 
 /* ---- Listing ---- */
@@ -521,6 +522,21 @@ eid_status eid_sync_list_bootstrap_requests(eid_sync *sync, const char *status, 
         qsort(l.items, l.count, sizeof(eid_bootstrap_request), compare_listed);
     *out = l.items;
     *count = l.count;
+    return EID_OK;
+}
+
+eid_status eid_sync_get_bootstrap_request(eid_sync *sync, const char *request_id, eid_bootstrap_request **out)
+{
+    listing l = {.wanted = NULL};
+    eid_request_record record;
+    EID_TRY(get_row(sync, request_id, &record));
+    eid_status status = append_listed(&l, request_id, &record);
+    eid_request_record_free(&record);
+    if (status != EID_OK) {
+        eid_bootstrap_requests_free(l.items, l.count);
+        return status;
+    }
+    *out = l.items;
     return EID_OK;
 }
 

@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "codec/cid.h"
 #include "codec/fields.h"
-#include "sync/sync_int.h"
+#include "sync/engine.h"
+#include "sync/offers.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@ typedef struct serving {
     eid_sync *sync;
     const eid_request_origin *origin;
     eid_buf *answer;
+    bool has_sender; /* the device key the transport was told; a claim */
+    eid_pubkey sender;
 } serving;
 
 /* ---- Refusals ---- */
@@ -111,6 +114,23 @@ static eid_status write_handshake(serving *s, const eid_handshake_request *reque
     return status;
 }
 
+/* The address the connection came from is not kept: nobody listens there. Those the peer names are kept as far as they may
+ * lead to it; before anything is sent there, whoever answers has to prove the key. */
+static void note_peer(serving *s, const eid_handshake_request *request)
+{
+    eid_address **offers;
+    size_t count;
+    eid_status status = eid_offers_choose(request->addresses, request->address_count, s->origin,
+                                          eid_engine_dials_special(s->sync->engine), &offers, &count);
+    if (status == EID_OK) {
+        status = eid_peer_note(s->sync, &request->public_key, request->display_name, offers, count);
+        eid_addresses_free(offers, count);
+    }
+    if (status != EID_OK)
+        eid_log(EID_LOG_WARN, "sync: a peer could not be registered: %s", eid_last_error());
+    eid_engine_seen(s->sync->engine, &request->public_key);
+}
+
 static void serve_handshake(serving *s, const eid_handshake_request *request)
 {
     if (request->protocol_version != EID_SYNC_PROTOCOL_VERSION) {
@@ -125,11 +145,12 @@ static void serve_handshake(serving *s, const eid_handshake_request *request)
                request->challenge_len);
         return;
     }
-    /* The address the connection came from is not kept: nobody listens there. */
-    if (!eid_pubkey_equal(&request->public_key, &s->sync->device) &&
-        eid_peer_note(s->sync, &request->public_key, request->display_name, request->addresses,
-                      request->address_count) != EID_OK)
-        eid_log(EID_LOG_WARN, "sync: a peer could not be registered: %s", eid_last_error());
+    if (eid_engine_is_blocked(s->sync->engine, &request->public_key)) {
+        refuse(s, "Permission denied: this peer is blocked");
+        return;
+    }
+    if (!eid_pubkey_equal(&request->public_key, &s->sync->device))
+        note_peer(s, request);
     if (write_handshake(s, request) != EID_OK)
         refuse(s, "Handshake failed: %s", eid_last_error());
 }
@@ -286,6 +307,8 @@ static bool pour_incremental(eid_entry *entry, void *ctx)
 
 static void note_relation(serving *s, const eid_tree_request *request)
 {
+    if (request->has_peer_key)
+        eid_engine_seen(s->sync->engine, &request->peer_key);
     if (request->has_peer_key && eid_relation_note(s->sync, &request->tree, &request->peer_key) != EID_OK)
         eid_log(EID_LOG_WARN, "sync: a peer's part in a database could not be recorded: %s",
                 eid_last_error());
@@ -356,12 +379,19 @@ static void serve_incremental(serving *s, const eid_tree_request *request, const
     note_relation(s, request);
 }
 
+static bool is_blocked(serving *s, const eid_tree_request *request)
+{
+    eid_engine *engine = s->sync->engine;
+    return (request->has_peer_key && eid_engine_is_blocked(engine, &request->peer_key)) ||
+           (request->has_proof && eid_engine_is_blocked(engine, &request->proof.key));
+}
+
 static void serve_tree(serving *s, const eid_tree_request *request)
 {
     eid_auth_settings *auth;
 
-    /* Not held and not shared look the same from outside. */
-    if (!eid_sync_is_shared(s->sync, &request->tree) || !eid_core_holds(s->sync->core, &request->tree)) {
+    /* Not held and not shared look the same from outside, and so does all to a peer that is blocked. */
+    if (is_blocked(s, request) || !eid_sync_is_shared(s->sync, &request->tree) || !eid_core_holds(s->sync->core, &request->tree)) {
         refuse_unknown(s, &request->tree);
         return;
     }
@@ -391,6 +421,11 @@ static uint64_t store_group(serving *s, const eid_id *database, eid_entry *const
     if (receipt.refused != 0)
         eid_log(EID_LOG_WARN, "sync: %llu received entries were refused: %s",
                 (unsigned long long)receipt.refused, receipt.text);
+    if (s->has_sender && receipt.refused == 0)
+        eid_engine_heard(s->sync->engine, &s->sender, database, entries, count);
+    /* Somebody has the parents. */
+    if (receipt.waiting != 0)
+        eid_engine_ask(s->sync->engine, s->has_sender ? &s->sender : NULL, database);
     /* Entries that had waited and were refused now are counted in it as well. */
     return receipt.refused < count ? count - receipt.refused : 0;
 }
@@ -438,7 +473,9 @@ static eid_status store_all(serving *s, const eid_entry_list *list, uint64_t *st
 static void serve_entries(serving *s, const eid_entry_list *list)
 {
     uint64_t stored;
-    if (store_all(s, list, &stored) != EID_OK)
+    if (s->has_sender && eid_engine_is_blocked(s->sync->engine, &s->sender))
+        refuse(s, "Permission denied: this peer is blocked");
+    else if (store_all(s, list, &stored) != EID_OK)
         refuse(s, "Backend error: %s", eid_last_error());
     else if (list->count <= 1)
         eid_response_write_ack(s->answer);
@@ -464,11 +501,12 @@ eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *orig
                                   void *ctx)
 {
     eid_sync_request request;
-    serving s = {ctx, origin, answer};
+    serving s = {.sync = ctx, .origin = origin, .answer = answer};
 
     eid_status status = eid_request_read(body, &request);
     if (status != EID_OK)
         return refuse_body(answer, status);
+    s.has_sender = origin->peer != NULL && eid_pubkey_parse(origin->peer, &s.sender) == EID_OK;
     switch (request.kind) {
     case EID_REQUEST_HANDSHAKE:
         serve_handshake(&s, &request.as.handshake);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sync object: its life, its transports, its servers, tickets. */
-#include "sync/sync_int.h"
+#include "sync/engine.h"
+
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -13,20 +15,26 @@ void eid_sync_now(const eid_sync *sync, char out[])
 
 static void close_transports(eid_sync *sync)
 {
-    for (size_t i = 0; i < sync->transport_count; i++)
-        sync->transports[i]->functions->close(sync->transports[i]);
+    for (size_t i = 0; i < sync->transport_count; i++) {
+        eid_named_transport *named = &sync->transports[i];
+        named->transport->functions->close(named->transport);
+        eid_free(named->name);
+    }
     sync->transport_count = 0;
 }
 
 /* Called by the instance when it closes: nobody else uses the object any more, except transports until they
- * are closed. */
+ * are closed, and the engine's threads until it is stopped. */
 static void close_sync(eid_sync *sync)
 {
     eid_instance_set_hooks(sync->instance, NULL);
-    close_transports(sync);
+    eid_sync_set_settings_hook(sync, NULL, NULL);
+    eid_core_set_hook(sync->core, NULL, NULL);
+    if (sync->engine != NULL)
+        eid_engine_stop(sync->engine, close_transports);
+    eid_engine_free(sync->engine);
     eid_database_close(sync->database);
     eid_map_free(sync->shared, eid_shared_free);
-    eid_map_free(sync->reported, eid_reported_free);
     eid_map_free(sync->request_index, eid_free);
     eid_nonces_free(&sync->nonces);
     pthread_mutex_destroy(&sync->cache_mutex);
@@ -75,13 +83,13 @@ static eid_status compute_preferences(eid_sync *sync)
 static eid_status load(eid_sync *sync)
 {
     EID_TRY(eid_map_new(&sync->shared));
-    EID_TRY(eid_map_new(&sync->reported));
     EID_TRY(eid_map_new(&sync->request_index));
+    EID_TRY(eid_engine_new(sync, &sync->engine));
     EID_TRY(open_database(sync));
-    EID_TRY(eid_peers_load(sync));
     EID_TRY(eid_requests_load(sync));
     EID_TRY(eid_shared_load(sync));
-    return compute_preferences(sync);
+    EID_TRY(compute_preferences(sync));
+    return eid_peers_load(sync);
 }
 
 static eid_status make_locks(eid_sync *sync)
@@ -99,6 +107,12 @@ static eid_status make_locks(eid_sync *sync)
     return eid_fail(EID_ERR_IO, "the system gives no more mutexes");
 }
 
+static void on_settings_changed(eid_sync *sync, const eid_id *database, void *ctx)
+{
+    (void)ctx;
+    eid_engine_wishes_changed(sync->engine, database);
+}
+
 eid_status eid_instance_enable_sync(eid_instance *instance)
 {
     if (eid_instance_attached_sync(instance) != NULL)
@@ -111,6 +125,7 @@ eid_status eid_instance_enable_sync(eid_instance *instance)
     sync->clock = eid_instance_clock(instance);
     sync->device_key = eid_instance_device_key(instance);
     eid_keypair_public(sync->device_key, &sync->device);
+    eid_pubkey_format(&sync->device, sync->device_text);
     eid_status status = make_locks(sync);
     if (status != EID_OK) {
         eid_free(sync);
@@ -122,7 +137,9 @@ eid_status eid_instance_enable_sync(eid_instance *instance)
         return status;
     }
     eid_instance_attach_sync(instance, sync, close_sync);
+    eid_sync_set_settings_hook(sync, on_settings_changed, NULL);
     eid_instance_set_hooks(instance, &(eid_instance_hooks){eid_preferences_changed, eid_sync_on_new_database, sync});
+    eid_core_set_hook(sync->core, eid_engine_hook, sync->engine);
     return EID_OK;
 }
 
@@ -138,156 +155,109 @@ eid_status eid_instance_sync(eid_instance *instance, eid_sync **out)
 
 /* ---- Transports ---- */
 
+eid_status eid_sync_host(eid_sync *sync, eid_status (*make)(eid_host **out), eid_host **out)
+{
+    eid_status status = EID_OK;
+    eid_host *host;
+    pthread_rwlock_wrlock(&sync->transports_lock);
+    host = eid_engine_host(sync->engine);
+    if (host == NULL) {
+        status = make(&host);
+        if (status == EID_OK)
+            eid_engine_start(sync->engine, host);
+    }
+    pthread_rwlock_unlock(&sync->transports_lock);
+    if (status == EID_OK)
+        *out = host;
+    return status;
+}
+
 /* The lock is held. NULL when there is none. */
-static eid_transport **find_transport(eid_sync *sync, const char *type)
+static eid_named_transport *find_transport(eid_sync *sync, const char *name)
 {
     for (size_t i = 0; i < sync->transport_count; i++)
-        if (strcmp(sync->transports[i]->type, type) == 0)
+        if (strcmp(sync->transports[i].name, name) == 0)
             return &sync->transports[i];
     return NULL;
 }
 
-eid_status eid_sync_add_transport(eid_sync *sync, eid_transport *transport)
+static eid_status put_transport(eid_sync *sync, char **name, eid_transport *transport, eid_transport **replaced)
+{
+    eid_named_transport *place = find_transport(sync, *name);
+    if (place != NULL) {
+        *replaced = place->transport;
+        place->transport = transport;
+        return EID_OK;
+    }
+    if (sync->transport_count >= EID_LIMIT_TRANSPORTS) {
+        *replaced = transport;
+        return eid_fail(EID_ERR_LIMIT, "at most %d transports can be used at a time", EID_LIMIT_TRANSPORTS);
+    }
+    sync->transports[sync->transport_count++] = (eid_named_transport){*name, transport};
+    *name = NULL;
+    return EID_OK;
+}
+
+eid_status eid_sync_add_transport(eid_sync *sync, const char *name, eid_transport *transport)
 {
     eid_transport *replaced = NULL;
-    eid_status status = EID_OK;
-
-    pthread_rwlock_wrlock(&sync->transports_lock);
-    eid_transport **place = find_transport(sync, transport->type);
-    if (place != NULL) {
-        replaced = *place;
-        *place = transport;
-    } else if (sync->transport_count < EID_LIMIT_TRANSPORTS) {
-        sync->transports[sync->transport_count++] = transport;
-    } else {
-        replaced = transport;
-        status = eid_fail(EID_ERR_LIMIT, "at most %d transports can be used at a time", EID_LIMIT_TRANSPORTS);
+    char *copy = eid_strdup(name != NULL ? name : transport->type);
+    if (copy == NULL) {
+        transport->functions->close(transport);
+        return eid_fail_memory();
     }
+    pthread_rwlock_wrlock(&sync->transports_lock);
+    eid_status status = put_transport(sync, &copy, transport, &replaced);
     pthread_rwlock_unlock(&sync->transports_lock);
+    eid_free(copy);
     /* Outside the lock: closing waits for requests being served, and those may use transports themselves. */
     if (replaced != NULL)
         replaced->functions->close(replaced);
     return status;
 }
 
-bool eid_sync_has_transport(eid_sync *sync, const char *type)
+bool eid_sync_has_transport(eid_sync *sync, const char *name)
 {
     pthread_rwlock_rdlock(&sync->transports_lock);
-    bool found = find_transport(sync, type) != NULL;
+    bool found = find_transport(sync, name) != NULL;
     pthread_rwlock_unlock(&sync->transports_lock);
     return found;
 }
 
 static eid_status fail_no_transport(void)
 {
-    return eid_fail(EID_ERR_NO_TRANSPORT_ENABLED,
-                    "No transport enabled. Call eid_sync_enable_http_transport() first");
+    return eid_fail(EID_ERR_NO_TRANSPORT_ENABLED, "No transport enabled. Call enable_http_transport() first");
 }
 
-eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_slice body, eid_buf *answer)
+eid_status eid_sync_need_transport(eid_sync *sync)
 {
-    eid_status status;
-
     pthread_rwlock_rdlock(&sync->transports_lock);
-    eid_transport **transport = find_transport(sync, address->transport);
-    if (sync->transport_count == 0)
-        status = fail_no_transport();
-    else if (transport == NULL)
-        status = eid_fail(EID_ERR_NO_TRANSPORT_FOR_ADDRESS, "No transport can handle address: %s:%s",
-                          address->transport, address->text);
-    else
-        status = (*transport)->functions->request(*transport, address->text, body, answer);
+    bool any = sync->transport_count != 0;
     pthread_rwlock_unlock(&sync->transports_lock);
-    return status;
+    return any ? EID_OK : fail_no_transport();
 }
 
-/* ---- Servers ---- */
-
-eid_status eid_sync_start_server(eid_sync *sync, const char *bind_address)
+eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_exchange *exchange, eid_transport **out)
 {
-    eid_status status;
-
-    /* One server for now: the first transport is the one that listens. */
-    pthread_rwlock_rdlock(&sync->transports_lock);
-    if (sync->transport_count == 0)
-        status = fail_no_transport();
-    else
-        status =
-            sync->transports[0]->functions->start(sync->transports[0], bind_address, eid_sync_handle, sync);
-    pthread_rwlock_unlock(&sync->transports_lock);
-    return status;
-}
-
-static eid_status fail_not_running(void)
-{
-    return eid_fail(EID_ERR_SERVER_NOT_RUNNING, "Server not running");
-}
-
-eid_status eid_sync_stop_server(eid_sync *sync)
-{
-    bool stopped = false;
-
-    pthread_rwlock_rdlock(&sync->transports_lock);
-    for (size_t i = 0; i < sync->transport_count; i++)
-        stopped |= sync->transports[i]->functions->stop(sync->transports[i]) == EID_OK;
-    pthread_rwlock_unlock(&sync->transports_lock);
-    return stopped ? EID_OK : fail_not_running();
-}
-
-eid_status eid_sync_own_addresses(eid_sync *sync, eid_address ***out, size_t *count)
-{
-    eid_address **addresses = eid_alloc_zero(EID_LIMIT_TRANSPORTS, sizeof *addresses);
-    size_t found = 0;
     eid_status status = EID_OK;
-    if (addresses == NULL)
-        return eid_fail_memory();
+    eid_transport *transport = NULL;
 
     pthread_rwlock_rdlock(&sync->transports_lock);
-    for (size_t i = 0; i < sync->transport_count && status == EID_OK; i++) {
-        eid_transport *transport = sync->transports[i];
-        char *text;
-        status = transport->functions->server_address(transport, &text);
-        if (status == EID_OK) {
-            status = eid_address_new(transport->type, text, &addresses[found]);
-            found += status == EID_OK;
-            eid_free(text);
-        } else if (status == EID_ERR_SERVER_NOT_RUNNING) {
-            status = EID_OK;
-        }
+    for (size_t i = 0; i < sync->transport_count && transport == NULL; i++)
+        if (strcmp(sync->transports[i].transport->type, address->transport) == 0)
+            transport = sync->transports[i].transport;
+    if (sync->transport_count == 0) {
+        status = fail_no_transport();
+    } else if (transport == NULL) {
+        status = eid_fail(EID_ERR_NO_TRANSPORT_FOR_ADDRESS,
+                          "No transport can handle address: Address { transport_type: \"%s\", address: \"%s\" }",
+                          address->transport, address->text);
+    } else {
+        *out = transport;
+        transport->functions->send(transport, exchange);
     }
     pthread_rwlock_unlock(&sync->transports_lock);
-    if (status != EID_OK) {
-        eid_addresses_free(addresses, found);
-        return status;
-    }
-    *out = addresses;
-    *count = found;
-    return EID_OK;
-}
-
-bool eid_sync_is_server_running(eid_sync *sync)
-{
-    eid_address **addresses;
-    size_t count;
-    if (eid_sync_own_addresses(sync, &addresses, &count) != EID_OK)
-        return false;
-    eid_addresses_free(addresses, count);
-    return count != 0;
-}
-
-eid_status eid_sync_get_server_address(eid_sync *sync, char **out)
-{
-    eid_address **addresses;
-    size_t count;
-    EID_TRY(eid_sync_own_addresses(sync, &addresses, &count));
-    char *copy = count == 0 ? NULL : eid_strdup(addresses[0]->text);
-    eid_addresses_free(addresses, count);
-    if (count == 0)
-        return fail_not_running();
-    if (copy == NULL)
-        return eid_fail_memory();
-    *out = copy;
-    return EID_OK;
+    return status;
 }
 
 /* ---- Tickets ---- */
@@ -298,11 +268,7 @@ eid_status eid_sync_create_ticket(eid_sync *sync, const eid_id *database, eid_ti
     eid_ticket *ticket = NULL;
     size_t count;
 
-    pthread_rwlock_rdlock(&sync->transports_lock);
-    bool any = sync->transport_count != 0;
-    pthread_rwlock_unlock(&sync->transports_lock);
-    if (!any)
-        return fail_no_transport();
+    EID_TRY(eid_sync_need_transport(sync));
     if (!eid_core_holds(sync->core, database)) {
         char text[EID_ID_TEXT_SIZE];
         eid_id_format(database, text);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sync object and what its files share.
  *
- * Locks, in the order they may be nested: transports_lock (shared while a transport works, alone while the
- * list changes), write_mutex (one reading-and-writing of `_sync` at a time, commits included), cache_mutex
- * (short, nothing is called under it).
+ * Locks, in the order they may be nested: transports_lock (shared while a transport is handed something, alone while the
+ * list changes), write_mutex (one reading-and-writing of `_sync` at a time, commits included), the engine's mutex,
+ * cache_mutex (short, nothing is called under it).
  */
 #ifndef EID_SYNC_SYNC_INT_H
 #define EID_SYNC_SYNC_INT_H
@@ -26,6 +26,21 @@
 #define EID_STORE_REQUESTS       "bootstrap_requests"
 #define EID_STORE_DATABASE_USERS "database_users"
 #define EID_STORE_USER_TRACKING  "user_tracking"
+#define EID_STORE_SETTINGS_MAP   "settings_map"
+
+/* A growing list of IDs. */
+typedef struct eid_id_array {
+    eid_id *items;
+    size_t count;
+    size_t capacity;
+} eid_id_array;
+eid_status eid_id_array_add(eid_id_array *list, const eid_id *ids, size_t count);
+void eid_id_array_free(eid_id_array *list); /* leaves it empty */
+
+typedef struct eid_named_transport {
+    char *name;
+    eid_transport *transport;
+} eid_named_transport;
 #define EID_STORE_OWN_DATABASES  "instance_databases" /* of this library: ID text -> true, the instance's own wishes */
 
 typedef void (*eid_settings_hook)(eid_sync *sync, const eid_id *database, void *ctx); /* see preferences.c below */
@@ -36,10 +51,11 @@ struct eid_sync {
     const eid_clock *clock;
     const eid_keypair *device_key;
     eid_pubkey device;
+    char device_text[EID_PUBKEY_TEXT_SIZE];
     eid_database *database; /* `_sync`, signing with the device key */
 
     pthread_rwlock_t transports_lock;
-    eid_transport *transports[EID_LIMIT_TRANSPORTS];
+    eid_named_transport transports[EID_LIMIT_TRANSPORTS];
     size_t transport_count;
 
     pthread_mutex_t write_mutex;
@@ -50,8 +66,8 @@ struct eid_sync {
     eid_map *shared;   /* binary ID of a database -> eid_shared: preferences.c */
     eid_settings_hook settings_hook;
     void *settings_hook_ctx;
-    eid_map *reported; /* peer key and binary ID -> eid_reported: requester.c */
 
+    struct eid_engine *engine;
     eid_nonces nonces;
 };
 
@@ -63,7 +79,7 @@ void eid_sync_now(const eid_sync *sync, char out[]); /* RFC 3339, EID_RFC3339_SI
 
 eid_status eid_peers_load(eid_sync *sync);
 /* Registers the peer, or adds the addresses it does not have yet. Writes only what is new; bounded by
- * limits.h, what is beyond is left out silently. */
+ * limits.h, what is beyond is left out silently. The engine hears of it. */
 eid_status eid_peer_note(eid_sync *sync, const eid_pubkey *peer, const char *display_name,
                          eid_address *const *addresses, size_t count);
 /* Records that the peer takes part in the database; nothing when it does already or is not registered. */
@@ -96,6 +112,12 @@ void eid_sync_on_new_database(eid_instance *instance, const eid_id *database, vo
 void eid_sync_set_settings_hook(eid_sync *sync, eid_settings_hook hook, void *ctx);
 /* The gate: may peers have this database? Never true for system databases and users' private ones. */
 bool eid_sync_is_shared(eid_sync *sync, const eid_id *database);
+/* What the engine needs of the combined settings; false when nobody shares the database. */
+typedef struct eid_wish {
+    bool on_commit;
+    uint64_t interval_seconds; /* 0: the default */
+} eid_wish;
+bool eid_sync_wish(eid_sync *sync, const eid_id *database, eid_wish *out);
 /* Every database the gate is open for, in order of IDs, at most `limit`; eid_free. */
 eid_status eid_sync_shared_databases(eid_sync *sync, size_t limit, eid_id **out, size_t *count);
 
@@ -129,8 +151,13 @@ eid_status eid_request_record_read(eid_slice row, eid_request_record *out);
 
 /* EID_ERR_REQUEST_NOT_FOUND; EID_ERR_REQUEST_STATE unless it is pending. */
 eid_status eid_request_get_pending(eid_sync *sync, const char *id, eid_request_record *out);
-/* Writes the decision, under the same conditions. */
-eid_status eid_request_decide(eid_sync *sync, const char *id, eid_decision decision, const char *decided_by);
+/* Stages the record as the row of this ID; write_mutex is held. */
+eid_status eid_request_stage(eid_sync *sync, const char *id, const eid_request_record *record, eid_txn **out);
+/* After the decision was written, under the same lock: it is not pending any more. True when it is known who asked. */
+bool eid_request_settled(eid_sync *sync, const char *id, const eid_request_record *record, eid_pubkey *peer);
+
+/* decisions.c: decides with the key of a handle on the requested database. */
+eid_status eid_request_decide_with(eid_sync *sync, const char *id, eid_database *handle, eid_decision decision);
 
 /* ---- responder.c ---- */
 
@@ -138,31 +165,13 @@ eid_status eid_request_decide(eid_sync *sync, const char *id, eid_decision decis
 eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
                                   void *ctx);
 
-/* ---- requester.c ---- */
-
-/* What a bootstrap asks for beyond reading. */
-typedef struct eid_access_request {
-    const eid_keypair *key;
-    const char *key_name;
-    eid_permission permission;
-} eid_access_request;
-
-/* Handshake; the peer's verified key. Registers the peer with this address. */
-eid_status eid_sync_handshake(eid_sync *sync, const eid_address *address, eid_pubkey *peer);
-/* Pull, then push, signed by `key` (NULL: the device key). */
-eid_status eid_sync_tree(eid_sync *sync, const eid_address *address, const eid_pubkey *peer,
-                         const eid_id *database, const eid_keypair *key, eid_sync_result *result);
-/* Asks for the whole database with the access given. EID_ERR_BOOTSTRAP_PENDING. */
-eid_status eid_sync_request_access(eid_sync *sync, const eid_address *address, const eid_pubkey *peer,
-                                   const eid_id *database, const eid_access_request *access,
-                                   eid_sync_result *result);
-void eid_reported_free(void *reported);
-
 /* ---- transports, in sync.c ---- */
 
-/* Carries one body by the transport of the address. EID_ERR_NO_TRANSPORT_ENABLED,
- * EID_ERR_NO_TRANSPORT_FOR_ADDRESS, and what the transport says. */
-eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_slice body, eid_buf *answer);
+/* Hands the exchange to the transport of the address; *out is that transport. EID_ERR_NO_TRANSPORT_ENABLED,
+ * EID_ERR_NO_TRANSPORT_FOR_ADDRESS. The engine's thread. */
+eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_exchange *exchange, eid_transport **out);
+/* EID_ERR_NO_TRANSPORT_ENABLED while there is none. */
+eid_status eid_sync_need_transport(eid_sync *sync);
 /* Addresses of the running servers; eid_addresses_free. */
 eid_status eid_sync_own_addresses(eid_sync *sync, eid_address ***out, size_t *count);
 

@@ -9,11 +9,14 @@
 #include <eidetica/sync.h>
 
 #include "base/buf.h"
+#include "sync/host.h"
 
 /* Where an incoming request came from. */
 typedef struct eid_request_origin {
     const char *transport; /* "http" */
     const char *address;   /* text of the remote end */
+    const char *peer;      /* device key the sender claims, as text, unproven: good for saving work, never for rights;
+                            * NULL when it claims none */
 } eid_request_origin;
 
 /* How the body was received; a transport turns it into its own refusal (HTTP status 400, 422, …). */
@@ -28,29 +31,59 @@ typedef enum eid_handle_result {
 typedef eid_handle_result (*eid_request_handler)(eid_slice body, const eid_request_origin *origin,
                                                  eid_buf *answer, void *ctx);
 
+/* One request under way. The memory is the caller's until `done` was called. */
+typedef struct eid_exchange eid_exchange;
+struct eid_exchange {
+    /* What is asked for. Lent. */
+    const char *address;
+    eid_slice body;
+    const char *peer;      /* the own device key, for the origin's `peer`; NULL: say nothing */
+    size_t answer_max;     /* bytes; EID_ERR_LIMIT beyond */
+    uint64_t connect_ms;   /* until the connection stands */
+    uint64_t silence_ms;   /* without a byte either way */
+    uint64_t total_ms;     /* in all */
+    bool outside_only;     /* never to link-local, metadata and other special addresses, also when a name leads there */
+    /* Bytes of the answer so far and in all (0: unknown). The engine's thread. May be NULL. */
+    void (*progress)(eid_exchange *exchange, uint64_t received, uint64_t total);
+    /* Called once, on the engine's thread; also from inside `send` and `cancel`. A failure leaves its sentence in
+     * eid_last_error(): EID_ERR_CONNECTION_FAILED, EID_ERR_TIMEOUT, EID_ERR_NETWORK, EID_ERR_LIMIT,
+     * EID_ERR_INVALID_ADDRESS, EID_ERR_CANCELLED. */
+    void (*done)(eid_exchange *exchange, eid_status status);
+    eid_buf answer;        /* initialised by the caller; what came is appended */
+    void *state;           /* of the transport */
+};
+
 typedef struct eid_transport eid_transport;
 
 typedef struct eid_transport_functions {
-    /* Sends `body`, waits for the whole answer; appends it to `answer`. EID_ERR_CONNECTION_FAILED,
-     * EID_ERR_TIMEOUT, EID_ERR_NETWORK, EID_ERR_LIMIT. Any thread, several at once. */
-    eid_status (*request)(eid_transport *transport, const char *address, eid_slice body, eid_buf *answer);
-    /* Starts serving. EID_ERR_SERVER_ALREADY_RUNNING, EID_ERR_SERVER_BIND. */
+    /* Starts the exchange; never waits. The engine's thread. */
+    void (*send)(eid_transport *transport, eid_exchange *exchange);
+    /* Breaks off an exchange that is under way: `done` is called with EID_ERR_CANCELLED before this returns. The engine's
+     * thread. */
+    void (*cancel)(eid_transport *transport, eid_exchange *exchange);
+    /* Starts serving; may wait a little. EID_ERR_SERVER_ALREADY_RUNNING, EID_ERR_SERVER_BIND, EID_ERR_UNSUPPORTED. */
     eid_status (*start)(eid_transport *transport, const char *bind_address, eid_request_handler handler,
                         void *ctx);
     eid_status (*stop)(eid_transport *transport); /* EID_ERR_SERVER_NOT_RUNNING; waits for open requests */
-    eid_status (*server_address)(eid_transport *transport,
-                                 char **out); /* eid_free; EID_ERR_SERVER_NOT_RUNNING */
-    void (*close)(eid_transport *transport);  /* stops, frees */
+    /* Where the server can be reached: addresses peers can use, one a line. eid_free; EID_ERR_SERVER_NOT_RUNNING */
+    eid_status (*server_address)(eid_transport *transport, char **out);
+    /* Stops, breaks off what is under way (`done` is called on the engine's thread), frees. Not from the engine's
+     * thread. */
+    void (*close)(eid_transport *transport);
 } eid_transport_functions;
 
 struct eid_transport {
     const eid_transport_functions *functions;
-    const char *type; /* "http", "iroh"; static */
+    const char *type; /* "http", "iroh"; static: what peers call it */
 };
 
-/* Adds a transport to the sync object, which owns it from then on (also when this fails: it is closed). A
- * transport of the same type is replaced. */
-eid_status eid_sync_add_transport(eid_sync *sync, eid_transport *transport);
-bool eid_sync_has_transport(eid_sync *sync, const char *type);
+/* The host of the sync object's engine. The first transport to come makes it by `make` and starts the engine with it.
+ * Lent: lives until the sync object is closed. */
+eid_status eid_sync_host(eid_sync *sync, eid_status (*make)(eid_host **out), eid_host **out);
+
+/* Adds a transport under a name of this instance (NULL: its type) to the sync object, which owns it from then on (also when
+ * this fails: it is closed). One that had the name is replaced and closed. */
+eid_status eid_sync_add_transport(eid_sync *sync, const char *name, eid_transport *transport);
+bool eid_sync_has_transport(eid_sync *sync, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sync on behalf of a user: with the user's keys, and with consequences for what the user tracks. */
-#include "sync/sync_int.h"
+#include "sync/engine_int.h"
 
 #include "base/alloc.h"
 
@@ -32,30 +32,6 @@ eid_status eid_user_share(eid_user *user, const eid_id *database, eid_ticket **o
 
 /* ---- Asking for access ---- */
 
-/* True when the settings held here grant the key this much already, so that an ordinary sync is enough. */
-static bool has_access(eid_sync *sync, const eid_id *database, const eid_pubkey *key, eid_permission wanted)
-{
-    eid_auth_settings *auth;
-    eid_permission held;
-    if (!eid_core_holds(sync->core, database) || eid_core_auth(sync->core, database, &auth) != EID_OK)
-        return false;
-    bool enough =
-        eid_auth_permission_of(auth, key, &held) == EID_OK && eid_permission_compare(held, wanted) >= 0;
-    eid_auth_settings_unref(auth);
-    return enough;
-}
-
-static eid_status ask_at(eid_sync *sync, const eid_address *address, const eid_id *database,
-                         const eid_access_request *access, eid_sync_result *result)
-{
-    eid_pubkey peer, key;
-    eid_keypair_public(access->key, &key);
-    EID_TRY(eid_sync_handshake(sync, address, &peer));
-    if (has_access(sync, database, &key, access->permission))
-        return eid_sync_tree(sync, address, &peer, database, access->key, result);
-    return eid_sync_request_access(sync, address, &peer, database, access, result);
-}
-
 /* Existing preferences are kept; a database that was not tracked before is, with sync off. */
 static eid_status track(eid_user *user, const eid_id *database)
 {
@@ -69,121 +45,175 @@ static eid_status track(eid_user *user, const eid_id *database)
     return status;
 }
 
+/* What the order needs of the user. */
+static eid_status order_access(eid_user *user, const eid_ticket *ticket, eid_permission permission, eid_sync_order *order,
+                               const eid_address **room)
+{
+    if (eid_ticket_address_count(ticket) == 0)
+        return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
+    eid_order_by_ticket(order, ticket, room);
+    order->key = eid_user_default_keypair(user);
+    order->ask_access = true;
+    order->permission = permission;
+    return EID_OK;
+}
+
+static eid_status fail_again(eid_status status, const char *sentence)
+{
+    return eid_fail(status, "%s", sentence);
+}
+
+/* Notes that access was asked for, and gives the same failure. */
+static eid_status record_pending(eid_user *user, const eid_id *database)
+{
+    char sentence[EID_LIMIT_ERROR_TEXT];
+    eid_text_copy(sentence, sizeof sentence, eid_last_error());
+    EID_TRY(eid_user_record_pending_access(user, database));
+    return fail_again(EID_ERR_BOOTSTRAP_PENDING, sentence);
+}
+
 eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ticket,
                                             eid_permission permission, eid_sync_result *result)
 {
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
     const eid_id *database = eid_ticket_database_id(ticket);
-    char key_name[EID_PUBKEY_TEXT_SIZE];
-    eid_access_request access = {eid_user_default_keypair(user), key_name, permission};
+    eid_sync_order order;
     eid_sync *sync;
-    eid_pubkey key;
 
     EID_TRY(sync_of(user, &sync));
-    eid_user_get_default_key(user, &key);
-    eid_pubkey_format(&key, key_name);
-    eid_status status = eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
-    for (size_t i = 0; i < eid_ticket_address_count(ticket); i++) {
-        status = ask_at(sync, eid_ticket_address(ticket, i), database, &access, result);
-        /* A request that was filed is an answer: the same peer behind its other addresses would say the same.
-         */
-        if (status == EID_OK || status == EID_ERR_BOOTSTRAP_PENDING)
-            break;
-    }
+    EID_TRY(order_access(user, ticket, permission, &order, room));
+    eid_status status = eid_sync_order_wait(sync, &order, result);
     if (status == EID_OK)
         return track(user, database);
-    if (status == EID_ERR_BOOTSTRAP_PENDING) {
-        char sentence[EID_LIMIT_ERROR_TEXT];
-        memcpy(sentence, eid_last_error(), strlen(eid_last_error()) + 1);
-        EID_TRY(eid_user_record_pending_access(user, database));
-        return eid_fail(EID_ERR_BOOTSTRAP_PENDING, "%s", sentence);
-    }
-    return status;
+    return status == EID_ERR_BOOTSTRAP_PENDING ? record_pending(user, database) : status;
 }
 
 eid_status eid_user_sync_with_ticket(eid_user *user, const eid_ticket *ticket, eid_sync_result *result)
 {
-    const eid_id *database = eid_ticket_database_id(ticket);
-    const eid_keypair *key;
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
+    eid_sync_order order;
     eid_sync *sync;
 
     EID_TRY(sync_of(user, &sync));
-    EID_TRY(eid_user_key_for_database(user, database, &key));
-    eid_status status = eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
-    for (size_t i = 0; i < eid_ticket_address_count(ticket) && status != EID_OK; i++)
-        status = eid_sync_with_address(sync, eid_ticket_address(ticket, i), database, key, result);
+    eid_order_by_ticket(&order, ticket, room);
+    EID_TRY(eid_user_key_for_database(user, order.database, &order.key));
+    return eid_sync_order_wait(sync, &order, result);
+}
+
+eid_status eid_user_sync_with_ticket_async(eid_user *user, const eid_ticket *ticket, eid_sync_done done, void *ctx,
+                                           eid_sync_call **call)
+{
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
+    eid_sync_order order;
+    eid_sync *sync;
+
+    EID_TRY(sync_of(user, &sync));
+    eid_order_by_ticket(&order, ticket, room);
+    EID_TRY(eid_user_key_for_database(user, order.database, &order.key));
+    return eid_sync_order_async(sync, &order, done, ctx, call);
+}
+
+/* ---- Waiting for access ---- */
+
+typedef struct awaiting {
+    eid_user *user;
+    eid_id database;
+    eid_sync_settings settings;
+    bool has_settings;
+} awaiting;
+
+static void free_awaiting(awaiting *a)
+{
+    eid_sync_settings_clear(&a->settings);
+    eid_free(a);
+}
+
+static eid_status change_settings(eid_user *user, const eid_id *database, const eid_sync_settings *settings)
+{
+    eid_database_preferences tracked = EID_DATABASE_PREFERENCES_INIT;
+    EID_TRY(eid_user_database_prefs(user, database, &tracked));
+    eid_sync_settings_clear(&tracked.sync_settings);
+    eid_status status = eid_sync_settings_copy(settings, &tracked.sync_settings);
+    if (status == EID_OK)
+        status = eid_user_set_prefs(user, &tracked);
+    eid_database_preferences_clear(&tracked);
     return status;
+}
+
+/* On the callback thread, when the call is over but nobody knows yet. */
+static void after_awaiting(eid_sync_call *call)
+{
+    awaiting *a = call->after_ctx;
+    if (call->status == EID_OK) {
+        eid_status status = track(a->user, &a->database);
+        if (status == EID_OK && a->has_settings)
+            status = change_settings(a->user, &a->database, &a->settings);
+        if (status != EID_OK) {
+            call->status = status;
+            call->sentence = eid_strdup(eid_last_error());
+        }
+    }
+    free_awaiting(a);
+}
+
+eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *ticket, eid_permission permission,
+                                          const eid_sync_settings *settings, eid_sync_done done, void *ctx,
+                                          eid_sync_call **call)
+{
+    eid_sync *sync;
+    eid_sync_call *made;
+
+    EID_TRY(sync_of(user, &sync));
+    EID_TRY(eid_sync_need_transport(sync));
+    if (eid_ticket_address_count(ticket) == 0)
+        return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
+    awaiting *a = eid_alloc_zero(1, sizeof *a);
+    if (a == NULL)
+        return eid_fail_memory();
+    a->user = user;
+    a->database = *eid_ticket_database_id(ticket);
+    a->has_settings = settings != NULL;
+    eid_sync_settings_init(&a->settings);
+    eid_status status = settings != NULL ? eid_sync_settings_copy(settings, &a->settings) : EID_OK;
+    if (status == EID_OK)
+        status = eid_call_new(sync->engine, done, ctx, &made);
+    if (status != EID_OK) {
+        free_awaiting(a);
+        return status;
+    }
+    made->after = after_awaiting;
+    made->after_ctx = a;
+    status = eid_user_record_pending_access(user, &a->database);
+    if (status == EID_OK)
+        status = eid_watch_start(sync, ticket, eid_user_default_keypair(user), permission, made);
+    if (status != EID_OK) {
+        free_awaiting(a);
+        eid_call_unref(made);
+        return status;
+    }
+    if (call != NULL)
+        *call = made;
+    else
+        eid_call_unref(made);
+    return EID_OK;
 }
 
 /* ---- Deciding about requests ---- */
-
-/* The permission of the user's key in the requested database, which must be Admin. */
-static eid_status check_admin(eid_sync *sync, eid_user *user, const char *id, const eid_id *database,
-                              eid_pubkey *key)
-{
-    const eid_keypair *pair;
-    eid_auth_settings *auth;
-    eid_permission held = {EID_PERM_READ, 0};
-    char text[EID_PERMISSION_TEXT_SIZE];
-
-    EID_TRY(eid_user_key_for_database(user, database, &pair));
-    eid_keypair_public(pair, key);
-    EID_TRY(eid_core_auth(sync->core, database, &auth));
-    eid_status status = eid_auth_permission_of(auth, key, &held);
-    eid_auth_settings_unref(auth);
-    if (status == EID_OK && eid_permission_can_admin(held))
-        return EID_OK;
-    if (status == EID_OK)
-        eid_permission_format(held, text);
-    return eid_fail(EID_ERR_PERMISSION_DENIED,
-                    "Insufficient permission for request '%s': required Admin, but key has %s", id,
-                    status == EID_OK ? text : "none");
-}
-
-/* Lists the key. One that has as much or more by its own record is left as it is: approving must never take
- * away. */
-static eid_status grant_access(eid_sync *sync, eid_user *user, const eid_request_record *record)
-{
-    eid_auth_settings *auth;
-    eid_database *database;
-    eid_txn *txn;
-
-    EID_TRY(eid_core_auth(sync->core, &record->tree, &auth));
-    const eid_auth_key *listed = eid_auth_settings_find(auth, &record->key);
-    bool enough = listed != NULL && listed->status == EID_KEY_ACTIVE &&
-                  eid_permission_compare(listed->permission, record->permission) >= 0;
-    eid_auth_settings_unref(auth);
-    if (enough)
-        return EID_OK;
-    EID_TRY(eid_user_open_database(user, &record->tree, &database));
-    eid_status status = eid_database_new_transaction(database, &txn);
-    if (status == EID_OK) {
-        status = eid_settings_set_auth_key(txn, &record->key, record->key_name, record->permission,
-                                           EID_KEY_ACTIVE);
-        if (status == EID_OK)
-            status = eid_txn_commit_free(txn, NULL);
-        else
-            eid_txn_free(txn);
-    }
-    eid_database_close(database);
-    return status;
-}
 
 static eid_status decide(eid_user *user, const char *request_id, eid_decision decision)
 {
     eid_sync *sync;
     eid_request_record record;
-    eid_pubkey key;
-    char decided_by[EID_PUBKEY_TEXT_SIZE];
+    eid_database *handle;
 
     EID_TRY(sync_of(user, &sync));
     EID_TRY(eid_request_get_pending(sync, request_id, &record));
-    eid_status status = check_admin(sync, user, request_id, &record.tree, &key);
-    if (status == EID_OK && decision == EID_DECISION_APPROVED)
-        status = grant_access(sync, user, &record);
+    eid_status status = eid_user_open_database(user, &record.tree, &handle);
     eid_request_record_free(&record);
     EID_TRY(status);
-    eid_pubkey_format(&key, decided_by);
-    return eid_request_decide(sync, request_id, decision, decided_by);
+    status = eid_request_decide_with(sync, request_id, handle, decision);
+    eid_database_close(handle);
+    return status;
 }
 
 eid_status eid_user_approve_bootstrap_request(eid_user *user, const char *request_id)

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP as a transport of sync: one client, and at most one server. */
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "transport/http_int.h"
+#include "sync/special.h"
+
+#define HTTP_NAME "http"
 
 typedef struct http_transport {
     eid_transport base;
     eid_http_client *client;
+    char *bind_address; /* NULL: client only */
+    char *advertise;    /* NULL: the server's own addresses */
+    eid_http_server_options options;
     pthread_mutex_t mutex;   /* of `server`; starting and stopping hold it throughout */
     eid_http_server *server; /* NULL while none runs */
 } http_transport;
@@ -18,9 +28,14 @@ static http_transport *http_of(eid_transport *transport)
     return (http_transport *)(void *)transport;
 }
 
-static eid_status http_request(eid_transport *transport, const char *address, eid_slice body, eid_buf *answer)
+static void http_send(eid_transport *transport, eid_exchange *exchange)
 {
-    return eid_http_client_request(http_of(transport)->client, address, body, answer);
+    eid_http_client_send(http_of(transport)->client, exchange);
+}
+
+static void http_cancel(eid_transport *transport, eid_exchange *exchange)
+{
+    eid_http_client_cancel(http_of(transport)->client, exchange);
 }
 
 static eid_status http_start(eid_transport *transport, const char *bind_address, eid_request_handler handler,
@@ -29,12 +44,16 @@ static eid_status http_start(eid_transport *transport, const char *bind_address,
     http_transport *http = http_of(transport);
     eid_status status;
 
+    if (bind_address == NULL)
+        bind_address = http->bind_address;
+    if (bind_address == NULL)
+        return eid_fail(EID_ERR_UNSUPPORTED, "The transport has no bind address: it is for asking only");
     pthread_mutex_lock(&http->mutex);
     if (http->server != NULL)
         status = eid_fail(EID_ERR_SERVER_ALREADY_RUNNING, "Server already running on %s",
                           eid_http_server_address(http->server));
     else
-        status = eid_http_server_start(bind_address, handler, ctx, &http->server);
+        status = eid_http_server_start(bind_address, &http->options, handler, ctx, &http->server);
     pthread_mutex_unlock(&http->mutex);
     return status;
 }
@@ -55,62 +74,154 @@ static eid_status http_stop(eid_transport *transport)
     return server != NULL ? EID_OK : fail_not_running();
 }
 
+/* ---- Where it can be reached ---- */
+
+static void add_line(eid_buf *out, bool secure, const char *text)
+{
+    if (out->len != 0)
+        eid_buf_append_byte(out, '\n');
+    eid_buf_appendf(out, "%s%s", secure ? "https://" : "", text);
+}
+
+/* The addresses of this machine's interfaces with the port behind them: "all addresses" can not be dialled. */
+static void add_interfaces(eid_buf *out, bool secure, bool v6, const char *port)
+{
+    struct ifaddrs *first;
+    char host[64], text[96];
+    if (getifaddrs(&first) != 0)
+        return;
+    for (const struct ifaddrs *at = first; at != NULL; at = at->ifa_next) {
+        if (at->ifa_addr == NULL || (at->ifa_flags & IFF_UP) == 0 || eid_special_address(at->ifa_addr) ||
+            eid_loopback_address(at->ifa_addr) || (!v6 && at->ifa_addr->sa_family == AF_INET6))
+            continue;
+        eid_http_format_ip(at->ifa_addr, host);
+        snprintf(text, sizeof text, "%s:%s", host, port);
+        add_line(out, secure, text);
+    }
+    freeifaddrs(first);
+}
+
+static void write_addresses(const http_transport *http, eid_buf *out)
+{
+    const char *bound = eid_http_server_address(http->server);
+    bool secure = http->options.certificate_pem != NULL;
+    bool all4 = strncmp(bound, "0.0.0.0:", 8) == 0, all6 = strncmp(bound, "[::]:", 5) == 0;
+    const char *port = strrchr(bound, ':') + 1;
+    char text[96];
+
+    if (http->advertise != NULL) {
+        const char *at = http->advertise + strspn(http->advertise, " ");
+        while (*at != '\0') {
+            size_t len = strcspn(at, " ");
+            if (out->len != 0)
+                eid_buf_append_byte(out, '\n');
+            if (secure && strncmp(at, "https://", 8) != 0)
+                eid_buf_append_text(out, "https://");
+            eid_buf_append(out, at, len);
+            at += len + strspn(at + len, " ");
+        }
+        return;
+    }
+    if (all4 || all6)
+        add_interfaces(out, secure, all6, port);
+    else
+        add_line(out, secure, bound);
+    if (out->len == 0) {
+        snprintf(text, sizeof text, "127.0.0.1:%s", port);
+        add_line(out, secure, text);
+    }
+}
+
 static eid_status http_server_address(eid_transport *transport, char **out)
 {
     http_transport *http = http_of(transport);
-    char *copy = NULL;
+    eid_buf text;
 
+    eid_buf_init(&text, EID_LIMIT_ADDRESS_TEXT * EID_LIMIT_PEER_ADDRESSES);
     pthread_mutex_lock(&http->mutex);
     bool running = http->server != NULL;
     if (running)
-        copy = eid_strdup(eid_http_server_address(http->server));
+        write_addresses(http, &text);
     pthread_mutex_unlock(&http->mutex);
     if (!running)
         return fail_not_running();
-    if (copy == NULL)
-        return eid_fail_memory();
-    *out = copy;
-    return EID_OK;
+    return eid_buf_take_text(&text, out);
+}
+
+/* ---- Life ---- */
+
+static void free_http(http_transport *http)
+{
+    eid_http_server_stop(http->server);
+    eid_http_client_free(http->client);
+    pthread_mutex_destroy(&http->mutex);
+    eid_free(http->bind_address);
+    eid_free(http->advertise);
+    eid_free(http->options.certificate_pem);
+    if (http->options.private_key_pem != NULL)
+        eid_wipe(http->options.private_key_pem, strlen(http->options.private_key_pem));
+    eid_free(http->options.private_key_pem);
+    eid_free(http);
 }
 
 static void http_close(eid_transport *transport)
 {
-    http_transport *http = http_of(transport);
-    eid_http_server_stop(http->server);
-    eid_http_client_free(http->client);
-    pthread_mutex_destroy(&http->mutex);
-    eid_free(http);
+    free_http(http_of(transport));
 }
 
 static const eid_transport_functions http_functions = {
-    .request = http_request,
+    .send = http_send,
+    .cancel = http_cancel,
     .start = http_start,
     .stop = http_stop,
     .server_address = http_server_address,
     .close = http_close,
 };
 
-eid_status eid_sync_enable_http_transport(eid_sync *sync)
+static eid_status copy_text(const char *text, char **out)
 {
-    static const eid_http_limits limits = {EID_LIMIT_HTTP_CONNECT_MS, EID_LIMIT_HTTP_STALL_S,
-                                           EID_LIMIT_HTTP_RESPONSE_BYTES};
+    *out = text == NULL ? NULL : eid_strdup(text);
+    return text != NULL && *out == NULL ? eid_fail_memory() : EID_OK;
+}
 
-    /* Asked for twice, the second time changes nothing: a running server goes on. */
-    if (eid_sync_has_transport(sync, "http"))
-        return EID_OK;
+static eid_status fill_http(eid_host *host, const eid_http_options *options, http_transport *http)
+{
+    EID_TRY(copy_text(options->bind_address, &http->bind_address));
+    EID_TRY(copy_text(options->advertise, &http->advertise));
+    EID_TRY(copy_text(options->certificate_pem, &http->options.certificate_pem));
+    EID_TRY(copy_text(options->private_key_pem, &http->options.private_key_pem));
+    http->options.requests_per_minute = options->requests_per_minute;
+    return eid_http_client_new(host, options->trusted_file, &http->client);
+}
+
+eid_status eid_sync_add_http_transport(eid_sync *sync, const char *name, const eid_http_options *options)
+{
+    eid_http_options used = EID_HTTP_OPTIONS_INIT;
+    eid_host *host;
+
+    if (options != NULL)
+        memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
+    if ((used.certificate_pem == NULL) != (used.private_key_pem == NULL))
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "a certificate and its private key belong together");
+    EID_TRY(eid_sync_host(sync, eid_loop_new, &host));
     http_transport *http = eid_alloc_zero(1, sizeof *http);
     if (http == NULL)
         return eid_fail_memory();
     http->base.functions = &http_functions;
-    http->base.type = "http";
-    eid_status status = eid_http_client_new(&limits, &http->client);
-    if (status == EID_OK && pthread_mutex_init(&http->mutex, NULL) != 0) {
-        eid_http_client_free(http->client);
-        status = eid_fail(EID_ERR_IO, "the system gives no more mutexes");
-    }
+    http->base.type = HTTP_NAME;
+    pthread_mutex_init(&http->mutex, NULL);
+    eid_status status = fill_http(host, &used, http);
     if (status != EID_OK) {
-        eid_free(http);
+        free_http(http);
         return status;
     }
-    return eid_sync_add_transport(sync, &http->base);
+    return eid_sync_add_transport(sync, name, &http->base);
+}
+
+eid_status eid_sync_enable_http_transport(eid_sync *sync)
+{
+    /* Asked for twice, the second time changes nothing: a running server goes on. */
+    if (eid_sync_has_transport(sync, HTTP_NAME))
+        return EID_OK;
+    return eid_sync_add_http_transport(sync, HTTP_NAME, NULL);
 }

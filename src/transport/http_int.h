@@ -3,42 +3,53 @@
 #ifndef EID_TRANSPORT_HTTP_INT_H
 #define EID_TRANSPORT_HTTP_INT_H
 
-#include "sync/transport.h"
+#include <sys/socket.h>
 
-#define EID_HTTP_PATH "/api/v0"
+#include "sync/transport.h"
+#include "transport/loop.h"
+
+/* The sender's device key, for eid_request_origin.peer. */
+#define EID_HTTP_PEER_HEADER "Eidetica-Peer"
+#define EID_HTTP_PATH        "/api/v0"
+#define EID_HTTP_HEALTH_PATH "/health"
 
 /* ---- Server ---- */
 
 typedef struct eid_http_server eid_http_server;
 
-/* Serves POST /api/v0 on a numeric address ("127.0.0.1:0", "[::1]:8080"). EID_ERR_SERVER_BIND with one
- * sentence. */
-eid_status eid_http_server_start(const char *bind_address, eid_request_handler handler, void *ctx,
-                                 eid_http_server **out);
+typedef struct eid_http_server_options {
+    char *certificate_pem; /* NULL: http, else https with the key below */
+    char *private_key_pem;
+    uint32_t requests_per_minute; /* of one remote address; 0: EID_LIMIT_HTTP_REQUESTS_PER_MINUTE */
+} eid_http_server_options;
+
+/* Serves POST /api/v0 and GET /health on a numeric address ("127.0.0.1:0", "[::1]:8080"). `options` (NULL: defaults) is
+ * used until it has started. EID_ERR_SERVER_BIND with one sentence. */
+eid_status eid_http_server_start(const char *bind_address, const eid_http_server_options *options,
+                                 eid_request_handler handler, void *ctx, eid_http_server **out);
 /* Takes no new connections, waits for requests being served (at most EID_LIMIT_HTTP_STOP_MS), frees. NULL is
  * allowed. */
 void eid_http_server_stop(eid_http_server *server);
 /* "127.0.0.1:40123", with the port that was really taken. Lent. */
 const char *eid_http_server_address(const eid_http_server *server);
 
-/* ---- Client ---- */
+/* "192.0.2.1" or "[2001:db8::1]"; at most 64 bytes. */
+void eid_http_format_ip(const struct sockaddr *address, char out[64]);
 
-typedef struct eid_http_limits {
-    long connect_ms;
-    long stall_s; /* less than EID_LIMIT_HTTP_RATE for so long: given up */
-    size_t response_bytes;
-} eid_http_limits;
+/* ---- Client ---- */
 
 typedef struct eid_http_client eid_http_client;
 
-eid_status eid_http_client_new(const eid_http_limits *limits, eid_http_client **out);
-void eid_http_client_free(eid_http_client *client); /* no request may be running; NULL is allowed */
+/* On the loop of a host made by eid_loop_new. `trusted_file` (may be NULL) names certificates in PEM that https peers may
+ * have, in place of those the system trusts. Not from a thread of the host, as eid_http_client_free. */
+eid_status eid_http_client_new(eid_host *host, const char *trusted_file, eid_http_client **out);
+/* Breaks off what is under way. NULL is allowed. */
+void eid_http_client_free(eid_http_client *client);
 
-/* POSTs the body to http://ADDRESS/api/v0 and appends the answer. Any thread, several at once. Connections
- * are kept for later requests. Redirects are not followed: whoever is asked answers. Proxy settings of the
- * environment are ignored. EID_ERR_INVALID_ADDRESS, EID_ERR_CONNECTION_FAILED, EID_ERR_TIMEOUT,
- * EID_ERR_NETWORK (also any status other than 2xx), EID_ERR_LIMIT. */
-eid_status eid_http_client_request(eid_http_client *client, const char *address, eid_slice body,
-                                   eid_buf *answer);
+/* POSTs the body to http://ADDRESS/api/v0, or ADDRESS/api/v0 where the address begins with https://. The engine's thread.
+ * Connections are kept for later requests. Redirects are not followed: whoever is asked answers. Proxy settings of the
+ * environment are ignored. */
+void eid_http_client_send(eid_http_client *client, eid_exchange *exchange);
+void eid_http_client_cancel(eid_http_client *client, eid_exchange *exchange);
 
 #endif

@@ -4,6 +4,7 @@
  * A request that will be refused is still read (up to a bound) before the refusal is sent: a client that is
  * busy sending would otherwise see a broken connection in place of the status.
  */
+#include "transport/http_guard.h"
 #include "transport/http_int.h"
 
 #include <arpa/inet.h>
@@ -22,11 +23,12 @@
 
 #define TEXT_TYPE      "text/plain; charset=utf-8"
 #define JSON_TYPE      "application/json"
-#define ADDRESS_SIZE   (INET6_ADDRSTRLEN + 9) /* brackets, colon, port */
+#define ADDRESS_SIZE   80 /* an IP of 64 bytes at most, colon, port */
 #define LISTEN_BACKLOG 128
 
 struct eid_http_server {
     struct MHD_Daemon *daemon;
+    eid_http_guard *guard;
     eid_request_handler handler;
     void *ctx;
     char address[ADDRESS_SIZE];
@@ -38,7 +40,7 @@ struct eid_http_server {
 
 /* One request while it arrives. */
 typedef struct http_exchange {
-    unsigned refusal; /* HTTP status decided from the head, 0 when the body is wanted */
+    unsigned refusal; /* HTTP status decided from the head, 0 when the body is wanted; 200: the answer of /health */
     eid_buf body;
     size_t drained;       /* bytes of a refused body */
     uint64_t deadline_ns; /* the whole body must be here by then */
@@ -53,18 +55,24 @@ typedef union socket_address {
     struct sockaddr_storage room;
 } socket_address;
 
-static void format_address(const struct sockaddr *address, char out[ADDRESS_SIZE])
+void eid_http_format_ip(const struct sockaddr *address, char out[64])
 {
     char ip[INET6_ADDRSTRLEN] = "";
-    if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof ip);
-        snprintf(out, ADDRESS_SIZE, "[%s]:%u", ip, (unsigned)ntohs(v6->sin6_port));
-    } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof ip);
-        snprintf(out, ADDRESS_SIZE, "%s:%u", ip, (unsigned)ntohs(v4->sin_port));
-    }
+    bool v6 = address->sa_family == AF_INET6;
+    const void *bytes = v6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr
+                           : (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    inet_ntop(address->sa_family, bytes, ip, sizeof ip);
+    snprintf(out, 64, v6 ? "[%s]" : "%s", ip);
+}
+
+static void format_address(const struct sockaddr *address, char out[ADDRESS_SIZE])
+{
+    char ip[64];
+    in_port_t port = address->sa_family == AF_INET6
+                         ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
+                         : ((const struct sockaddr_in *)(const void *)address)->sin_port;
+    eid_http_format_ip(address, ip);
+    snprintf(out, ADDRESS_SIZE, "%s:%u", ip, (unsigned)ntohs(port));
 }
 
 static bool parse_port(const char *text, in_port_t *out)
@@ -193,9 +201,42 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
         return queue_text(connection, status, "Expected request with `Content-Type: application/json`");
     case MHD_HTTP_CONTENT_TOO_LARGE:
         return queue_text(connection, status, "Failed to buffer the request body: length limit exceeded");
+    case MHD_HTTP_TOO_MANY_REQUESTS:
+        return queue_text(connection, status, "Too many requests from this address: try again later");
+    case MHD_HTTP_OK:
+        return queue_text(connection, status, "ok\n");
     default:
         return queue_text(connection, status, "");
     }
+}
+
+/* ---- The guard ---- */
+
+static eid_guarded *guarded_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **place,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    eid_http_server *server = ctx;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *place = info == NULL ? NULL : eid_http_guard_enter(server->guard, info->connect_fd);
+    } else {
+        eid_http_guard_leave(server->guard, *place);
+        *place = NULL;
+    }
+}
+
+static bool may_ask(eid_http_server *server, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL || info->client_addr == NULL || eid_http_guard_allow(server->guard, info->client_addr);
 }
 
 static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *connection,
@@ -206,12 +247,18 @@ static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *con
     char remote[ADDRESS_SIZE] = "";
     if (info != NULL && info->client_addr != NULL)
         format_address(info->client_addr, remote);
-    eid_request_origin origin = {"http", remote};
+    eid_request_origin origin = {
+        "http", remote, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, EID_HTTP_PEER_HEADER)};
     eid_buf answer;
     eid_buf_init(&answer, EID_LIMIT_HTTP_RESPONSE_BYTES);
 
     enum MHD_Result result;
-    switch (server->handler(eid_buf_slice(&exchange->body), &origin, &answer, server->ctx)) {
+    eid_guarded *guarded = guarded_of(connection);
+    eid_http_guard_expect(server->guard, guarded, EID_LIMIT_HTTP_SERVE_MS);
+    eid_handle_result handled = server->handler(eid_buf_slice(&exchange->body), &origin, &answer, server->ctx);
+    /* From here the peer has to take the answer, at no less than the slowest line we put up with. */
+    eid_http_guard_expect(server->guard, guarded, EID_LIMIT_HTTP_HEAD_MS + answer.len * 1000 / EID_LIMIT_HTTP_RATE);
+    switch (handled) {
     case EID_HANDLED:
         result = queue_buffer(connection, MHD_HTTP_OK, JSON_TYPE, &answer);
         break;
@@ -259,8 +306,13 @@ static uint64_t declared_length(struct MHD_Connection *connection)
 }
 
 /* What the head of the request alone decides; 0 when nothing speaks against it. */
-static unsigned judge_head(struct MHD_Connection *connection, const char *url, const char *method)
+static unsigned judge_head(eid_http_server *server, struct MHD_Connection *connection, const char *url,
+                           const char *method)
 {
+    if (!may_ask(server, connection))
+        return MHD_HTTP_TOO_MANY_REQUESTS;
+    if (strcmp(url, EID_HTTP_HEALTH_PATH) == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0)
+        return MHD_HTTP_OK;
     if (strcmp(url, EID_HTTP_PATH) != 0)
         return MHD_HTTP_NOT_FOUND;
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
@@ -292,7 +344,8 @@ static void end_request(eid_http_server *server)
 static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connection *connection,
                                       const char *url, const char *method, void **state)
 {
-    unsigned refusal = judge_head(connection, url, method);
+    unsigned refusal = judge_head(server, connection, url, method);
+    eid_http_guard_expect(server->guard, guarded_of(connection), EID_LIMIT_HTTP_UPLOAD_MS);
     if (!begin_request(server))
         return MHD_NO;
     http_exchange *exchange = eid_alloc_zero(1, sizeof *exchange);
@@ -351,10 +404,10 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 {
     eid_http_server *server = ctx;
     http_exchange *exchange = *state;
-    (void)connection;
     (void)why;
     if (exchange == NULL)
         return;
+    eid_http_guard_expect(server->guard, guarded_of(connection), EID_LIMIT_HTTP_HEAD_MS);
     *state = NULL;
     eid_buf_free(&exchange->body);
     eid_free(exchange);
@@ -378,13 +431,43 @@ static eid_status init_idle(eid_http_server *server)
 
 static void free_server(eid_http_server *server)
 {
+    eid_http_guard_free(server->guard);
     pthread_mutex_destroy(&server->mutex);
     pthread_cond_destroy(&server->idle);
     eid_free(server);
 }
 
-eid_status eid_http_server_start(const char *bind_address, eid_request_handler handler, void *ctx,
-                                 eid_http_server **out)
+/* poll, not epoll: libmicrohttpd 0.9.75 overlooks the end of a connection that arrives together with its
+ * last bytes when it is told by epoll's edges, and keeps such connections until they time out. A few
+ * dozen connections a thread cost poll nothing. */
+static eid_status start_daemon(eid_http_server *server, int fd, const eid_http_server_options *options)
+{
+    bool secure = options != NULL && options->certificate_pem != NULL;
+    struct MHD_OptionItem more[] = {
+        {MHD_OPTION_END, 0, NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, secure ? options->private_key_pem : NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    if (secure) {
+        more[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, options->certificate_pem};
+        if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+            return eid_fail(EID_ERR_UNSUPPORTED, "libmicrohttpd was built without TLS");
+    }
+    server->daemon = MHD_start_daemon(
+        MHD_USE_POLL_INTERNAL_THREAD | (secure ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, server,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EID_LIMIT_HTTP_THREADS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)EID_LIMIT_HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)EID_LIMIT_HTTP_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EID_LIMIT_HTTP_IDLE_S,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+    if (server->daemon == NULL)
+        return eid_fail(EID_ERR_SERVER_BIND, secure ? "the server could not be started: is the certificate right?"
+                                                    : "the server threads could not be started");
+    return EID_OK;
+}
+
+eid_status eid_http_server_start(const char *bind_address, const eid_http_server_options *options,
+                                 eid_request_handler handler, void *ctx, eid_http_server **out)
 {
     int fd = -1;
     eid_http_server *server = eid_alloc_zero(1, sizeof *server);
@@ -402,22 +485,16 @@ eid_status eid_http_server_start(const char *bind_address, eid_request_handler h
     }
     server->handler = handler;
     server->ctx = ctx;
-    /* poll, not epoll: libmicrohttpd 0.9.75 overlooks the end of a connection that arrives together with its
-     * last bytes when it is told by epoll's edges, and keeps such connections until they time out. A few
-     * dozen connections a thread cost poll nothing. */
-    server->daemon = MHD_start_daemon(
-        MHD_USE_POLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EID_LIMIT_HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)EID_LIMIT_HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)EID_LIMIT_HTTP_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)EID_LIMIT_HTTP_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
-    if (server->daemon == NULL) {
+    status = eid_http_guard_new(options != NULL && options->requests_per_minute != 0
+                                    ? options->requests_per_minute
+                                    : EID_LIMIT_HTTP_REQUESTS_PER_MINUTE,
+                                &server->guard);
+    if (status == EID_OK)
+        status = start_daemon(server, fd, options);
+    if (status != EID_OK) {
         close(fd);
-        status =
-            eid_fail(EID_ERR_SERVER_BIND,
-                     "Failed to bind server to %s: the server threads could not be started", bind_address);
         free_server(server);
-        return status;
+        return eid_fail_context(status, "Failed to bind server to %s", bind_address);
     }
     *out = server;
     return EID_OK;

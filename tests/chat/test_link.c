@@ -110,8 +110,9 @@ static void test_requests_carry_both_ways(void **state)
     assert_true(state_now.synced_at > 0);
     expect_topic(bob.database, "from alice");
     write_text(bob.database, "from bob");
+    /* Who carried it does not matter: the commit was pushed at once, or this round did it. */
     state_now = served(link, link_request(link));
-    assert_true(state_now.sent >= 1);
+    assert_int_equal(state_now.kind, LINK_ONLINE);
     expect_topic(alice.database, "from bob");
     assert_true(link_stop(link, WAIT_MS));
     room_close(&bob);

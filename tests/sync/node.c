@@ -11,7 +11,7 @@ static uint64_t node_clock(void *ctx)
     return ((node *)ctx)->now_ms;
 }
 
-void node_open_url(node *n, const char *url, const char *user_name)
+void node_open_bare_url(node *n, const char *url, const char *user_name)
 {
     eid_instance_options options = EID_INSTANCE_OPTIONS_INIT;
     memset(n, 0, sizeof *n);
@@ -22,6 +22,16 @@ void node_open_url(node *n, const char *url, const char *user_name)
     tu_assert_ok(eid_instance_login_or_create_user(n->instance, user_name, NULL, &n->user));
     tu_assert_ok(eid_instance_enable_sync(n->instance));
     tu_assert_ok(eid_instance_sync(n->instance, &n->sync));
+}
+
+void node_open_bare(node *n, const char *user_name)
+{
+    node_open_bare_url(n, "memory:", user_name);
+}
+
+void node_open_url(node *n, const char *url, const char *user_name)
+{
+    node_open_bare_url(n, url, user_name);
     tu_assert_ok(eid_sync_enable_http_transport(n->sync));
 }
 
@@ -155,7 +165,7 @@ eid_status node_join(node *n, eid_ticket *ticket, eid_permission permission, eid
 
 eid_handle_result node_ask(const node *n, const char *body, size_t len, eid_buf *answer)
 {
-    eid_request_origin origin = {"http", "127.0.0.1:1"};
+    eid_request_origin origin = {"http", "127.0.0.1:1", NULL};
     eid_buf_reset(answer);
     return eid_sync_handle(eid_slice_of(body, len), &origin, answer, n->sync);
 }

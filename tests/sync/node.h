@@ -19,6 +19,9 @@ typedef struct node {
 void node_open(node *n, const char *user_name);
 /* The same over a data file, which may exist already. */
 void node_open_url(node *n, const char *url, const char *user_name);
+/* Without any transport. */
+void node_open_bare(node *n, const char *user_name);
+void node_open_bare_url(node *n, const char *url, const char *user_name);
 void node_serve(node *n); /* starts a server on a free port of 127.0.0.1 */
 void node_close(node *n);
 

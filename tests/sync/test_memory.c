@@ -1,64 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory running out at every place of a sync in turn, on either side: nothing is lost, nothing leaks, and
  * the next sync with memory makes all well. */
-#include "node.h"
+#include "manual.h"
 
 #include <stdlib.h>
-
-/* A transport without sockets or threads, so that the n-th allocation is the same one each time. */
-typedef struct direct {
-    eid_transport base;
-    node *to;
-} direct;
-
-static eid_status direct_request(eid_transport *transport, const char *address, eid_slice body,
-                                 eid_buf *answer)
-{
-    eid_request_origin origin = {"direct", "here"};
-    (void)address;
-    if (eid_sync_handle(body, &origin, answer, ((direct *)(void *)transport)->to->sync) == EID_HANDLED)
-        return EID_OK;
-    return eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: 500 Internal Server Error");
-}
-
-static eid_status direct_start(eid_transport *transport, const char *address, eid_request_handler handler,
-                               void *ctx)
-{
-    (void)transport;
-    (void)address;
-    (void)handler;
-    (void)ctx;
-    return eid_fail(EID_ERR_UNSUPPORTED, "the direct transport listens without being asked");
-}
-
-static eid_status direct_stop(eid_transport *transport)
-{
-    (void)transport;
-    return eid_fail(EID_ERR_SERVER_NOT_RUNNING, "Server not running");
-}
-
-static eid_status direct_address(eid_transport *transport, char **out)
-{
-    (void)out;
-    return direct_stop(transport);
-}
-
-static void direct_close(eid_transport *transport)
-{
-    free(transport);
-}
-
-static const eid_transport_functions direct_functions = {direct_request, direct_start, direct_stop,
-                                                         direct_address, direct_close};
-
-static void link_nodes(node *from, node *to)
-{
-    direct *transport = calloc(1, sizeof *transport);
-    transport->base.functions = &direct_functions;
-    transport->base.type = "direct";
-    transport->to = to;
-    tu_assert_ok(eid_sync_add_transport(from->sync, &transport->base));
-}
 
 static eid_ticket *direct_ticket(const eid_id *database)
 {
@@ -99,9 +44,9 @@ static void memory_runs_out(void **state)
     (void)state;
     node alice, bob;
     tu_alloc_install();
-    node_open(&alice, "alice");
-    node_open(&bob, "bob");
-    link_nodes(&bob, &alice);
+    node_open_bare(&alice, "alice");
+    node_open_bare(&bob, "bob");
+    manual_add(manual_attach(&bob, NULL), "there", &alice);
     eid_database *notes = node_create(&alice, "notes", true);
     eid_id id = *eid_database_root_id(notes);
     node_list_key(notes, &bob, node_write_10);

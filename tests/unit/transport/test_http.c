@@ -19,12 +19,103 @@
 
 #define ANSWER_MAX (16u << 20)
 
-static const eid_http_limits normal_limits = {2000, 5, ANSWER_MAX};
+/* What an exchange is given. */
+typedef struct limits {
+    uint64_t connect_ms;
+    uint64_t silence_s;
+    size_t answer_max;
+    uint64_t total_ms;
+} limits;
+
+static const limits normal_limits = {2000, 5, ANSWER_MAX, 60000};
 
 static void sleep_ms(long ms)
 {
     struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
     nanosleep(&time, NULL);
+}
+
+/* ---- Asking, and waiting for the answer ---- */
+
+typedef struct client {
+    eid_host *host;
+    eid_http_client *http;
+} client;
+
+typedef struct asking {
+    eid_exchange exchange;
+    eid_work work;
+    client *client;
+    eid_buf *answer;
+    eid_status status;
+    char sentence[EID_LIMIT_ERROR_TEXT];
+    atomic_bool over;
+} asking;
+
+static client *client_new(void)
+{
+    client *c = calloc(1, sizeof *c);
+    tu_assert_ok(eid_loop_new(&c->host));
+    tu_assert_ok(eid_http_client_new(c->host, NULL, &c->http));
+    return c;
+}
+
+static void client_free(client *c)
+{
+    eid_http_client_free(c->http);
+    c->host->functions->close(c->host);
+    free(c);
+}
+
+static void on_done(eid_exchange *exchange, eid_status status)
+{
+    asking *a = (asking *)(void *)exchange;
+    a->status = status;
+    snprintf(a->sentence, sizeof a->sentence, "%s", eid_last_error());
+    a->over = true;
+}
+
+static void start_asking(eid_work *work)
+{
+    asking *a = (asking *)(void *)((char *)work - offsetof(asking, work));
+    eid_http_client_send(a->client->http, &a->exchange);
+}
+
+static void begin_asking(asking *a, client *c, const char *address, eid_slice body, const limits *given)
+{
+    memset(a, 0, sizeof *a);
+    a->client = c;
+    a->exchange.address = address;
+    a->exchange.body = body;
+    a->exchange.answer_max = given->answer_max;
+    a->exchange.connect_ms = given->connect_ms;
+    a->exchange.silence_ms = given->silence_s * 1000;
+    a->exchange.total_ms = given->total_ms;
+    a->exchange.done = on_done;
+    eid_buf_init(&a->exchange.answer, given->answer_max);
+    a->work.run = start_asking;
+}
+
+static eid_status finish_asking(asking *a, eid_buf *answer)
+{
+    while (!a->over)
+        sleep_ms(1);
+    eid_buf_append_slice(answer, eid_buf_slice(&a->exchange.answer));
+    eid_buf_free(&a->exchange.answer);
+    return a->status == EID_OK ? EID_OK : eid_fail(a->status, "%s", a->sentence);
+}
+
+static eid_status ask_within(client *c, const char *address, eid_slice body, eid_buf *answer, const limits *given)
+{
+    asking a;
+    begin_asking(&a, c, address, body, given);
+    c->host->functions->post(c->host, &a.work);
+    return finish_asking(&a, answer);
+}
+
+static eid_status ask_at(client *c, const char *address, eid_slice body, eid_buf *answer)
+{
+    return ask_within(c, address, body, answer, &normal_limits);
 }
 
 /* ---- A handler that does what the body says ---- */
@@ -64,7 +155,7 @@ static eid_handle_result play(eid_slice body, const eid_request_origin *origin, 
 typedef struct fixture {
     played seen;
     eid_http_server *server;
-    eid_http_client *client;
+    client *client;
     eid_buf answer;
 } fixture;
 
@@ -72,8 +163,8 @@ static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     eid_buf_init(&f->answer, ANSWER_MAX);
-    tu_assert_ok(eid_http_server_start("127.0.0.1:0", play, &f->seen, &f->server));
-    tu_assert_ok(eid_http_client_new(&normal_limits, &f->client));
+    tu_assert_ok(eid_http_server_start("127.0.0.1:0", NULL, play, &f->seen, &f->server));
+    f->client = client_new();
     *state = f;
     return 0;
 }
@@ -81,7 +172,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    eid_http_client_free(f->client);
+    client_free(f->client);
     eid_http_server_stop(f->server);
     eid_buf_free(&f->answer);
     free(f);
@@ -91,7 +182,7 @@ static int tear_down(void **state)
 static eid_status ask(fixture *f, eid_slice body)
 {
     eid_buf_reset(&f->answer);
-    return eid_http_client_request(f->client, eid_http_server_address(f->server), body, &f->answer);
+    return ask_at(f->client, eid_http_server_address(f->server), body, &f->answer);
 }
 
 static void assert_answer(const fixture *f, const char *wanted)
@@ -118,7 +209,7 @@ static void answers_are_appended(void **state)
 {
     fixture *f = *state;
     eid_buf_append_text(&f->answer, "before ");
-    tu_assert_ok(eid_http_client_request(f->client, eid_http_server_address(f->server), eid_slice_text("x"),
+    tu_assert_ok(ask_at(f->client, eid_http_server_address(f->server), eid_slice_text("x"),
                                          &f->answer));
     assert_answer(f, "before 1:x");
 }
@@ -178,14 +269,14 @@ static void ipv6(void **state)
 {
     fixture *f = *state;
     eid_http_server *server;
-    eid_status status = eid_http_server_start("[::1]:0", play, &f->seen, &server);
+    eid_status status = eid_http_server_start("[::1]:0", NULL, play, &f->seen, &server);
     if (status != EID_OK) {
         print_message("[ SKIPPED  ] ipv6: this machine has no IPv6 loopback (%s)\n", eid_last_error());
         skip();
     }
     assert_memory_equal(eid_http_server_address(server), "[::1]:", 6);
     eid_buf_reset(&f->answer);
-    tu_assert_ok(eid_http_client_request(f->client, eid_http_server_address(server),
+    tu_assert_ok(ask_at(f->client, eid_http_server_address(server),
                                          eid_slice_text("\"who\""), &f->answer));
     assert_memory_equal(f->seen.last_remote, "http [::1]:", 11);
     eid_http_server_stop(server);
@@ -198,7 +289,7 @@ static void host_names(void **state)
     const char *port = strrchr(eid_http_server_address(f->server), ':');
     snprintf(address, sizeof address, "localhost%s", port);
     eid_buf_reset(&f->answer);
-    tu_assert_ok(eid_http_client_request(f->client, address, eid_slice_text("1"), &f->answer));
+    tu_assert_ok(ask_at(f->client, address, eid_slice_text("1"), &f->answer));
     assert_answer(f, "1:1");
 }
 
@@ -226,7 +317,7 @@ static void *ask_often(void *ctx)
         eid_buf_init(&answer, 1000);
         snprintf(body, sizeof body, "%p %d", ctx, i);
         snprintf(wanted, sizeof wanted, "%zu:%s", strlen(body), body);
-        if (eid_http_client_request(one->f->client, one->address, eid_slice_text(body), &answer) != EID_OK ||
+        if (ask_at(one->f->client, one->address, eid_slice_text(body), &answer) != EID_OK ||
             !eid_slice_is(eid_buf_slice(&answer), wanted))
             one->failures++;
         eid_buf_free(&answer);
@@ -257,7 +348,7 @@ static void *ask_slowly(void *ctx)
     eid_buf answer;
     eid_buf_init(&answer, 1000);
     one->failures =
-        eid_http_client_request(one->f->client, one->address, eid_slice_text("\"slow\""), &answer) != EID_OK;
+        ask_at(one->f->client, one->address, eid_slice_text("\"slow\""), &answer) != EID_OK;
     eid_buf_free(&answer);
     return NULL;
 }
@@ -274,10 +365,10 @@ static void stopping_waits_for_open_requests(void **state)
     f->server = NULL;
     pthread_join(thread, NULL);
     assert_int_equal(one.failures, 0);
-    tu_assert_fails(eid_http_client_request(f->client, one.address, eid_slice_text("1"), &f->answer),
+    tu_assert_fails(ask_at(f->client, one.address, eid_slice_text("1"), &f->answer),
                     EID_ERR_CONNECTION_FAILED);
     /* The port is free again at once. */
-    tu_assert_ok(eid_http_server_start(one.address, play, &f->seen, &f->server));
+    tu_assert_ok(eid_http_server_start(one.address, NULL, play, &f->seen, &f->server));
     tu_assert_ok(ask(f, eid_slice_text("1")));
 }
 
@@ -304,7 +395,7 @@ static void wrong_bind_addresses(void **state)
                                         "1.2.3:80"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         eid_http_server *server = NULL;
-        tu_assert_fails(eid_http_server_start(wrong[i], play, &f->seen, &server), EID_ERR_SERVER_BIND);
+        tu_assert_fails(eid_http_server_start(wrong[i], NULL, play, &f->seen, &server), EID_ERR_SERVER_BIND);
         assert_non_null(strstr(eid_last_error(), "numeric address"));
         assert_null(server);
     }
@@ -316,7 +407,7 @@ static void port_in_use(void **state)
     eid_http_server *second = NULL;
     char wanted[256];
     const char *address = eid_http_server_address(f->server);
-    tu_assert_fails(eid_http_server_start(address, play, &f->seen, &second), EID_ERR_SERVER_BIND);
+    tu_assert_fails(eid_http_server_start(address, NULL, play, &f->seen, &second), EID_ERR_SERVER_BIND);
     snprintf(wanted, sizeof wanted,
              "Failed to bind server to %s: another program already listens there; choose another port, or 0",
              address);
@@ -329,7 +420,7 @@ static void foreign_address(void **state)
 {
     fixture *f = *state;
     eid_http_server *server = NULL;
-    tu_assert_fails(eid_http_server_start("192.0.2.1:0", play, &f->seen, &server), EID_ERR_SERVER_BIND);
+    tu_assert_fails(eid_http_server_start("192.0.2.1:0", NULL, play, &f->seen, &server), EID_ERR_SERVER_BIND);
     assert_memory_equal(eid_last_error(), "Failed to bind server to 192.0.2.1:0: ", 38);
 }
 
@@ -547,16 +638,15 @@ static void stop_fake(fake_server *fake)
     close(fake->listener);
 }
 
-static eid_status ask_fake(const char *answer, int pieces, long pause_ms, const eid_http_limits *limits,
+static eid_status ask_fake(const char *answer, int pieces, long pause_ms, const limits *given,
                            eid_buf *out)
 {
     fake_server fake;
-    eid_http_client *client;
+    client *c = client_new();
     start_fake(&fake, answer, pieces, pause_ms);
-    tu_assert_ok(eid_http_client_new(limits, &client));
     eid_buf_init(out, ANSWER_MAX);
-    eid_status status = eid_http_client_request(client, fake.address, eid_slice_text("{}"), out);
-    eid_http_client_free(client);
+    eid_status status = ask_within(c, fake.address, eid_slice_text("{}"), out, given);
+    client_free(c);
     stop_fake(&fake);
     return status;
 }
@@ -564,7 +654,7 @@ static eid_status ask_fake(const char *answer, int pieces, long pause_ms, const 
 static void silent_server(void **state)
 {
     (void)state;
-    eid_http_limits hasty = {2000, 1, ANSWER_MAX};
+    limits hasty = {2000, 1, ANSWER_MAX, 60000};
     eid_buf answer;
     tu_assert_fails(ask_fake("", 0, 3500, &hasty, &answer), EID_ERR_TIMEOUT);
     assert_non_null(strstr(eid_last_error(), "went silent for 1 s"));
@@ -575,7 +665,7 @@ static void silent_server(void **state)
 static void slow_but_steady_server(void **state)
 {
     (void)state;
-    eid_http_limits hasty = {2000, 1, ANSWER_MAX};
+    limits hasty = {2000, 1, ANSWER_MAX, 60000};
     eid_buf answer;
     tu_assert_ok(ask_fake("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", 30, 100, &hasty, &answer));
     assert_int_equal(answer.len, 30 * 1024);
@@ -627,7 +717,7 @@ static void redirects_are_not_followed(void **state)
 static void answer_too_large(void **state)
 {
     (void)state;
-    eid_http_limits small = {2000, 5, 10000};
+    limits small = {2000, 5, 10000, 60000};
     eid_buf answer;
     tu_assert_fails(ask_fake("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", 20, 0, &small, &answer),
                     EID_ERR_LIMIT);
@@ -643,12 +733,12 @@ static void nobody_there(void **state)
     start_fake(&gone, "", 0, 0);
     close(connect_to(gone.address));
     stop_fake(&gone);
-    tu_assert_fails(eid_http_client_request(f->client, gone.address, eid_slice_text("1"), &f->answer),
+    tu_assert_fails(ask_at(f->client, gone.address, eid_slice_text("1"), &f->answer),
                     EID_ERR_CONNECTION_FAILED);
     snprintf(wanted, sizeof wanted, "Failed to connect to %s: Connection refused", gone.address);
     assert_string_equal(eid_last_error(), wanted);
     tu_assert_fails(
-        eid_http_client_request(f->client, "no-such-host.invalid:80", eid_slice_text("1"), &f->answer),
+        ask_at(f->client, "no-such-host.invalid:80", eid_slice_text("1"), &f->answer),
         EID_ERR_CONNECTION_FAILED);
     assert_string_equal(eid_last_error(),
                         "Failed to connect to no-such-host.invalid:80: no such host is known");
@@ -668,7 +758,7 @@ static void addresses_that_are_none(void **state)
                                         "[::1",
                                         "a:1:2"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        tu_assert_fails(eid_http_client_request(f->client, wrong[i], eid_slice_text("1"), &f->answer),
+        tu_assert_fails(ask_at(f->client, wrong[i], eid_slice_text("1"), &f->answer),
                         EID_ERR_INVALID_ADDRESS);
 }
 

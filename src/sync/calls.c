@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program's calls: orders become sessions, their ends become callbacks. */
+#include "base/alloc.h"
+#include "sync/engine_int.h"
+
+#define CALL_OF(work, member) ((eid_sync_call *)(void *)((char *)(work)-offsetof(eid_sync_call, member)))
+#define PROGRESS_EVERY_MS 100
+
+/* ---- Handles ---- */
+
+void eid_call_ref(eid_sync_call *call)
+{
+    atomic_fetch_add(&call->references, 1);
+}
+
+void eid_call_unref(eid_sync_call *call)
+{
+    if (call == NULL || atomic_fetch_sub(&call->references, 1) != 1)
+        return;
+    eid_offered_trees_free(call->trees, call->tree_count);
+    eid_free(call->sentence);
+    pthread_cond_destroy(&call->changed);
+    pthread_mutex_destroy(&call->mutex);
+    eid_free(call);
+}
+
+static eid_status init_changed(eid_sync_call *call)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return eid_fail(EID_ERR_IO, "the system gives no more condition variables");
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int error = pthread_cond_init(&call->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (error == 0 && (error = pthread_mutex_init(&call->mutex, NULL)) != 0)
+        pthread_cond_destroy(&call->changed);
+    return error == 0 ? EID_OK : eid_fail(EID_ERR_IO, "the system gives no more mutexes");
+}
+
+eid_status eid_call_new(eid_engine *engine, eid_sync_done done, void *ctx, eid_sync_call **out)
+{
+    eid_sync_call *call = eid_alloc_zero(1, sizeof *call);
+    if (call == NULL)
+        return eid_fail_memory();
+    eid_status status = init_changed(call);
+    if (status != EID_OK) {
+        eid_free(call);
+        return status;
+    }
+    atomic_init(&call->references, 1);
+    call->engine = engine;
+    call->done = done;
+    call->ctx = ctx;
+    call->result.struct_size = sizeof call->result;
+    *out = call;
+    return EID_OK;
+}
+
+void eid_sync_call_free(eid_sync_call *call)
+{
+    eid_call_unref(call);
+}
+
+/* On the engine's thread: the session is still there unless the call is over. */
+typedef struct cancelling {
+    eid_work work;
+    eid_sync_call *call;
+} cancelling;
+
+static void cancel_on_engine(eid_work *work)
+{
+    cancelling *c = (cancelling *)(void *)work;
+    pthread_mutex_lock(&c->call->mutex);
+    eid_session *s = c->call->session;
+    pthread_mutex_unlock(&c->call->mutex);
+    /* Sessions end on this very thread. */
+    if (s != NULL)
+        eid_session_cancel(s);
+    else
+        eid_watch_cancel(c->call);
+    eid_call_unref(c->call);
+    eid_free(c);
+}
+
+void eid_sync_call_cancel(eid_sync_call *call)
+{
+    pthread_mutex_lock(&call->mutex);
+    call->cancelled = true;
+    eid_engine *engine = call->engine;
+    eid_session *s = call->session;
+    if (s != NULL)
+        atomic_store(&s->cancelled, true);
+    pthread_mutex_unlock(&call->mutex);
+    if (engine == NULL)
+        return;
+    cancelling *c = eid_alloc_zero(1, sizeof *c);
+    if (c == NULL)
+        return; /* it ends when the exchange under way does */
+    c->work.run = cancel_on_engine;
+    c->call = call;
+    eid_call_ref(call);
+    engine->host->functions->post(engine->host, &c->work);
+}
+
+static void deadline_in(uint64_t ms, struct timespec *out)
+{
+    clock_gettime(CLOCK_MONOTONIC, out);
+    if (ms > UINT64_C(1000000000))
+        ms = UINT64_C(1000000000);
+    out->tv_sec += (time_t)(ms / 1000);
+    out->tv_nsec += (long)(ms % 1000) * 1000000;
+    if (out->tv_nsec >= 1000000000) {
+        out->tv_sec++;
+        out->tv_nsec -= 1000000000;
+    }
+}
+
+/* The call's mutex is held; false when nothing can happen any more, or not in time. */
+static bool wait_some(eid_sync_call *call, const struct timespec *until)
+{
+    eid_host *host = call->engine == NULL ? NULL : call->engine->host;
+    if (host != NULL && host->functions->pump != NULL) {
+        pthread_mutex_unlock(&call->mutex);
+        bool done = host->functions->pump(host);
+        pthread_mutex_lock(&call->mutex);
+        return done;
+    }
+    return pthread_cond_timedwait(&call->changed, &call->mutex, until) == 0;
+}
+
+eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync_result *result)
+{
+    struct timespec until;
+    deadline_in(timeout_ms, &until);
+    pthread_mutex_lock(&call->mutex);
+    eid_engine *engine = call->engine;
+    pthread_mutex_unlock(&call->mutex);
+    if (engine != NULL)
+        EID_TRY(eid_engine_may_wait(engine));
+    pthread_mutex_lock(&call->mutex);
+    bool waiting = true;
+    while (!call->over && waiting)
+        waiting = wait_some(call, &until);
+    eid_status status = call->over ? call->status : EID_ERR_TIMEOUT;
+    if (!call->over)
+        eid_fail(EID_ERR_TIMEOUT, "The call still goes on");
+    else if (status != EID_OK)
+        eid_fail(status, "%s", call->sentence != NULL ? call->sentence : "out of memory");
+    else if (result != NULL)
+        memcpy(result, &call->result, result->struct_size < sizeof *result ? result->struct_size : sizeof *result);
+    pthread_mutex_unlock(&call->mutex);
+    return status;
+}
+
+/* ---- Ends, on the callback thread ---- */
+
+static void end_call(eid_work *work)
+{
+    eid_sync_call *call = CALL_OF(work, ending);
+    if (call->after != NULL)
+        call->after(call);
+    if (call->on_progress != NULL && call->status == EID_OK)
+        call->on_progress(&call->progress, call->progress_ctx);
+    if (call->done != NULL)
+        call->done(call->status, call->sentence != NULL ? call->sentence : "", &call->result, call->ctx);
+    pthread_mutex_lock(&call->mutex);
+    call->over = true;
+    call->engine = NULL;
+    pthread_cond_broadcast(&call->changed);
+    pthread_mutex_unlock(&call->mutex);
+    eid_call_unref(call);
+}
+
+void eid_call_finish(eid_sync_call *call)
+{
+    eid_host *host = call->engine->host;
+    call->ending.run = end_call;
+    call->ending.done = NULL;
+    host->functions->call_back(host, &call->ending);
+}
+
+void eid_call_end(eid_sync_call *call, eid_session *s)
+{
+    pthread_mutex_lock(&call->mutex);
+    call->session = NULL;
+    call->status = s->status;
+    if (s->status == EID_OK)
+        call->result = s->result;
+    else
+        call->result.peer = s->result.peer;
+    eid_free(call->sentence);
+    call->sentence = s->status == EID_OK ? NULL : eid_strdup(s->sentence);
+    call->trees = s->trees;
+    call->tree_count = s->tree_count;
+    s->trees = NULL;
+    s->tree_count = 0;
+    call->progress = s->progress;
+    pthread_mutex_unlock(&call->mutex);
+    if (!eid_watch_goes_on(call))
+        eid_call_finish(call);
+}
+
+/* ---- Progress ---- */
+
+static void tell_progress(eid_work *work)
+{
+    eid_sync_call *call = CALL_OF(work, progressing);
+    pthread_mutex_lock(&call->mutex);
+    eid_sync_progress progress = call->progress;
+    call->progress_posted = false;
+    pthread_mutex_unlock(&call->mutex);
+    call->on_progress(&progress, call->progress_ctx);
+    eid_call_unref(call);
+}
+
+void eid_call_progress(eid_session *s)
+{
+    eid_sync_call *call = s->call;
+    if (call == NULL || call->on_progress == NULL)
+        return;
+    eid_host *host = s->engine->host;
+    uint64_t now = host->functions->now_ms(host);
+    pthread_mutex_lock(&call->mutex);
+    bool tell = !call->progress_posted && now >= call->progress_at_ms;
+    if (tell) {
+        call->progress = s->progress;
+        call->progress_posted = true;
+        call->progress_at_ms = now + PROGRESS_EVERY_MS;
+    }
+    pthread_mutex_unlock(&call->mutex);
+    if (!tell)
+        return;
+    eid_call_ref(call);
+    call->progressing.run = tell_progress;
+    call->progressing.done = NULL;
+    host->functions->call_back(host, &call->progressing);
+}
+
+/* ---- Orders ---- */
+
+static eid_status copy_order_addresses(eid_session *s, const eid_sync_order *order)
+{
+    if (order->address_count > EID_LIMIT_TICKET_ADDRESSES)
+        return eid_fail(EID_ERR_LIMIT, "at most %d addresses can be tried", EID_LIMIT_TICKET_ADDRESSES);
+    s->addresses = eid_alloc_zero(order->address_count + 1, sizeof *s->addresses);
+    if (s->addresses == NULL)
+        return eid_fail_memory();
+    for (size_t i = 0; i < order->address_count; i++) {
+        EID_TRY(eid_address_copy(order->addresses[i], &s->addresses[i]));
+        s->address_count++;
+    }
+    return EID_OK;
+}
+
+static eid_status aim(eid_session *s, const eid_sync_order *order)
+{
+    char text[EID_PUBKEY_TEXT_SIZE];
+    if (order->peer == NULL) {
+        if (order->address_count == 0)
+            return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
+        return copy_order_addresses(s, order);
+    }
+    eid_engine *engine = s->engine;
+    pthread_mutex_lock(&engine->mutex);
+    const eid_neighbour *neighbour = eid_neighbour_find(engine, order->peer);
+    bool known = neighbour != NULL && neighbour->status != EID_PEER_BLOCKED;
+    eid_status status = known && order->address_count == 0 ? eid_session_aim(s, neighbour) : EID_OK;
+    pthread_mutex_unlock(&engine->mutex);
+    if (!known) {
+        eid_pubkey_format(order->peer, text);
+        return eid_fail(EID_ERR_PEER_NOT_FOUND, "Peer not found: %s", text);
+    }
+    s->has_peer = true;
+    s->peer = *order->peer;
+    if (status == EID_OK && order->address_count != 0)
+        status = copy_order_addresses(s, order);
+    if (status == EID_OK && s->address_count == 0)
+        return eid_fail(EID_ERR_NETWORK, "Network error: No addresses found for peer");
+    /* A call that wants the list, or to see the peer alive, needs a handshake. */
+    if (s->handshake_only || s->want_trees || s->all_databases)
+        s->proven = false;
+    return status;
+}
+
+static eid_status copy_asking(eid_session *s, const eid_sync_order *order)
+{
+    char text[EID_PUBKEY_TEXT_SIZE];
+    eid_pubkey key;
+    if (order->database == NULL || order->key == NULL)
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "asking for access takes a database and a key");
+    if (order->key_name != NULL && order->key_name[0] == '\0')
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "Invalid key name: Key name cannot be empty");
+    eid_keypair_public(order->key, &key);
+    eid_pubkey_format(&key, text);
+    s->asking.wanted = true;
+    s->asking.permission = order->permission;
+    s->asking.key_name = eid_strdup(order->key_name != NULL ? order->key_name : text);
+    if (s->asking.key_name == NULL)
+        return eid_fail_memory();
+    return order->metadata == NULL ? EID_OK : eid_doc_copy(order->metadata, &s->asking.metadata);
+}
+
+static eid_status fill_session(eid_session *s, const eid_sync_order *order, unsigned flags)
+{
+    s->handshake_only = order->handshake_only;
+    s->want_trees = (flags & EID_ORDER_TREES) != 0;
+    s->asking.poll = (flags & EID_ORDER_POLL) != 0;
+    s->all_databases = order->database == NULL && !order->handshake_only;
+    EID_TRY(aim(s, order));
+    if (order->key != NULL)
+        EID_TRY(eid_keypair_copy(order->key, &s->key));
+    if (order->ask_access)
+        EID_TRY(copy_asking(s, order));
+    if (order->database != NULL)
+        EID_TRY(eid_session_add_item(s, order->database, EID_ITEM_FULL));
+    if (order->timeout_ms != 0)
+        s->deadline_ms = s->engine->host->functions->now_ms(s->engine->host) + order->timeout_ms;
+    return EID_OK;
+}
+
+eid_status eid_order_session(eid_sync *sync, const eid_sync_order *order, unsigned flags, eid_sync_call *call)
+{
+    eid_session *s = eid_session_new(sync->engine);
+    if (s == NULL)
+        return eid_fail_memory();
+    eid_status status = fill_session(s, order, flags);
+    if (status == EID_OK) {
+        s->call = call;
+        eid_call_ref(call); /* of the session; end_call gives it back */
+        pthread_mutex_lock(&call->mutex);
+        call->session = s;
+        if (call->cancelled)
+            atomic_store(&s->cancelled, true);
+        pthread_mutex_unlock(&call->mutex);
+        status = eid_session_submit(s);
+        if (status != EID_OK) {
+            pthread_mutex_lock(&call->mutex);
+            call->session = NULL;
+            pthread_mutex_unlock(&call->mutex);
+            eid_call_unref(call);
+        }
+    }
+    if (status != EID_OK)
+        eid_session_free(s);
+    return status;
+}
+
+static eid_status read_order(const eid_sync_order *given, eid_sync_order *order)
+{
+    static const eid_sync_order defaults = EID_SYNC_ORDER_INIT;
+    if (given->struct_size == 0 || given->struct_size > sizeof *order)
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "eid_sync_order must be set up with EID_SYNC_ORDER_INIT");
+    *order = defaults;
+    memcpy(order, given, given->struct_size);
+    return EID_OK;
+}
+
+/* `call` always gets a reference on success. */
+static eid_status start(eid_sync *sync, const eid_sync_order *given, unsigned flags, eid_sync_done done, void *ctx,
+                        eid_sync_call **out)
+{
+    eid_sync_order order;
+    eid_sync_call *call;
+    EID_TRY(read_order(given, &order));
+    EID_TRY(eid_sync_need_transport(sync));
+    EID_TRY(eid_call_new(sync->engine, done, ctx, &call));
+    call->on_progress = order.progress;
+    call->progress_ctx = order.progress_ctx;
+    eid_status status = eid_order_session(sync, &order, flags, call);
+    if (status != EID_OK) {
+        eid_call_unref(call);
+        return status;
+    }
+    *out = call;
+    return EID_OK;
+}
+
+eid_status eid_sync_order_async(eid_sync *sync, const eid_sync_order *order, eid_sync_done done, void *ctx,
+                                eid_sync_call **call)
+{
+    eid_sync_call *made;
+    EID_TRY(start(sync, order, 0, done, ctx, &made));
+    if (call != NULL)
+        *call = made;
+    else
+        eid_call_unref(made);
+    return EID_OK;
+}
+
+static eid_status check_result(const eid_sync_result *result)
+{
+    if (result != NULL && result->struct_size != sizeof *result)
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "eid_sync_result must be set up with EID_SYNC_RESULT_INIT");
+    return EID_OK;
+}
+
+static eid_status run(eid_sync *sync, const eid_sync_order *order, unsigned flags, eid_sync_result *result,
+                      eid_sync_call **ended)
+{
+    eid_sync_call *call;
+    EID_TRY(check_result(result));
+    EID_TRY(eid_engine_may_wait(sync->engine));
+    EID_TRY(start(sync, order, flags, NULL, NULL, &call));
+    eid_status status = eid_sync_call_wait(call, EID_NEVER, result);
+    if (ended != NULL && status == EID_OK)
+        *ended = call;
+    else
+        eid_call_unref(call);
+    return status;
+}
+
+eid_status eid_sync_order_wait(eid_sync *sync, const eid_sync_order *order, eid_sync_result *result)
+{
+    return run(sync, order, 0, result, NULL);
+}
+
+/* ---- By address ---- */
+
+/* One order by one address text, waited for (`result`) or not (`done`). */
+typedef struct by_text {
+    eid_address *address;
+    const eid_address *list[1];
+    eid_sync_order order;
+} by_text;
+
+static eid_status begin_by_text(by_text *b, const char *address, const eid_id *database)
+{
+    *b = (by_text){.order = EID_SYNC_ORDER_INIT};
+    EID_TRY(eid_address_detect(address, &b->address));
+    b->list[0] = b->address;
+    b->order.addresses = b->list;
+    b->order.address_count = 1;
+    b->order.database = database;
+    return EID_OK;
+}
+
+eid_status eid_sync_with_address(eid_sync *sync, const eid_address *address, const eid_id *database,
+                                 const eid_keypair *key_or_null, eid_sync_result *result)
+{
+    eid_sync_order order = EID_SYNC_ORDER_INIT;
+    order.addresses = &address;
+    order.address_count = 1;
+    order.database = database;
+    order.key = key_or_null;
+    return run(sync, &order, 0, result, NULL);
+}
+
+eid_status eid_sync_with_peer(eid_sync *sync, const char *address, const eid_id *database, eid_sync_result *result)
+{
+    by_text b;
+    EID_TRY(begin_by_text(&b, address, database));
+    eid_status status = run(sync, &b.order, 0, result, NULL);
+    eid_address_free(b.address);
+    return status;
+}
+
+eid_status eid_sync_with_peer_async(eid_sync *sync, const char *address, const eid_id *database, eid_sync_done done,
+                                    void *ctx, eid_sync_call **call)
+{
+    by_text b;
+    EID_TRY(begin_by_text(&b, address, database));
+    eid_status status = eid_sync_order_async(sync, &b.order, done, ctx, call);
+    eid_address_free(b.address);
+    return status;
+}
+
+eid_status eid_sync_connect_to_peer(eid_sync *sync, const char *address, eid_pubkey *peer)
+{
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    by_text b;
+    EID_TRY(begin_by_text(&b, address, NULL));
+    b.order.handshake_only = true;
+    eid_status status = run(sync, &b.order, 0, &result, NULL);
+    eid_address_free(b.address);
+    if (status == EID_OK)
+        *peer = result.peer;
+    return status;
+}
+
+eid_status eid_sync_connect_to_peer_async(eid_sync *sync, const char *address, eid_sync_done done, void *ctx,
+                                          eid_sync_call **call)
+{
+    by_text b;
+    EID_TRY(begin_by_text(&b, address, NULL));
+    b.order.handshake_only = true;
+    eid_status status = eid_sync_order_async(sync, &b.order, done, ctx, call);
+    eid_address_free(b.address);
+    return status;
+}
+
+eid_status eid_sync_with_peer_for_bootstrap_with_key(eid_sync *sync, const char *address, const eid_id *database,
+                                                     const eid_keypair *key, const char *key_name,
+                                                     eid_permission permission, eid_sync_result *result)
+{
+    by_text b;
+    EID_TRY(begin_by_text(&b, address, database));
+    b.order.key = key;
+    b.order.ask_access = true;
+    b.order.key_name = key_name;
+    b.order.permission = permission;
+    eid_status status = run(sync, &b.order, 0, result, NULL);
+    eid_address_free(b.address);
+    return status;
+}
+
+eid_status eid_sync_discover_peer_trees(eid_sync *sync, const char *address, eid_offered_tree **out, size_t *count)
+{
+    eid_sync_call *call;
+    by_text b;
+    EID_TRY(begin_by_text(&b, address, NULL));
+    b.order.handshake_only = true;
+    eid_status status = run(sync, &b.order, EID_ORDER_TREES, NULL, &call);
+    eid_address_free(b.address);
+    EID_TRY(status);
+    *out = call->trees;
+    *count = call->tree_count;
+    call->trees = NULL;
+    call->tree_count = 0;
+    eid_call_unref(call);
+    return EID_OK;
+}
+
+void eid_offered_trees_free(eid_offered_tree *trees, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        eid_free(trees[i].name);
+    eid_free(trees);
+}
+
+/* ---- By ticket ---- */
+
+void eid_order_by_ticket(eid_sync_order *order, const eid_ticket *ticket, const eid_address **room)
+{
+    *order = (eid_sync_order)EID_SYNC_ORDER_INIT;
+    order->address_count = eid_ticket_address_count(ticket);
+    for (size_t i = 0; i < order->address_count && i < EID_LIMIT_TICKET_ADDRESSES; i++)
+        room[i] = eid_ticket_address(ticket, i);
+    order->addresses = room;
+    order->database = eid_ticket_database_id(ticket);
+}
+
+eid_status eid_sync_with_ticket(eid_sync *sync, const eid_ticket *ticket, eid_sync_result *result)
+{
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
+    eid_sync_order order;
+    eid_order_by_ticket(&order, ticket, room);
+    return run(sync, &order, 0, result, NULL);
+}
+
+eid_status eid_sync_with_ticket_async(eid_sync *sync, const eid_ticket *ticket, eid_sync_done done, void *ctx,
+                                      eid_sync_call **call)
+{
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
+    eid_sync_order order;
+    eid_order_by_ticket(&order, ticket, room);
+    return eid_sync_order_async(sync, &order, done, ctx, call);
+}
+
+eid_status eid_sync_bootstrap_with_ticket(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key,
+                                          const char *key_name, eid_permission permission,
+                                          const eid_doc *metadata_or_null, eid_sync_result *result)
+{
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
+    eid_sync_order order;
+    eid_order_by_ticket(&order, ticket, room);
+    order.key = key;
+    order.ask_access = true;
+    order.key_name = key_name;
+    order.permission = permission;
+    order.metadata = metadata_or_null;
+    return run(sync, &order, 0, result, NULL);
+}
+
+/* ---- With a registered peer ---- */
+
+eid_status eid_sync_tree_with_peer_as(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
+                                      const eid_keypair *key, eid_sync_result *result)
+{
+    eid_sync_order order = EID_SYNC_ORDER_INIT;
+    order.peer = peer;
+    order.database = database;
+    order.key = key;
+    return run(sync, &order, 0, result, NULL);
+}
+
+eid_status eid_sync_tree_with_peer(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
+                                   eid_sync_result *result)
+{
+    return eid_sync_tree_with_peer_as(sync, peer, database, NULL, result);
+}
+
+eid_status eid_sync_tree_with_peer_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
+                                         const eid_keypair *key_or_null, eid_sync_done done, void *ctx,
+                                         eid_sync_call **call)
+{
+    eid_sync_order order = EID_SYNC_ORDER_INIT;
+    order.peer = peer;
+    order.database = database;
+    order.key = key_or_null;
+    return eid_sync_order_async(sync, &order, done, ctx, call);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions: steps on hands, exchanges on the engine's thread, in turn. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "sync/engine_int.h"
+
+/* ---- Life ---- */
+
+eid_session *eid_session_new(eid_engine *engine)
+{
+    eid_session *s = eid_alloc_zero(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->engine = engine;
+    s->sync = engine->sync;
+    s->deadline_ms = EID_NEVER;
+    s->step = eid_step_begin;
+    s->started_ns = eid_monotonic_ns();
+    s->result.struct_size = sizeof s->result;
+    s->progress.struct_size = sizeof s->progress;
+    eid_buf_init(&s->body, EID_LIMIT_HTTP_REQUEST_BYTES);
+    eid_buf_init(&s->item_text, EID_LIMIT_HTTP_RESPONSE_BYTES);
+    eid_buf_init(&s->exchange.answer, EID_LIMIT_HTTP_RESPONSE_BYTES);
+    return s;
+}
+
+void eid_session_free(eid_session *s)
+{
+    if (s == NULL)
+        return;
+    eid_session_forget_item(s);
+    eid_id_array_free(&s->peer_has);
+    eid_addresses_free(s->addresses, s->address_count);
+    eid_keypair_free(s->key);
+    eid_free(s->asking.key_name);
+    eid_doc_free(s->asking.metadata);
+    for (size_t i = 0; i < s->item_count; i++) {
+        eid_free(s->items[i].extra);
+        eid_free(s->items[i].error);
+    }
+    eid_free(s->items);
+    eid_offered_trees_free(s->trees, s->tree_count);
+    eid_buf_free(&s->body);
+    eid_buf_free(&s->item_text);
+    eid_buf_free(&s->exchange.answer);
+    eid_free(s);
+}
+
+/* ---- Steps ---- */
+
+static void note_failure(eid_session *s, eid_status status)
+{
+    s->status = status;
+    s->step = NULL;
+    eid_text_copy(s->sentence, sizeof s->sentence, eid_last_error());
+    if (atomic_load(&s->late)) {
+        s->status = EID_ERR_TIMEOUT;
+        eid_text_copy(s->sentence, sizeof s->sentence, "Network error: the sync took longer than it was given");
+    }
+}
+
+/* On a hand. */
+static void run_steps(eid_work *work)
+{
+    eid_session *s = (eid_session *)(void *)work;
+    s->sending = false;
+    while (s->step != NULL && !s->sending) {
+        eid_status status = s->step(s);
+        if (status != EID_OK) {
+            s->sending = false;
+            status = eid_session_recover(s, status);
+        }
+        if (status != EID_OK)
+            note_failure(s, status);
+    }
+}
+
+/* ---- Exchanges, on the engine's thread ---- */
+
+static void continue_steps(eid_session *s)
+{
+    eid_host *host = s->engine->host;
+    host->functions->work(host, &s->work);
+}
+
+static eid_session *session_of(eid_exchange *exchange)
+{
+    return (eid_session *)(void *)((char *)exchange - offsetof(eid_session, exchange));
+}
+
+static void on_exchanged(eid_exchange *exchange, eid_status status)
+{
+    eid_session *s = session_of(exchange);
+    s->in_exchange = false;
+    s->transport = NULL;
+    s->exchange_status = status;
+    if (status != EID_OK)
+        eid_text_copy(s->exchange_sentence, sizeof s->exchange_sentence, eid_last_error());
+    if (s->item_at < s->item_count)
+        s->items[s->item_at].bytes += exchange->answer.len + exchange->body.len;
+    continue_steps(s);
+}
+
+static void on_progress(eid_exchange *exchange, uint64_t received, uint64_t total)
+{
+    eid_session *s = session_of(exchange);
+    s->progress.bytes_received = received;
+    s->progress.bytes_total = total;
+    eid_call_progress(s);
+}
+
+static void start_exchange(eid_session *s)
+{
+    eid_exchange *exchange = &s->exchange;
+    const eid_address *address = s->addresses[s->address_at];
+
+    eid_buf_free(&exchange->answer);
+    eid_buf_init(&exchange->answer, exchange->answer_max);
+    exchange->address = address->text;
+    exchange->body = eid_buf_slice(&s->body);
+    exchange->peer = s->sync->device_text;
+    /* The engine goes where strangers' records send it; a caller names the place. */
+    exchange->outside_only = s->outside_only;
+    exchange->progress = s->call != NULL && s->call->on_progress != NULL ? on_progress : NULL;
+    exchange->done = on_exchanged;
+    exchange->state = NULL;
+    s->in_exchange = true;
+    if (atomic_load(&s->cancelled)) {
+        on_exchanged(exchange, eid_fail(EID_ERR_CANCELLED, "The sync was broken off"));
+        return;
+    }
+    eid_status status = eid_sync_carry(s->sync, address, exchange, &s->transport);
+    if (status != EID_OK)
+        on_exchanged(exchange, status);
+}
+
+static void on_steps_run(eid_work *work)
+{
+    eid_session *s = (eid_session *)(void *)work;
+    if (s->sending)
+        start_exchange(s);
+    else
+        eid_engine_finish(s->engine, s);
+}
+
+void eid_session_run(eid_session *s)
+{
+    s->work.run = run_steps;
+    s->work.done = on_steps_run;
+    continue_steps(s);
+}
+
+void eid_session_cancel(eid_session *s)
+{
+    atomic_store(&s->cancelled, true);
+    if (s->in_exchange && s->transport != NULL)
+        s->transport->functions->cancel(s->transport, &s->exchange);
+}
