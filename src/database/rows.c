@@ -135,23 +135,21 @@ static eid_status add_to_order(walk *w, laid_row *laid)
     return EID_OK;
 }
 
-/* The key is shown with this value (NULL: with none), whatever is committed. What is laid first stays. */
-static eid_status lay(walk *w, eid_slice key, const eid_value *value)
+/* The key is shown with this value (NULL: with none), whatever is committed. */
+static eid_status lay(walk *w, eid_map_entry *entry, const eid_value *value)
 {
-    eid_map_entry *entry;
-    bool created, matches = false;
+    bool matches = false;
     const char *text = NULL;
     size_t len = 0;
     eid_slice by = {NULL, 0};
-    EID_TRY(eid_map_put(w->laid, key, &entry, &created));
-    if (!created || value == NULL || eid_value_get_kind(value) != EID_VALUE_TEXT)
+    if (value == NULL || eid_value_get_kind(value) != EID_VALUE_TEXT)
         return EID_OK;
     EID_TRY(eid_value_as_text(value, &text, &len));
-    EID_TRY(eid_row_match(w->query, key, eid_slice_of(text, len), &w->values, &by, &matches));
-    if (!matches || is_passed(w, by, key))
+    EID_TRY(eid_row_match(w->query, entry->key, eid_slice_of(text, len), &w->values, &by, &matches));
+    if (!matches || is_passed(w, by, entry->key))
         return EID_OK;
     laid_row *laid = NULL;
-    EID_TRY(copy_row(w, by, key, eid_slice_of(text, len), &laid));
+    EID_TRY(copy_row(w, by, entry->key, eid_slice_of(text, len), &laid));
     entry->value = laid;
     return add_to_order(w, laid);
 }
@@ -174,39 +172,69 @@ static eid_status lay_staged(walk *w)
     const char *key;
     size_t len;
     const eid_value *value;
-    while (eid_doc_next_raw(w->store->delta, &cursor, &key, &len, &value))
-        EID_TRY(lay(w, eid_slice_of(key, len), value));
+    while (eid_doc_next_raw(w->store->delta, &cursor, &key, &len, &value)) {
+        eid_map_entry *entry;
+        EID_TRY(eid_map_put(w->laid, eid_slice_of(key, len), &entry, NULL));
+        EID_TRY(lay(w, entry, value));
+    }
     sort_order(w);
     return EID_OK;
 }
 
 /* ---- Changes of others since the transaction began; the lock is held ---- */
 
-static eid_status lay_key(walk *w, eid_tree_store *store, eid_slice key)
+/* Keys that are not laid yet, each with its place in the map. */
+typedef struct newer_keys {
+    walk *walk;
+    eid_map_entry **entries;
+    eid_slice *keys;
+    size_t count;
+    size_t capacity;
+} newer_keys;
+
+static eid_status note_key(newer_keys *newer, eid_slice key)
 {
-    if (eid_map_find(w->laid, key) != NULL)
-        return EID_OK;
-    eid_txn *txn = w->store->txn;
-    eid_value *value = NULL;
-    EID_TRY(eid_state_child(txn->database->core->storage, store, &txn->view, key, &value));
-    eid_status status = lay(w, key, value);
-    eid_value_free(value);
-    return status;
+    eid_map_entry *entry;
+    bool created;
+    if (newer->count == newer->capacity) {
+        size_t capacity = newer->capacity == 0 ? 64 : newer->capacity * 2;
+        eid_map_entry **entries = eid_realloc_array(newer->entries, capacity, sizeof(eid_map_entry *));
+        if (entries == NULL)
+            return eid_fail_memory();
+        newer->entries = entries;
+        eid_slice *keys = eid_realloc_array(newer->keys, capacity, sizeof *keys);
+        if (keys == NULL)
+            return eid_fail_memory();
+        newer->keys = keys;
+        newer->capacity = capacity;
+    }
+    EID_TRY(eid_map_put(newer->walk->laid, key, &entry, &created));
+    if (created) {
+        newer->entries[newer->count] = entry;
+        newer->keys[newer->count++] = entry->key;
+    }
+    return EID_OK;
 }
 
-static eid_status lay_entry(walk *w, eid_tree_store *store, int64_t n)
+static eid_status note_entry(newer_keys *newer, eid_tree_store *store, int64_t n)
 {
     eid_doc *doc;
-    EID_TRY(eid_state_payload(w->store->txn->database->core->storage, store, NULL, n, &doc));
+    EID_TRY(eid_state_payload(newer->walk->store->txn->database->core->storage, store, NULL, n, &doc));
     eid_status status = EID_OK;
     const eid_doc_cursor *cursor = NULL;
     const char *key;
     size_t len;
     const eid_value *value;
     while (doc != NULL && status == EID_OK && eid_doc_next_raw(doc, &cursor, &key, &len, &value))
-        status = lay_key(w, store, eid_slice_of(key, len));
+        status = note_key(newer, eid_slice_of(key, len));
     eid_doc_free(doc);
     return status;
+}
+
+static eid_status lay_past(size_t index, const eid_value *value, void *ctx)
+{
+    newer_keys *newer = ctx;
+    return lay(newer->walk, newer->entries[index], value);
 }
 
 typedef struct arrivals {
@@ -224,12 +252,27 @@ static bool note_arrival(const eid_participation *part, void *ctx)
     return !a->too_many;
 }
 
+static eid_status lay_arrivals(walk *w, eid_tree_store *store, const arrivals *a)
+{
+    eid_txn *txn = w->store->txn;
+    newer_keys newer = {.walk = w};
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < a->count && status == EID_OK; i++)
+        status = note_entry(&newer, store, a->numbers[i]);
+    if (status == EID_OK)
+        status = eid_state_past(txn->database->core->storage, store, &txn->view, newer.keys, newer.count, lay_past, &newer);
+    eid_free(newer.entries);
+    eid_free(newer.keys);
+    sort_order(w);
+    return status;
+}
+
 /* *usable false: there are too many, or what is committed was replaced as a whole. */
 static eid_status lay_newer(walk *w, eid_tree_store *store, bool *usable)
 {
-    int64_t up_to = w->store->txn->view.up_to;
-    int64_t after = w->seen > up_to ? w->seen : up_to;
-    *usable = !(store->has_barrier && store->barrier.n > up_to);
+    eid_txn *txn = w->store->txn;
+    int64_t after = w->seen > txn->view.up_to ? w->seen : txn->view.up_to;
+    *usable = !(store->has_barrier && store->barrier.n > txn->view.up_to);
     if (!*usable || store->newest <= after)
         return EID_OK;
     arrivals *a = eid_alloc(sizeof *a);
@@ -237,15 +280,13 @@ static eid_status lay_newer(walk *w, eid_tree_store *store, bool *usable)
         return eid_fail_memory();
     a->count = 0;
     a->too_many = false;
-    eid_status status =
-        eid_storage_each_participation(w->store->txn->database->core->storage, store, after, INT64_MAX, note_arrival, a);
+    eid_status status = eid_storage_each_participation(txn->database->core->storage, store, after, INT64_MAX, note_arrival, a);
     *usable = !a->too_many;
-    for (size_t i = 0; i < a->count && *usable && status == EID_OK; i++)
-        status = lay_entry(w, store, a->numbers[i]);
+    if (status == EID_OK && *usable)
+        status = lay_arrivals(w, store, a);
     if (status == EID_OK)
         w->seen = store->newest;
     eid_free(a);
-    sort_order(w);
     return status;
 }
 

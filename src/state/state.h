@@ -50,6 +50,11 @@ eid_status eid_state_child(eid_storage *storage, eid_tree_store *store, const ei
  * children the path does not go through; a List on the way, and what stands at the end, are whole. So a place in a large
  * document costs what stands there. */
 eid_status eid_state_along(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_slice path, eid_value **out);
+/* The values of many keys at a view that is a bound on arrival numbers and that no barrier came after, in any order; NULL when
+ * absent. What is lent lives for the call. */
+typedef eid_status (*eid_past_callback)(size_t index, const eid_value *value, void *ctx);
+eid_status eid_state_past(eid_storage *storage, eid_tree_store *store, const eid_view *view, const eid_slice *keys, size_t count,
+                          eid_past_callback callback, void *ctx);
 /* The whole document. */
 eid_status eid_state_doc(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_doc **out);
 /* Keys behind `after` (NULL: all) in byte order, tombstones included, at most `limit`, from the cells: only for views that
