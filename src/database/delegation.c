@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/numbers.h"
+#include "base/random.h"
 #include "codec/cid.h"
 
 /* A step on the way: the settings reached so far, with a reference of their own. */
@@ -64,27 +65,40 @@ static const eid_auth_delegation *find_record(const eid_auth_settings *settings,
     return end->refusal == EID_OK ? record : NULL;
 }
 
+/* What is not held may still come, unless it was refused. Of several, one at random is waited for, so that the entry is looked
+ * at again a few times and not at every arrival. */
+static eid_status note_missing(eid_core *core, const eid_id *id, size_t so_far, eid_delegation_end *end)
+{
+    eid_status reason;
+    EID_TRY(eid_storage_was_refused(core->storage, id, &reason));
+    if (reason != EID_OK)
+        end->refusal = eid_fail(EID_ERR_REFUSED_BEFORE, "the delegation claims an entry that was refused");
+    else if (eid_random_u64() % so_far == 0)
+        end->missing = *id;
+    return EID_OK;
+}
+
 static eid_status find_tree(eid_core *core, const eid_id *root, eid_tree **out, eid_delegation_end *end)
 {
     eid_status status = eid_storage_tree(core->storage, root, out);
     if (status != EID_ERR_DATABASE_NOT_FOUND)
         return status;
-    end->missing = *root;
-    return EID_OK;
+    return note_missing(core, root, 1, end);
 }
 
 /* The numbers of the claims, ascending, without duplicates. */
 static eid_status find_claims(eid_core *core, const eid_tree *tree, const eid_delegation_step *step, int64_t *claims,
                               size_t *count, eid_delegation_end *end)
 {
+    size_t missing = 0;
     *count = 0;
     if (step->tip_count == 0)
         end->refusal = wrong_claims(&step->tree, "no entry of it");
-    for (size_t i = 0; i < step->tip_count && is_open(end); i++) {
+    for (size_t i = 0; i < step->tip_count && end->refusal == EID_OK; i++) {
         int64_t n, d;
         EID_TRY(eid_storage_find(core->storage, &step->tips[i], &n, &d));
         if (n == 0)
-            end->missing = step->tips[i];
+            EID_TRY(note_missing(core, &step->tips[i], ++missing, end));
         else if (d != tree->d)
             end->refusal = wrong_claims(&step->tree, "an entry of another database");
         else
@@ -178,8 +192,11 @@ eid_status eid_delegation_judge(eid_core *core, const eid_delegation_place *star
 {
     eid_delegation_end end;
     EID_TRY(eid_delegation_resolve(core, start, &entry->sigkey, &end));
-    *missing = end.missing;
-    if (end.refusal != EID_OK)
+    if (end.refusal == EID_OK)
+        *missing = end.missing;
+    if (end.refusal == EID_ERR_REFUSED_BEFORE)
+        *refusal = end.refusal;
+    else if (end.refusal != EID_OK)
         *refusal = eid_fail_context(EID_ERR_PERMISSION_DENIED, "nobody who may sign");
     else if (end.settings != NULL)
         *refusal = eid_auth_judge_delegated(end.settings, &end.bounds, entry, verified_key);

@@ -21,7 +21,8 @@ typedef struct eid_delegation_place {
 /* Where a path ends. Exactly one of three: `settings` is there; `missing` names an entry without which nothing can be
  * said; `refusal` is the proven reason why the path leads nowhere, its sentence is the last error:
  * EID_ERR_PERMISSION_DENIED (the path itself), EID_ERR_KEY_NOT_FOUND (no such delegation), EID_ERR_CORRUPTED_AUTH (its
- * record can not be read), EID_ERR_INVALID_TIP (claims that are below a floor, or not of that database). */
+ * record can not be read), EID_ERR_INVALID_TIP (claims that are below a floor, or not of that database),
+ * EID_ERR_REFUSED_BEFORE (a claim that was refused itself). `missing` means nothing beside a refusal. */
 typedef struct eid_delegation_end {
     eid_auth_settings *settings; /* unref */
     eid_bounds bounds;
