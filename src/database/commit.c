@@ -270,17 +270,15 @@ static eid_status gather(plan *p)
     return gather_strategy(p, tree);
 }
 
-/* `auth` must stay a document, or the database would be open to everybody, or to nobody. */
+/* `auth` must stay a document, or the database would be open to everybody, or to nobody. A document merged into anything is one,
+ * so the change alone tells. */
 static eid_status check_auth_stays(plan *p)
 {
     const store_part *settings = find_part(p, EID_SETTINGS);
-    if (settings == NULL)
+    if (settings == NULL || settings->store == NULL)
         return EID_OK;
-    eid_value *value;
-    EID_TRY(eid_txn_store_child(settings->store, eid_slice_text("auth"), &value));
-    bool staged = eid_doc_child(settings->store->delta, eid_slice_text("auth")) != NULL;
-    bool lost = staged && (value == NULL || eid_value_get_kind(value) != EID_VALUE_DOC);
-    eid_value_free(value);
+    const eid_value *staged = eid_doc_child(settings->store->delta, eid_slice_text("auth"));
+    bool lost = staged == NULL ? eid_doc_is_atomic(settings->store->delta) : eid_value_get_kind(staged) != EID_VALUE_DOC;
     if (lost)
         return eid_fail(EID_ERR_CORRUPTED_AUTH, "The settings change would destroy the access rules (\"auth\")");
     return EID_OK;

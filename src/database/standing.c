@@ -406,29 +406,46 @@ static eid_status power_after(eid_storage *storage, const eid_charter *charter, 
     return eid_charter_power(storage, charter, all, holder, stands, NULL, out);
 }
 
-/* Somebody must be left who can change the settings. Only an act that weakens a key can be the one that takes the last. */
-static eid_status check_admin_remains(eid_storage *storage, eid_charter *charter, const eid_act *act)
+/* Whether it takes from some key the power to change the settings. */
+static eid_status weakens_admin(eid_storage *storage, const eid_charter *charter, const eid_runs *all, const eid_act *act, bool *out)
 {
-    eid_runs all = {NULL, 0, 0};
-    bool weakens = act->sweeps, found = false;
-    for (size_t i = 0; i < act->change_count; i++)
-        weakens = weakens || (act->changes[i].holder->name.len > 1 && act->changes[i].power < EID_POWER_ADMIN);
-    if (!weakens)
-        return EID_OK;
-    if (charter->count > 0)
-        EID_TRY(eid_runs_append(&all, 0, (int64_t)charter->count - 1));
-    eid_status status = EID_OK;
-    for (eid_map_entry *e = eid_map_first(charter->holders); e != NULL && status == EID_OK && !found;
-         e = eid_map_next(charter->holders, e)) {
+    *out = act->sweeps;
+    for (size_t i = 0; i < act->change_count && !*out; i++) {
+        const eid_ruling *change = &act->changes[i];
+        uint64_t power = EID_POWER_NONE;
+        if (change->holder->name.len > 0 && change->power < EID_POWER_ADMIN)
+            EID_TRY(eid_charter_power(storage, charter, all, change->holder, stands, NULL, &power));
+        *out = power >= EID_POWER_ADMIN;
+    }
+    return EID_OK;
+}
+
+static eid_status find_admin(eid_storage *storage, const eid_charter *charter, const eid_runs *all, const eid_act *act, bool *found)
+{
+    eid_map_entry *e = eid_map_first(charter->holders);
+    for (; e != NULL && !*found; e = eid_map_next(charter->holders, e)) {
         const eid_holder *holder = e->value;
         uint64_t power = EID_POWER_NONE;
         if (holder->name.len > 0 && holder->name.data[0] == 'k')
-            status = power_after(storage, charter, &all, act, holder, &power);
-        found = power >= EID_POWER_ADMIN;
+            EID_TRY(power_after(storage, charter, all, act, holder, &power));
+        *found = power >= EID_POWER_ADMIN;
     }
+    return EID_OK;
+}
+
+/* Some key must be left that can change the settings. */
+static eid_status check_admin_remains(eid_storage *storage, eid_charter *charter, const eid_act *act)
+{
+    eid_runs all = {NULL, 0, 0};
+    bool weakens = false, found = false;
+    if (charter->count > 0)
+        EID_TRY(eid_runs_append(&all, 0, (int64_t)charter->count - 1));
+    eid_status status = weakens_admin(storage, charter, &all, act, &weakens);
+    if (status == EID_OK && weakens)
+        status = find_admin(storage, charter, &all, act, &found);
     eid_runs_free(&all);
     EID_TRY(status);
-    if (!found)
+    if (weakens && !found)
         return eid_fail(EID_ERR_PERMISSION_DENIED,
                         "The change would leave no key that may change the settings; make another key admin first");
     return EID_OK;
