@@ -281,6 +281,13 @@ void manual_set_silent(manual_host *h, const char *address, bool silent)
     place *at = find_place(h, address);
     assert_non_null(at);
     at->silent = silent;
+    for (size_t i = h->waiting_count; i-- > 0 && !silent;) {
+        eid_exchange *exchange = h->waiting[i];
+        if (strcmp(exchange->address, address) != 0)
+            continue;
+        h->waiting[i] = h->waiting[--h->waiting_count];
+        exchange->done(exchange, eid_fail(EID_ERR_TIMEOUT, "Network error: %s went silent", address));
+    }
 }
 
 void manual_set_twist(manual_host *h, manual_twist twist, void *ctx)

@@ -17,7 +17,7 @@ manual_host *manual_attach(node *n, const char *type);
 void manual_add(manual_host *host, const char *address, node *to);
 void manual_remove(manual_host *host, const char *address); /* exchanges with it fail from now on */
 void manual_set_twist(manual_host *host, manual_twist twist, void *ctx);
-/* The address answers nothing until told otherwise. */
+/* The address answers nothing until told otherwise; then what waits for it fails as after a deadline. */
 void manual_set_silent(manual_host *host, const char *address, bool silent);
 size_t manual_exchanges(const manual_host *host); /* started so far */
 size_t manual_bytes(const manual_host *host);     /* of bodies and answers so far */
