@@ -32,18 +32,19 @@ eid_row eid_rows_at(const eid_rows *rows, size_t index)
 /* ---- Stored forms ---- */
 
 /* {"Text":"…"} */
-static const char head[] = "{\"Text\":\"", tail[] = "\"}";
+static const char head[] = "{\"Text\":\"";
+#define HEAD (sizeof head - 1)
+#define TAIL 2
 
 static bool is_text(eid_slice stored)
 {
-    return stored.len >= sizeof head - 1 + sizeof tail - 1 && memcmp(stored.data, head, sizeof head - 1) == 0;
+    return stored.len >= HEAD + TAIL && memcmp(stored.data, head, HEAD) == 0;
 }
 
 eid_status eid_stored_text(eid_slice stored, eid_buf *out, bool *yes)
 {
-    size_t around = sizeof head - 1 + sizeof tail - 1;
     *yes = is_text(stored);
-    return *yes ? eid_json_unescape(eid_slice_of(stored.data + sizeof head - 1, stored.len - around), out) : EID_OK;
+    return *yes ? eid_json_unescape(eid_slice_of(stored.data + HEAD, stored.len - HEAD - TAIL), out) : EID_OK;
 }
 
 /* ---- Copying ---- */
