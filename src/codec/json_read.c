@@ -276,7 +276,11 @@ eid_status eid_json_unescape(eid_slice inside, eid_buf *out)
     uint8_t *room = eid_buf_reserve(out, inside.len);
     if (room == NULL)
         return eid_buf_status(out);
-    EID_TRY(decode_string(inside, 0, inside.len, room, &len));
+    eid_status status = decode_string(inside, 0, inside.len, room, &len);
+    if (status != EID_OK) {
+        *room = 0; /* the buffer ends with a zero */
+        return status;
+    }
     eid_buf_commit(out, len);
     return EID_OK;
 }

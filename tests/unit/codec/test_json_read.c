@@ -260,10 +260,71 @@ static void strings_are_decoded(void **state)
         assert_memory_equal(reader.text.data, cases[i].decoded, cases[i].len);
         tu_assert_ok(eid_json_end(&reader));
         eid_json_free(&reader);
+
+        eid_buf out;
+        eid_buf_init(&out, 4096);
+        eid_buf_append_text(&out, "x");
+        tu_assert_ok(eid_json_unescape(eid_slice_of(cases[i].text + 1, strlen(cases[i].text) - 2), &out));
+        assert_int_equal(out.len, cases[i].len + 1);
+        assert_memory_equal(out.data + 1, cases[i].decoded, cases[i].len);
+        eid_buf_free(&out);
     }
 }
 
 /* Strings without escapes are lent from the input, not copied. */
+/* Every length and place of an escape, so that blocks of bytes end everywhere; the writer is the other side. */
+static void what_was_written_is_unescaped(void **state)
+{
+    (void)state;
+    tu_random random = tu_random_seeded(12);
+    for (size_t i = 0; i < 20000; i++) {
+        static const char letters[] = "abc\"\\\n\x01\xc3\xa9/";
+        char text[80];
+        size_t len = tu_random_below(&random, 40), used = 0;
+        while (used < len) {
+            size_t at = tu_random_below(&random, tu_random_below(&random, 3) == 0 ? 10 : 3);
+            if (at == 7 || at == 8) {
+                text[used++] = '\xc3';
+                text[used++] = '\xa9';
+            } else {
+                text[used++] = letters[at];
+            }
+        }
+        eid_buf written, out;
+        eid_buf_init(&written, 4096);
+        eid_buf_init(&out, 4096);
+        eid_json_write_text(&written, eid_slice_of(text, used));
+        tu_assert_ok(eid_json_unescape(eid_slice_of(written.data + 1, written.len - 2), &out));
+        assert_int_equal(out.len, used);
+        assert_memory_equal(used == 0 ? text : (char *)out.data, text, used);
+        eid_buf_free(&written);
+        eid_buf_free(&out);
+    }
+}
+
+static void what_is_no_inside_is_refused(void **state)
+{
+    static const struct {
+        const char *inside;
+        eid_status status;
+    } cases[] = {
+        {"a\"b", EID_ERR_SYNTAX},        {"\"", EID_ERR_SYNTAX},      {"0123456789\nabc", EID_ERR_SYNTAX},
+        {"abc\\", EID_ERR_SYNTAX},       {"\\x", EID_ERR_SYNTAX},     {"\\u12", EID_ERR_SYNTAX},
+        {"\\ud800", EID_ERR_SYNTAX},     {"\\udc00", EID_ERR_SYNTAX}, {"0123456789abcdef0123\\v", EID_ERR_SYNTAX},
+        {"\xff", EID_ERR_UTF8},          {"a\xc3", EID_ERR_UTF8},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        eid_buf out;
+        eid_buf_init(&out, 4096);
+        eid_buf_append_text(&out, "x");
+        tu_assert_fails(eid_json_unescape(eid_slice_text(cases[i].inside), &out), cases[i].status);
+        assert_string_equal(out.data, "x");
+        assert_int_equal(out.len, 1);
+        eid_buf_free(&out);
+    }
+}
+
 static void plain_strings_are_lent(void **state)
 {
     (void)state;
@@ -581,6 +642,8 @@ int main(void)
         cmocka_unit_test(correct_documents),
         cmocka_unit_test(broken_documents),
         cmocka_unit_test(strings_are_decoded),
+        cmocka_unit_test(what_was_written_is_unescaped),
+        cmocka_unit_test(what_is_no_inside_is_refused),
         cmocka_unit_test(plain_strings_are_lent),
         cmocka_unit_test(scan_finds_every_position),
         cmocka_unit_test(every_truncation_is_noticed),
