@@ -26,6 +26,7 @@
 #include <eidetica/sync_peers.h>
 #include <eidetica/table.h>
 #include <eidetica/user.h>
+#include <eidetica/verify.h>
 #include <eidetica/version.h>
 
 #endif

@@ -626,20 +626,25 @@ static eid_status load(eid_storage *storage, eid_tree *tree, int64_t up_to, eid_
     return status;
 }
 
+eid_status eid_charter_load(eid_storage *storage, eid_tree *tree, int64_t up_to, eid_charter **out)
+{
+    eid_charter *charter = NULL;
+    EID_TRY(charter_new(&charter));
+    eid_status status = load(storage, tree, up_to, charter);
+    if (status != EID_OK) {
+        eid_charter_free(charter);
+        return status;
+    }
+    *out = charter;
+    return EID_OK;
+}
+
 eid_status eid_charter_of(eid_storage *storage, eid_tree *tree, int64_t up_to, eid_charter **out)
 {
     eid_charter **place;
     EID_TRY(eid_tree_cache_charter(tree, &place));
-    if (*place == NULL) {
-        eid_charter *charter = NULL;
-        EID_TRY(charter_new(&charter));
-        eid_status status = load(storage, tree, up_to, charter);
-        if (status != EID_OK) {
-            eid_charter_free(charter);
-            return status;
-        }
-        *place = charter;
-    }
+    if (*place == NULL)
+        EID_TRY(eid_charter_load(storage, tree, up_to, place));
     *out = *place;
     return EID_OK;
 }

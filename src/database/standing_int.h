@@ -104,6 +104,8 @@ struct eid_charter {
 void eid_charter_free(eid_charter *charter);
 /* The charter of the tree; made when there is none, from its settings entries up to this number and their marks. */
 eid_status eid_charter_of(eid_storage *storage, eid_tree *tree, int64_t up_to, eid_charter **out);
+/* The same, not kept with the tree. */
+eid_status eid_charter_load(eid_storage *storage, eid_tree *tree, int64_t up_to, eid_charter **out);
 /* The act with this arrival number, or NULL. */
 eid_act *eid_charter_act(const eid_charter *charter, int64_t n);
 eid_holder *eid_charter_find(const eid_charter *charter, eid_slice name); /* NULL: nobody ever changed it */

@@ -41,7 +41,8 @@ static size_t ids_of(const eid_entry *const *entries, eid_id *out)
     return count;
 }
 
-static eid_entry *finish(eid_entry_builder *builder, const eid_keypair *key, const eid_entry *const *pins, uint64_t salt)
+static eid_entry *finish(eid_entry_builder *builder, const eid_keypair *key, const eid_sigkey *sigkey, const eid_entry *const *pins,
+                         uint64_t salt)
 {
     eid_id ids[RV_MANY];
     size_t count = ids_of(pins, ids);
@@ -52,7 +53,7 @@ static eid_entry *finish(eid_entry_builder *builder, const eid_keypair *key, con
     tu_assert_ok(eid_buf_status(&metadata));
     tu_assert_ok(eid_entry_builder_set_metadata(builder, eid_buf_slice(&metadata)));
     eid_buf_free(&metadata);
-    tu_assert_ok(eid_entry_builder_finish(builder, key, NULL, &entry));
+    tu_assert_ok(eid_entry_builder_finish(builder, key, sigkey, &entry));
     eid_entry_builder_free(builder);
     return entry;
 }
@@ -68,7 +69,7 @@ eid_entry *rv_root(const eid_keypair *key, const char *settings, uint64_t salt)
         eid_slice data = eid_slice_text(settings);
         tu_assert_ok(eid_entry_builder_set_subtree(builder, "_settings", NULL, 0, &data, NULL));
     }
-    return finish(builder, key, no_pins, salt);
+    return finish(builder, key, NULL, no_pins, salt);
 }
 
 eid_entry *rv_entry(const eid_entry *root, const rv_spec *spec)
@@ -85,7 +86,7 @@ eid_entry *rv_entry(const eid_entry *root, const rv_spec *spec)
         count = ids_of(store->parents, ids);
         tu_assert_ok(eid_entry_builder_set_subtree(builder, store->name, ids, count, store->data != NULL ? &data : NULL, NULL));
     }
-    return finish(builder, spec->key, spec->pins, spec->salt);
+    return finish(builder, spec->key, spec->sigkey, spec->pins, spec->salt);
 }
 
 eid_core *rv_core(void)

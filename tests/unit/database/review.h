@@ -16,6 +16,7 @@ typedef struct rv_store {
 
 typedef struct rv_spec {
     const eid_keypair *key;              /* NULL: unsigned */
+    const eid_sigkey *sigkey;            /* how it is named; NULL: by its public key */
     uint64_t height;
     const eid_entry *parents[RV_MANY];
     const eid_entry *pins[RV_MANY];
