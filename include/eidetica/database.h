@@ -103,7 +103,10 @@ typedef enum eid_write_sources {
     EID_SOURCE_ALL = 3
 } eid_write_sources;
 
-/* Called after entries were stored, from the thread that stored them, without any lock held; once per entry, parents
+/* Entries that are void when they arrive (eidetica/verify.h) are not told. After an entry that changes rights, entries told of
+ * earlier may be void, or count again: what was read then is to be read anew.
+ *
+ * Called after entries were stored, from the thread that stored them, without any lock held; once per entry, parents
  * before children. The callbacks of one write are called in the order they were registered in. Writes of different threads
  * may be told in either order; eidetica/changes.h tells all in the order of arrival. The callback may read and may commit
  * to other databases; whatever it does can not undo the write. */
@@ -135,7 +138,9 @@ EID_API eid_status eid_database_new_transaction_at(eid_database *database, const
 /* Turns the staged changes into one signed entry and stores it, all or nothing. `id` (may be NULL) receives its ID; when
  * nothing was staged no entry is made and `id` becomes the empty ID. The transaction is over either way of success; after
  * a failure it still is as before and may be tried again or freed.
- * EID_ERR_AUTH_REQUIRED, EID_ERR_PERMISSION_DENIED, EID_ERR_STORAGE and others. */
+ * EID_ERR_PERMISSION_DENIED also for what no peer would show: by a key whose right has ended since the transaction began, or a
+ * change of rights stronger than one's own; and for a change that leaves no key that may change the settings.
+ * EID_ERR_AUTH_REQUIRED, EID_ERR_STORAGE and others. */
 EID_API eid_status eid_txn_commit(eid_txn *txn, eid_id *id);
 /* Commits and frees, whatever the result. */
 EID_API eid_status eid_txn_commit_free(eid_txn *txn, eid_id *id);
