@@ -2,6 +2,9 @@
 /* Indexes of tables: where they are kept, what bounds them, what an interrupted or failed call leaves, and many rows. */
 #include "table_fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "base/random.h"
 #include "state/index.h"
 
@@ -391,6 +394,99 @@ static void new_keys_stand_together(void **state)
     eid_txn_free(txn);
 }
 
+/* ---- Side by side ---- */
+
+typedef struct company {
+    eid_core *core;
+    eid_id id;
+    atomic_bool over;
+    atomic_int found; /* answers compared */
+} company;
+
+#define COMPANY_ROWS 700 /* more than a slice, so that work is interrupted */
+
+static void *write_rows(void *ctx)
+{
+    company *c = ctx;
+    eid_database *database = dt_open_as(c->core, &c->id, 1);
+    for (unsigned i = 0; !c->over; i++) {
+        eid_txn *txn;
+        tu_assert_ok(eid_database_new_transaction(database, &txn));
+        for (unsigned k = 0; k < 5; k++) {
+            char key[16], row[32];
+            snprintf(key, sizeof key, "k%06u", (i * 31 + k * 97) % COMPANY_ROWS);
+            snprintf(row, sizeof row, "{\"v\":%u}", (i + k * k) % 100);
+            if (i % 7 == k)
+                tu_assert_ok(eid_table_delete(txn, "rows", key, NULL));
+            else
+                tu_assert_ok(eid_table_set(txn, "rows", key, row));
+        }
+        tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    }
+    eid_database_close(database);
+    return NULL;
+}
+
+static void *change_indexes(void *ctx)
+{
+    company *c = ctx;
+    eid_database *database = dt_open_as(c->core, &c->id, 1);
+    while (!c->over) {
+        tu_assert_ok(eid_table_add_index(database, "rows", "v"));
+        tu_assert_ok(eid_table_remove_index(database, "rows", "v"));
+    }
+    eid_database_close(database);
+    return NULL;
+}
+
+static bool count_if_high(const char *key, const char *row, size_t len, void *ctx)
+{
+    (void)key;
+    (void)len;
+    *(size_t *)ctx += strtol(row + 5, NULL, 10) >= 50;
+    return true;
+}
+
+static void *compare_answers(void *ctx)
+{
+    company *c = ctx;
+    eid_database *database = dt_open_as(c->core, &c->id, 0);
+    while (c->found < 60) {
+        eid_txn *txn;
+        size_t wanted = 0;
+        eid_table_query query = on_v();
+        eid_table_result result = EID_TABLE_RESULT_INIT;
+        query.lower = eid_table_int(50);
+        query.descending = c->found % 2 == 0;
+        tu_assert_ok(eid_database_new_transaction(database, &txn));
+        tu_assert_ok(eid_table_find(txn, "rows", &query, NULL, NULL, &result));
+        tu_assert_ok(eid_table_scan(txn, "rows", NULL, count_if_high, &wanted));
+        assert_int_equal(result.rows, wanted);
+        eid_txn_free(txn);
+        c->found++;
+    }
+    c->over = true;
+    eid_database_close(database);
+    return NULL;
+}
+
+static void indexes_come_and_go_while_others_work(void **state)
+{
+    fixture *f = *state;
+    fill_many(f, COMPANY_ROWS);
+    company c = {.core = f->core, .id = *eid_database_root_id(f->database)};
+    void *(*const work[])(void *) = {write_rows, change_indexes, compare_answers};
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work[i], &c), 0);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    eid_check_report report;
+    tu_assert_ok(eid_table_add_index(f->database, "rows", "v"));
+    tu_assert_ok(eid_core_check(f->core, NULL, EID_CHECK_DEFAULT, &report));
+    assert_int_equal(report.problems, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +500,7 @@ int main(void)
         cmocka_unit_test(memory_failures_leave_nothing_behind),
         IN_A_FILE(large_tables_answer_from_the_index),
         IN_MEMORY(new_keys_stand_together),
+        IN_MEMORY(indexes_come_and_go_while_others_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
