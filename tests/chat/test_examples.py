@@ -77,7 +77,16 @@ imported 2 of 2 entries
 elsewhere: remember this
 """
 
+ACCESS = r"""bob has write:10: written
+bob has nothing: EID_ERR_PERMISSION_DENIED
+carol is no member
+carol may act with write:10, 1 databases away
+carol has write:10: written
+carol has nothing: EID_ERR_PERMISSION_DENIED
+"""
+
 EXPECTED = {
+    "access": ACCESS,
     "backup-export": BACKUP_EXPORT,
     "changes": CHANGES,
     "docstore": DOCSTORE,
