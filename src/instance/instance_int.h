@@ -178,7 +178,7 @@ void eid_named_keys_free(eid_instance *instance);
 /* ---- meta.c: records beside the databases ---- */
 
 /* Far above any real record; a larger one is not ours. */
-#define EID_META_MAX (1u << 21)
+#define EID_META_MAX (1u << 22)
 typedef struct eid_meta_value {
     const char *key;
     eid_slice value;

@@ -23,6 +23,7 @@
 #define META_KEYS    "instance_keys"
 
 #define KEY_FILE_BYTES 32
+#define NAMED_KEY_ROOM 2400 /* of one in its record: the name has 256 bytes, each of them six when it is escaped */
 
 /* ---- The secret ---- */
 
@@ -221,7 +222,7 @@ static eid_status store(eid_instance *instance, const eid_protection *protection
     eid_buf_init(&secrets, EID_META_MAX);
     eid_buf_reserve(&secrets, EID_SECRET_ROOM);
     eid_buf_init(&keys, EID_META_MAX);
-    eid_buf_reserve(&keys, EID_SECRET_ROOM * (1 + instance->named_key_count / 4));
+    eid_buf_reserve(&keys, EID_SECRET_ROOM + instance->named_key_count * NAMED_KEY_ROOM);
     eid_status status = write_secrets(instance, protection, &secrets);
     if (status == EID_OK)
         status = eid_named_keys_write(&keys, instance->named_keys, instance->named_key_count,

@@ -114,6 +114,7 @@ static eid_status configure(eid_sql *sql, bool in_memory, const eid_sql_options 
     EID_TRY(eid_sql_exec(sql, "PRAGMA locking_mode=EXCLUSIVE;"
                               "PRAGMA journal_mode=WAL;"
                               "PRAGMA wal_autocheckpoint=" CHECKPOINT_PAGES ";"
+                              "PRAGMA secure_delete=ON;" /* a key that was removed is gone from the file, however SQLite was built */
                               "PRAGMA temp_store=MEMORY;"
                               "PRAGMA trusted_schema=OFF;"
                               "PRAGMA foreign_keys=OFF;"));

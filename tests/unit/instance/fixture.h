@@ -31,7 +31,7 @@ static inline void fixture_open_url(fixture *f, const char *url)
     tu_assert_ok(eid_instance_open_url_with(url, &options, &f->instance));
 }
 
-static int fixture_open(void **state)
+static inline int fixture_open(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
 
@@ -41,7 +41,7 @@ static int fixture_open(void **state)
     return 0;
 }
 
-static int fixture_close(void **state)
+static inline int fixture_close(void **state)
 {
     fixture *f = *state;
 
