@@ -17,10 +17,10 @@ extern "C" {
 
 typedef struct eid_address eid_address;
 
-/* "host:port", "host" (port 80), an IPv4 literal or a bracketed IPv6 literal. EID_ERR_INVALID_ADDRESS. Free with
- * eid_address_free. */
+/* "host:port", "host" (port 80), an IPv4 literal or a bracketed IPv6 literal; with "https://" in front (port 443 when there is
+ * none) TLS is spoken. EID_ERR_INVALID_ADDRESS. Free with eid_address_free. */
 EID_API eid_status eid_address_http(const char *host_port, eid_address **out);
-/* Finds the transport from the text: "host:port", "http://host:port[/]", "http:host:port", and, for Iroh, "iroh:…",
+/* Finds the transport from the text: "host:port", "http://host:port[/]", "https://host[:port][/]", "http:host:port", and, for Iroh, "iroh:…",
  * "endpoint…" tickets, 64 hex digits, and the JSON node address of the older guide. */
 EID_API eid_status eid_address_detect(const char *text, eid_address **out);
 /* Any transport, text taken as it is: what peers advertise. Lengths are bounded. */

@@ -191,11 +191,17 @@ EID_API eid_status eid_sync_connect_to_peer_async(eid_sync *sync, const char *ad
 
 /* ---- Asking for access ---- */
 
-/* Asks with this key for this permission and, when it is granted, fetches the database.
+/* Asks with this key for this permission and, when it is granted, fetches the database. `key_name` is shown to the approver
+ * (NULL: the key's text).
  * EID_ERR_BOOTSTRAP_PENDING when an admin of the peer has to approve first; EID_ERR_INVALID_ARGUMENT for an empty key name. */
 EID_API eid_status eid_sync_with_peer_for_bootstrap_with_key(eid_sync *sync, const char *address, const eid_id *database,
                                                              const eid_keypair *key, const char *key_name,
                                                              eid_permission permission, eid_sync_result *result);
+/* The same with a named key of the instance (eid_instance_add_private_key), whose name goes along.
+ * EID_ERR_PRIVATE_KEY_NOT_FOUND. */
+EID_API eid_status eid_sync_with_peer_for_bootstrap(eid_sync *sync, const char *address, const eid_id *database,
+                                                    const char *key_name, eid_permission permission,
+                                                    eid_sync_result *result);
 EID_API eid_status eid_sync_bootstrap_with_ticket(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key,
                                                   const char *key_name, eid_permission permission,
                                                   const eid_doc *metadata_or_null, eid_sync_result *result);

@@ -97,6 +97,8 @@
 #define EID_LIMIT_NONCES 65536                      /* remembered request nonces */
 #define EID_LIMIT_NONCE_BYTES 64
 #define EID_LIMIT_PENDING_REQUESTS_PER_TREE 256
+#define EID_LIMIT_PENDING_REQUESTS_PER_KEY 32
+#define EID_LIMIT_PENDING_REQUESTS_PER_HOST 1024    /* many may stand behind one address; none may fill every queue */
 #define EID_LIMIT_REQUEST_METADATA_BYTES 16384
 #define EID_LIMIT_KEY_NAME 256                      /* bytes of a requesting key's label */
 #define EID_LIMIT_PEERS 10000

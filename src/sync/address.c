@@ -10,6 +10,7 @@
 #include "sync/address_int.h"
 
 #define HTTP_NAME           "http"
+#define HTTPS_PREFIX        "https://"
 #define IROH_NAME           "iroh"
 #define ENDPOINT_PREFIX     "endpoint"
 #define ENDPOINT_TICKET_MIN 55 /* base32 of 34 bytes: version, endpoint ID, no addresses */
@@ -169,10 +170,22 @@ static eid_status check_http(eid_slice text)
     return EID_OK;
 }
 
+static bool strip_prefix(eid_slice *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    if (text->len < len || memcmp(text->data, prefix, len) != 0)
+        return false;
+    *text = eid_slice_of(text->data + len, text->len - len);
+    return true;
+}
+
+/* "https://" stays in front: it is part of how to get there. */
 static eid_status make_http(eid_slice text, eid_address **out)
 {
+    eid_slice place = text;
     EID_TRY(check_part(text, "address text", EID_LIMIT_ADDRESS_TEXT));
-    EID_TRY(check_http(text));
+    (void)strip_prefix(&place, HTTPS_PREFIX);
+    EID_TRY(check_http(place));
     return eid_address_make(eid_slice_text(HTTP_NAME), text, out);
 }
 
@@ -182,15 +195,6 @@ eid_status eid_address_http(const char *host_port, eid_address **out)
 }
 
 /* ---- Finding the transport ---- */
-
-static bool strip_prefix(eid_slice *text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    if (text->len < len || memcmp(text->data, prefix, len) != 0)
-        return false;
-    *text = eid_slice_of(text->data + len, text->len - len);
-    return true;
-}
 
 static bool is_endpoint_ticket(eid_slice text)
 {
@@ -231,10 +235,7 @@ eid_status eid_address_detect(const char *text, eid_address **out)
         return eid_fail(
             EID_ERR_INVALID_ADDRESS,
             "Invalid address: this is a ticket, which names a database too; use eid_ticket_parse");
-    if (strip_prefix(&rest, "https://"))
-        return eid_fail(EID_ERR_INVALID_ADDRESS,
-                        "Invalid address: the HTTP transport has no TLS; write host:port without https://");
-    if (strip_prefix(&rest, "http://")) {
+    if (strip_prefix(&rest, "http://") || strncmp(text, HTTPS_PREFIX, strlen(HTTPS_PREFIX)) == 0) {
         if (rest.len != 0 && rest.data[rest.len - 1] == '/')
             rest.len--;
         return make_http(rest, out);

@@ -503,6 +503,17 @@ eid_status eid_sync_with_peer_for_bootstrap_with_key(eid_sync *sync, const char 
     return status;
 }
 
+eid_status eid_sync_with_peer_for_bootstrap(eid_sync *sync, const char *address, const eid_id *database,
+                                            const char *key_name, eid_permission permission, eid_sync_result *result)
+{
+    eid_keypair *key;
+    EID_TRY(eid_instance_copy_private_key(sync->instance, key_name, &key));
+    eid_status status =
+        eid_sync_with_peer_for_bootstrap_with_key(sync, address, database, key, key_name, permission, result);
+    eid_keypair_free(key);
+    return status;
+}
+
 eid_status eid_sync_discover_peer_trees(eid_sync *sync, const char *address, eid_offered_tree **out, size_t *count)
 {
     eid_sync_call *call;

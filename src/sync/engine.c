@@ -47,6 +47,10 @@ eid_status eid_engine_new(eid_sync *sync, eid_engine **out)
     status = eid_map_new(&engine->neighbours);
     if (status == EID_OK)
         status = eid_map_new(&engine->links);
+    if (status == EID_OK)
+        status = eid_map_new(&engine->modified);
+    if (status == EID_OK)
+        status = eid_state_load_modified(engine);
     if (status != EID_OK) {
         eid_engine_free(engine);
         return status;
@@ -60,6 +64,7 @@ void eid_engine_free(eid_engine *engine)
     if (engine == NULL)
         return;
     eid_map_free(engine->links, NULL);
+    eid_map_free(engine->modified, eid_free);
     eid_map_free(engine->neighbours, eid_neighbour_free);
     pthread_cond_destroy(&engine->idle);
     pthread_mutex_destroy(&engine->mutex);

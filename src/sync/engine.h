@@ -57,6 +57,8 @@ void eid_engine_wishes_changed(eid_engine *engine, const eid_id *database);
 
 /* ---- What others ask ---- */
 
+/* When the database was last written to, in seconds since the epoch; 0: not known. */
+uint64_t eid_engine_modified(eid_engine *engine, const eid_id *database);
 bool eid_engine_is_blocked(eid_engine *engine, const eid_pubkey *peer);
 /* The policy for addresses strangers name. */
 bool eid_engine_dials_special(eid_engine *engine);

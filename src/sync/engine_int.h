@@ -232,6 +232,8 @@ struct eid_engine {
     bool save_wanted;
     uint64_t next_save_ms;
     eid_work save;
+    eid_map *modified;            /* ID bytes of a database -> when it was last written to, uint64_t since the epoch */
+    bool modified_unsaved;
     size_t flushes;               /* under way: backoff is ignored */
     size_t flush_retries, flush_new; /* links that failed in them */
     struct eid_watch *watches;    /* watches.c */
@@ -316,6 +318,7 @@ void eid_call_progress(eid_session *session);
 
 /* state.c */
 eid_status eid_state_load(eid_engine *engine, eid_neighbour *neighbour);
+eid_status eid_state_load_modified(eid_engine *engine);
 void eid_state_save_some(eid_engine *engine); /* on a hand */
 void eid_state_note(eid_engine *engine, eid_session *session); /* the mutex is held */
 

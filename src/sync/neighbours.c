@@ -339,12 +339,37 @@ void eid_engine_wishes_changed(eid_engine *engine, const eid_id *database)
     pthread_mutex_unlock(&engine->mutex);
 }
 
+static void note_modified(eid_engine *engine, const eid_id *database)
+{
+    eid_map_entry *entry;
+    if (eid_map_put(engine->modified, eid_slice_of(database->bytes, database->len), &entry, NULL) != EID_OK)
+        return;
+    if (entry->value == NULL)
+        entry->value = eid_alloc_zero(1, sizeof(uint64_t));
+    if (entry->value == NULL)
+        return;
+    *(uint64_t *)entry->value = eid_clock_now_ms(engine->sync->clock);
+    engine->modified_unsaved = true;
+    if (engine->host != NULL)
+        eid_engine_want_save(engine);
+}
+
+uint64_t eid_engine_modified(eid_engine *engine, const eid_id *database)
+{
+    pthread_mutex_lock(&engine->mutex);
+    const uint64_t *at = eid_map_get(engine->modified, eid_slice_of(database->bytes, database->len));
+    uint64_t seconds = at == NULL ? 0 : *at / 1000;
+    pthread_mutex_unlock(&engine->mutex);
+    return seconds;
+}
+
 void eid_engine_hook(const eid_id *database, eid_entry *const *entries, size_t count, eid_write_source source, void *ctx)
 {
     eid_engine *engine = ctx;
     (void)entries;
     (void)count;
     pthread_mutex_lock(&engine->mutex);
+    note_modified(engine, database);
     eid_link *link = eid_map_get(engine->links, eid_slice_of(database->bytes, database->len));
     uint64_t now = link == NULL ? 0 : eid_engine_now(engine);
     uint64_t at = source == EID_WRITE_LOCAL ? now : now + EID_LIMIT_SYNC_RELAY_MS;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "storage/storage.h"
 #include "sync/message.h"
 
 #define EID_FRESHNESS_WINDOW_MS 60000
@@ -28,10 +29,16 @@ typedef struct eid_nonces {
     struct eid_nonce *ring; /* the same in order of time; NULL until the first */
     size_t first;           /* oldest */
     size_t count;
+    eid_storage *storage;   /* where they are kept as well; NULL: in memory only */
+    uint32_t slots;         /* rows there */
+    uint32_t *free_slots;   /* rows whose nonces have expired */
+    size_t free_count;
 } eid_nonces;
 
 eid_status eid_nonces_init(eid_nonces *nonces);
 void eid_nonces_free(eid_nonces *nonces);
+/* From now on they are kept in the data file too; those it holds are spent. Before the first is spent. */
+eid_status eid_nonces_load(eid_nonces *nonces, eid_storage *storage);
 
 /* Checks signature and time of the proof for this server. EID_ERR_AUTH_REQUIRED when the request carries
  * none, EID_ERR_AUTH_FAILED otherwise; the sentence is the one the peer is told. */

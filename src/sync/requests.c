@@ -244,6 +244,70 @@ static eid_status find_places(eid_sync *sync, const eid_id *tree, const eid_pubk
     return find_place(sync, tree, key, permission, true, request);
 }
 
+/* The host of "host:port": who asks has another port each time. */
+static eid_slice host_of(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    return eid_slice_of(address, colon == NULL ? strlen(address) : (size_t)(colon - address));
+}
+
+/* How many requests of this key ('k') or from this host ('h') are pending. */
+static eid_status find_asker(eid_sync *sync, char kind, eid_slice who, bool make, index_place **out)
+{
+    eid_map_entry *entry;
+    eid_buf key;
+    eid_buf_init(&key, EID_LIMIT_ADDRESS_TEXT + 1);
+    eid_buf_append_byte(&key, (uint8_t)kind);
+    eid_buf_append_slice(&key, who);
+    eid_status status = eid_buf_status(&key);
+    if (status == EID_OK && !make)
+        *out = eid_map_get(sync->request_index, eid_buf_slice(&key));
+    else if (status == EID_OK)
+        status = eid_map_put(sync->request_index, eid_buf_slice(&key), &entry, NULL);
+    eid_buf_free(&key);
+    if (status != EID_OK || !make)
+        return status;
+    if (entry->value == NULL)
+        entry->value = eid_alloc_zero(1, sizeof(index_place));
+    *out = entry->value;
+    return *out == NULL ? eid_fail_memory() : EID_OK;
+}
+
+/* Those who asked, one more or one fewer. Fewer never fails: the places are there. */
+static eid_status count_askers(eid_sync *sync, const eid_pubkey *key, const char *address, bool more)
+{
+    index_place *by_key, *by_host;
+    EID_TRY(find_asker(sync, 'k', eid_slice_of(key->bytes, sizeof key->bytes), more, &by_key));
+    EID_TRY(find_asker(sync, 'h', host_of(address), more, &by_host));
+    if (more) {
+        by_key->pending++;
+        by_host->pending++;
+        return EID_OK;
+    }
+    if (by_key != NULL && by_key->pending != 0)
+        by_key->pending--;
+    if (by_host != NULL && by_host->pending != 0)
+        by_host->pending--;
+    return EID_OK;
+}
+
+static eid_status check_askers(eid_sync *sync, const eid_pubkey *key, const char *address)
+{
+    index_place *by_key, *by_host;
+    EID_TRY(find_asker(sync, 'k', eid_slice_of(key->bytes, sizeof key->bytes), false, &by_key));
+    EID_TRY(find_asker(sync, 'h', host_of(address), false, &by_host));
+    if (by_key != NULL && by_key->pending >= EID_LIMIT_PENDING_REQUESTS_PER_KEY)
+        return eid_fail(EID_ERR_LIMIT, "too many requests of this key are pending");
+    if (by_host != NULL && by_host->pending >= EID_LIMIT_PENDING_REQUESTS_PER_HOST)
+        return eid_fail(EID_ERR_LIMIT, "too many requests from this address are pending");
+    return EID_OK;
+}
+
+static const char *address_of(const eid_request_record *record)
+{
+    return record->peer_address == NULL ? "unknown" : record->peer_address->text;
+}
+
 static void index_filed(index_place *request, index_place *database, const char *id, eid_decision decision)
 {
     request->filed++;
@@ -274,6 +338,8 @@ static bool load_row(const char *id, const char *row, size_t len, void *ctx)
     }
     if (status == EID_OK) {
         status = find_places(l->sync, &record.tree, &record.key, record.permission, &request, &database);
+        if (status == EID_OK && record.decision == EID_DECISION_PENDING)
+            status = count_askers(l->sync, &record.key, address_of(&record), true);
         if (status == EID_OK)
             index_filed(request, database, id, record.decision);
         eid_request_record_free(&record);
@@ -359,11 +425,17 @@ static eid_status file_under_lock(eid_sync *sync, const eid_tree_request *reques
         return eid_fail(EID_ERR_LIMIT, "the same request was rejected too often");
     if (database != NULL && database->pending >= EID_LIMIT_PENDING_REQUESTS_PER_TREE)
         return eid_fail(EID_ERR_LIMIT, "too many requests for this database are pending");
+    EID_TRY(check_askers(sync, &request->requesting_key, origin->address));
     EID_TRY(
         find_places(sync, &request->tree, &request->requesting_key, request->permission, &place, &database));
+    EID_TRY(count_askers(sync, &request->requesting_key, origin->address, true));
     eid_uuid_new(&uuid);
     eid_uuid_format(&uuid, id);
-    EID_TRY(file_new(sync, request, origin, id));
+    eid_status status = file_new(sync, request, origin, id);
+    if (status != EID_OK) {
+        (void)count_askers(sync, &request->requesting_key, origin->address, false);
+        return status;
+    }
     index_filed(place, database, id, EID_DECISION_PENDING);
     note_asker(place, request);
     return EID_OK;
@@ -448,6 +520,7 @@ bool eid_request_settled(eid_sync *sync, const char *id, const eid_request_recor
     *peer = place->peer;
     place->id[0] = '\0';
     database->pending--;
+    (void)count_askers(sync, &record->key, address_of(record), false);
     return known;
 }
 

@@ -71,6 +71,7 @@ static eid_status describe(eid_sync *sync, const eid_id *id, eid_tree_info *out)
     eid_status status = eid_database_name(database, &out->name);
     eid_database_close(database);
     out->tree = *id;
+    out->last_modified = eid_engine_modified(sync->engine, id);
     return status == EID_ERR_KEY_NOT_FOUND || status == EID_ERR_TYPE_MISMATCH ? EID_OK : status;
 }
 

@@ -13,6 +13,7 @@
 
 #define ROW_MAX    (16u << 20)
 #define ROW_PREFIX "sync.peer."
+#define MODIFIED_KEY "sync.modified"
 #define ROW_KEY    (sizeof ROW_PREFIX + EID_PUBKEY_TEXT_SIZE)
 
 static void row_key(const eid_pubkey *peer, char out[ROW_KEY])
@@ -108,11 +109,9 @@ static void write_row(eid_buf *buf, const eid_neighbour *neighbour)
     eid_buf_append_text(buf, "]}");
 }
 
-static eid_status store_row(eid_engine *engine, const eid_pubkey *peer, eid_slice row)
+static eid_status store_row(eid_engine *engine, const char *key, eid_slice row)
 {
     eid_storage *storage = eid_core_storage(engine->sync->core);
-    char key[ROW_KEY];
-    row_key(peer, key);
     eid_storage_lock(storage);
     eid_status status = eid_storage_begin(storage);
     if (status == EID_OK) {
@@ -147,6 +146,39 @@ static bool next_row(eid_engine *engine, eid_pubkey *from, bool *begun, eid_buf 
     return found;
 }
 
+static void save_row(eid_engine *engine, const char *key, eid_buf *row)
+{
+    eid_status status = eid_buf_status(row);
+    if (status == EID_OK)
+        status = store_row(engine, key, eid_buf_slice(row));
+    if (status != EID_OK)
+        eid_log(EID_LOG_WARN, "sync: what is known of peers and databases could not be saved: %s", eid_last_error());
+    eid_buf_reset(row);
+}
+
+/* [ID, time, ID, time, …]; false when nothing changed. */
+static bool write_modified(eid_engine *engine, eid_buf *row)
+{
+    pthread_mutex_lock(&engine->mutex);
+    bool changed = engine->modified_unsaved;
+    engine->modified_unsaved = false;
+    eid_buf_append_byte(row, '[');
+    for (eid_map_entry *at = eid_map_first(engine->modified); at != NULL && changed;
+         at = eid_map_next(engine->modified, at)) {
+        eid_id id = {.len = (uint8_t)at->key.len};
+        if (at->value == NULL)
+            continue;
+        memcpy(id.bytes, at->key.data, at->key.len);
+        if (row->len > 1)
+            eid_buf_append_byte(row, ',');
+        eid_write_id_text(row, &id);
+        eid_buf_appendf(row, ",%llu", (unsigned long long)*(const uint64_t *)at->value);
+    }
+    eid_buf_append_byte(row, ']');
+    pthread_mutex_unlock(&engine->mutex);
+    return changed;
+}
+
 void eid_state_save_some(eid_engine *engine)
 {
     eid_pubkey from;
@@ -154,13 +186,12 @@ void eid_state_save_some(eid_engine *engine)
     eid_buf row;
     eid_buf_init(&row, ROW_MAX);
     while (next_row(engine, &from, &begun, &row)) {
-        eid_status status = eid_buf_status(&row);
-        if (status == EID_OK)
-            status = store_row(engine, &from, eid_buf_slice(&row));
-        if (status != EID_OK)
-            eid_log(EID_LOG_WARN, "sync: what is known of a peer could not be saved: %s", eid_last_error());
-        eid_buf_reset(&row);
+        char key[ROW_KEY];
+        row_key(&from, key);
+        save_row(engine, key, &row);
     }
+    if (write_modified(engine, &row))
+        save_row(engine, MODIFIED_KEY, &row);
     eid_buf_free(&row);
 }
 
@@ -354,6 +385,43 @@ eid_status eid_state_load(eid_engine *engine, eid_neighbour *neighbour)
         eid_json_free(&reader);
         if (status != EID_OK && status != EID_ERR_NO_MEMORY)
             eid_log(EID_LOG_WARN, "sync: what was known of a peer is not readable: %s", eid_last_error());
+    }
+    eid_buf_free(&row);
+    return status == EID_ERR_NO_MEMORY || status == EID_ERR_STORAGE ? status : EID_OK;
+}
+
+static eid_status read_modified(eid_engine *engine, eid_json *reader)
+{
+    bool more;
+    EID_TRY(eid_json_begin_array(reader, "modified"));
+    for (;;) {
+        eid_map_entry *entry;
+        eid_id id;
+        EID_TRY(eid_json_next_item(reader, &more));
+        if (!more)
+            return EID_OK;
+        EID_TRY(eid_field_id(reader, "database", &id));
+        EID_TRY(eid_json_next_item(reader, &more));
+        EID_TRY(eid_map_put(engine->modified, eid_slice_of(id.bytes, id.len), &entry, NULL));
+        if (entry->value == NULL && (entry->value = eid_alloc_zero(1, sizeof(uint64_t))) == NULL)
+            return eid_fail_memory();
+        EID_TRY(eid_json_read_u64(reader, "time", entry->value));
+    }
+}
+
+eid_status eid_state_load_modified(eid_engine *engine)
+{
+    eid_storage *storage = eid_core_storage(engine->sync->core);
+    eid_buf row;
+    eid_json reader;
+    eid_buf_init(&row, ROW_MAX);
+    eid_storage_lock(storage);
+    eid_status status = eid_storage_meta_get(storage, MODIFIED_KEY, &row);
+    eid_storage_unlock(storage);
+    if (status == EID_OK) {
+        eid_json_init(&reader, eid_buf_slice(&row));
+        status = read_modified(engine, &reader);
+        eid_json_free(&reader);
     }
     eid_buf_free(&row);
     return status == EID_ERR_NO_MEMORY || status == EID_ERR_STORAGE ? status : EID_OK;

@@ -84,6 +84,7 @@ static eid_status load(eid_sync *sync)
 {
     EID_TRY(eid_map_new(&sync->shared));
     EID_TRY(eid_map_new(&sync->request_index));
+    EID_TRY(eid_nonces_load(&sync->nonces, eid_core_storage(sync->core)));
     EID_TRY(eid_engine_new(sync, &sync->engine));
     EID_TRY(open_database(sync));
     EID_TRY(eid_requests_load(sync));

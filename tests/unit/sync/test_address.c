@@ -91,7 +91,7 @@ static void detecting(void **state)
         {"{\"node_id\":\"x\"}", "iroh", "{\"node_id\":\"x\"}"},
         {"x \"node_id\" y", "iroh", "x \"node_id\" y"},
     };
-    static const char *const bad[] = {"",      "https://a:80",   "http://", "http:///", "http://a//",
+    static const char *const bad[] = {"",      "https://a:80/x", "http://", "http:///", "http://a//",
                                       "iroh:", "eidetica:?db=x", "ftp://a", "a:b",      "http:"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         eid_address *address;
@@ -112,8 +112,15 @@ static void helpful_sentences(void **state)
 {
     (void)state;
     eid_address *address;
-    tu_assert_fails(eid_address_detect("https://a:80", &address), EID_ERR_INVALID_ADDRESS);
-    assert_non_null(strstr(eid_last_error(), "no TLS"));
+    tu_assert_ok(eid_address_detect("https://a:8443/", &address));
+    assert_string_equal(eid_address_transport(address), "http");
+    assert_string_equal(eid_address_text(address), "https://a:8443"); /* how to get there is part of it */
+    eid_address_free(address);
+    tu_assert_ok(eid_address_http("https://a", &address));
+    assert_string_equal(eid_address_text(address), "https://a");
+    eid_address_free(address);
+    tu_assert_fails(eid_address_detect("https://", &address), EID_ERR_INVALID_ADDRESS);
+    tu_assert_fails(eid_address_detect("https://https://a", &address), EID_ERR_INVALID_ADDRESS);
     tu_assert_fails(eid_address_detect("eidetica:?db=x", &address), EID_ERR_INVALID_ADDRESS);
     assert_non_null(strstr(eid_last_error(), "ticket"));
     tu_assert_fails(eid_address_detect("a b", &address), EID_ERR_INVALID_ADDRESS);
