@@ -668,11 +668,8 @@ static eid_status check_every_database(eid_core *core, unsigned flags, eid_check
     return status;
 }
 
-eid_status eid_core_check(eid_core *core, const eid_id *id, unsigned flags, eid_check_report *report)
+static eid_status check_all(eid_core *core, const eid_id *id, unsigned flags, eid_check_report *out)
 {
-    const unsigned known = EID_CHECK_SIGNATURES | EID_CHECK_REPAIR | EID_CHECK_FILE;
-    if ((flags & ~known) != 0)
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "Unknown flags for a check: %u", flags & ~known);
     eid_check_report sum = {0}, file;
     if (id == NULL)
         EID_TRY(check_every_database(core, flags, &sum));
@@ -682,6 +679,34 @@ eid_status eid_core_check(eid_core *core, const eid_id *id, unsigned flags, eid_
         EID_TRY(check_whole_file(core, flags, &file));
         add_report(&sum, &file);
     }
+    *out = sum;
+    return EID_OK;
+}
+
+/* An index that can not even be read is made anew before anything else can be told. */
+static bool index_is_damaged(eid_core *core)
+{
+    eid_storage_lock(core->storage);
+    bool damaged = eid_storage_index_is_damaged(core->storage);
+    eid_storage_unlock(core->storage);
+    return damaged;
+}
+
+eid_status eid_core_check(eid_core *core, const eid_id *id, unsigned flags, eid_check_report *report)
+{
+    const unsigned known = EID_CHECK_SIGNATURES | EID_CHECK_REPAIR | EID_CHECK_FILE;
+    if ((flags & ~known) != 0)
+        return eid_fail(EID_ERR_INVALID_ARGUMENT, "Unknown flags for a check: %u", flags & ~known);
+    eid_check_report sum;
+    check again = {.report = {.repaired = true}};
+    eid_status status = check_all(core, id, flags, &sum);
+    if (status == EID_ERR_CORRUPT && index_is_damaged(core)) {
+        note(&again, &again.report.wrong_file, "The index was damaged; it was made anew");
+        status = check_all(core, id, flags, &sum);
+        if (status == EID_OK)
+            add_report(&sum, &again.report);
+    }
+    EID_TRY(status);
     *report = sum;
     return EID_OK;
 }

@@ -14,6 +14,7 @@ eid_status eid_core_open(const eid_core_options *options, eid_core **out)
         return eid_fail_memory();
     eid_storage_options storage = {.path = options->path,
                                    .must_exist = options->must_exist,
+                                   .for_check = options->for_check,
                                    .full_sync = options->durability == EID_DURABILITY_FULL};
     eid_status status = eid_storage_open(&storage, &core->storage);
     if (status != EID_OK) {
@@ -34,6 +35,8 @@ eid_status eid_core_open(const eid_core_options *options, eid_core **out)
     pthread_mutex_init(&core->signer_mutex, NULL);
     pthread_cond_init(&core->callback_idle, NULL);
     status = eid_core_wake_held(core);
+    if (status == EID_ERR_CORRUPT && eid_storage_index_is_damaged(core->storage))
+        status = eid_core_wake_held(core); /* which makes it anew first */
     if (status != EID_OK) {
         eid_core_close(core);
         return status;

@@ -22,6 +22,7 @@ typedef struct eid_core_options {
     const char *path;             /* of the data file, or ":memory:" */
     eid_durability durability;
     bool must_exist;
+    bool for_check;               /* open also what lacks entries */
     eid_clock clock;
     eid_instance *instance;       /* opaque here: what eid_database_instance answers */
 } eid_core_options;

@@ -112,34 +112,42 @@ static eid_status open_instance(eid_instance *instance, const char *path, const 
     return eid_directory_load(instance);
 }
 
+/* *again: the index was found damaged and is gone, so that another attempt makes it anew. */
+static eid_status open_once(const char *path, const eid_instance_options *options, eid_instance **out, bool *again)
+{
+    eid_instance *instance = eid_alloc_zero(1, sizeof *instance);
+    if (instance == NULL)
+        return eid_fail_memory();
+    pthread_mutex_init(&instance->mutex, NULL);
+    pthread_mutex_init(&instance->change_mutex, NULL);
+    pthread_mutex_init(&instance->login_mutex, NULL);
+    eid_status status = open_instance(instance, path, options);
+    if (status != EID_OK) {
+        *again = instance->core != NULL && eid_storage_index_is_damaged(eid_core_storage(instance->core));
+        eid_instance_close(instance);
+        return status;
+    }
+    *out = instance;
+    return EID_OK;
+}
+
 eid_status eid_instance_open_url_with(const char *url, const eid_instance_options *options,
                                       eid_instance **out)
 {
     eid_instance_options used = EID_INSTANCE_OPTIONS_INIT;
-    eid_instance *instance;
     char *path;
+    bool again = false;
 
     /* A program built against an older header hands over a shorter struct. */
     if (options != NULL)
         memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
     EID_TRY(eid_crypto_init());
     EID_TRY(eid_url_to_path(url, &path));
-    instance = eid_alloc_zero(1, sizeof *instance);
-    if (instance == NULL) {
-        eid_free(path);
-        return eid_fail_memory();
-    }
-    pthread_mutex_init(&instance->mutex, NULL);
-    pthread_mutex_init(&instance->change_mutex, NULL);
-    pthread_mutex_init(&instance->login_mutex, NULL);
-    eid_status status = open_instance(instance, path, &used);
+    eid_status status = open_once(path, &used, out, &again);
+    if (status == EID_ERR_CORRUPT && again)
+        status = open_once(path, &used, out, &again);
     eid_free(path);
-    if (status != EID_OK) {
-        eid_instance_close(instance);
-        return status;
-    }
-    *out = instance;
-    return EID_OK;
+    return status;
 }
 
 eid_status eid_instance_open_url(const char *url, eid_instance **out)

@@ -110,7 +110,7 @@ eid_status eid_check_file(const char *url, unsigned flags, eid_check_report *rep
     char *path;
     eid_core *core;
     EID_TRY(eid_url_to_path(url, &path));
-    eid_core_options options = {.path = path, .must_exist = true, .clock = eid_clock_system};
+    eid_core_options options = {.path = path, .must_exist = true, .for_check = true, .clock = eid_clock_system};
     eid_status status = eid_core_open(&options, &core);
     eid_free(path);
     EID_TRY(status);

@@ -67,7 +67,7 @@ static eid_status write_up_to(eid_storage *storage, int64_t n)
         EID_TRY(read_prefix(storage, n, &found, &text[1]));
     if (!found)
         return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
-    text[1] = htobe64(text[1]);
+    text[1] = htobe64(storage->left_out ? ~text[1] : text[1]);
     return write_meta(storage, "up_to", eid_slice_of(text, sizeof text));
 }
 
@@ -176,10 +176,12 @@ static eid_status open_file(eid_storage *storage)
     return EID_OK;
 }
 
-static void remove_files(const eid_storage *storage)
+void eid_index_remove(const eid_storage *storage)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     char name[4096];
+    if (strcmp(storage->index_path, IN_MEMORY) == 0)
+        return;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         int len = snprintf(name, sizeof name, "%s%s", storage->index_path, suffixes[i]);
         if (len > 0 && (size_t)len < sizeof name)
@@ -192,8 +194,7 @@ static eid_status make_anew(eid_storage *storage)
 {
     eid_sql_close(storage->index);
     storage->index = NULL;
-    if (strcmp(storage->index_path, IN_MEMORY) != 0)
-        remove_files(storage);
+    eid_index_remove(storage);
     EID_TRY(open_file(storage));
     EID_TRY(eid_sql_begin(storage->index));
     eid_status status = fill_empty(storage);
@@ -226,7 +227,7 @@ static void go_back(eid_storage *storage, int64_t n)
     eid_storage_forget(storage);
 }
 
-static eid_status replace(eid_storage *storage)
+eid_status eid_index_replace(eid_storage *storage)
 {
     storage->settled_fresh_ids = 0;
     go_back(storage, 0);
@@ -268,7 +269,7 @@ eid_status eid_index_open(eid_storage *storage, const char *path)
     if (exists)
         eid_log(EID_LOG_WARN, "The index %s %s; it is made anew", storage->index_path,
                 status == EID_OK ? "does not belong to the data file as it is" : "is damaged");
-    return replace(storage);
+    return eid_index_replace(storage);
 }
 
 /* ---- Its transaction ---- */
@@ -346,7 +347,6 @@ static eid_status replay_entry(eid_storage *storage, const eid_entry *entry, int
     EID_TRY(eid_storage_tree(storage, eid_entry_database_id(entry), &tree));
     if (tree->d != d)
         return eid_fail(EID_ERR_CORRUPT, "Entry number %lld in the data file stands in the wrong database", (long long)n);
-    EID_TRY(eid_storage_add_id(storage, &entry->id, n));
     eid_buf parents;
     eid_buf_init(&parents, SIZE_MAX / 2);
     eid_status status = find_parents(storage, tree, entry, n, &parents);
@@ -354,10 +354,21 @@ static eid_status replay_entry(eid_storage *storage, const eid_entry *entry, int
         status = eid_storage_join(storage, tree, entry, n, (const int64_t *)(const void *)parents.data,
                                   parents.len / sizeof(int64_t));
     eid_buf_free(&parents);
+    if (status == EID_OK) /* not before: who is left out must not be found */
+        status = eid_storage_add_id(storage, &entry->id, n);
     if (status == EID_OK)
         eid_storage_remember(storage, &entry->id, n, d);
     if (status == EID_OK && storage->replay != NULL)
         status = storage->replay(storage, &storage->replay_batch, tree, entry, n);
+    return status;
+}
+
+static eid_status replay_number(eid_storage *storage, int64_t n, int64_t d)
+{
+    eid_entry *entry;
+    EID_TRY(eid_storage_load(storage, n, &entry));
+    eid_status status = replay_entry(storage, entry, n, d);
+    eid_entry_unref(entry);
     return status;
 }
 
@@ -379,10 +390,12 @@ static eid_status replay_some(eid_storage *storage, int64_t *last)
         trees[count++] = eid_sql_i64(stmt, 1);
     }
     for (size_t i = 0; i < count; i++) {
-        eid_entry *entry;
-        EID_TRY(eid_storage_load(storage, numbers[i], &entry));
-        eid_status status = replay_entry(storage, entry, numbers[i], trees[i]);
-        eid_entry_unref(entry);
+        eid_status status = replay_number(storage, numbers[i], trees[i]);
+        if (status == EID_ERR_CORRUPT && storage->for_check) {
+            eid_log(EID_LOG_ERROR, "Left out of the index: %s", eid_last_error());
+            storage->left_out = true;
+            status = EID_OK;
+        }
         EID_TRY(status);
         *last = numbers[i];
     }
@@ -424,13 +437,18 @@ static eid_status catch_up(eid_storage *storage)
     return EID_OK;
 }
 
+bool eid_storage_index_is_damaged(const eid_storage *storage)
+{
+    return storage->index == NULL || eid_sql_is_damaged(storage->index);
+}
+
 eid_status eid_storage_ready(eid_storage *storage)
 {
     if (storage->in_transaction || storage->replaying)
         return EID_OK;
-    if (storage->index == NULL || eid_sql_is_damaged(storage->index)) {
+    if (eid_storage_index_is_damaged(storage)) {
         eid_log(EID_LOG_WARN, "The index %s is damaged; it is made anew", storage->index_path);
-        EID_TRY(replace(storage));
+        EID_TRY(eid_index_replace(storage));
     }
     eid_index_look(storage);
     if (storage->indexed_n == storage->newest_n)
@@ -443,6 +461,6 @@ eid_status eid_storage_ready(eid_storage *storage)
 
 eid_status eid_storage_reindex(eid_storage *storage)
 {
-    EID_TRY(replace(storage));
+    EID_TRY(eid_index_replace(storage));
     return eid_storage_ready(storage);
 }

@@ -30,6 +30,10 @@ static eid_status open_files(eid_storage *storage, const eid_storage_options *op
     EID_TRY(eid_schema_open(storage, &eid_schema_present));
     EID_TRY(make_identity(storage));
     EID_TRY(eid_index_open(storage, options->path));
+    eid_status status = eid_storage_read_counters(storage);
+    if (status != EID_ERR_CORRUPT || !eid_storage_index_is_damaged(storage))
+        return status;
+    EID_TRY(eid_index_replace(storage));
     return eid_storage_read_counters(storage);
 }
 
@@ -39,6 +43,7 @@ eid_status eid_storage_open(const eid_storage_options *options, eid_storage **ou
     if (storage == NULL)
         return eid_fail_memory();
     pthread_mutex_init(&storage->mutex, NULL);
+    storage->for_check = options->for_check;
     eid_status status = open_files(storage, options);
     if (status != EID_OK) {
         eid_storage_close(storage);
@@ -54,7 +59,7 @@ void eid_storage_close(eid_storage *storage)
         return;
     if (storage->in_transaction)
         eid_storage_rollback(storage);
-    if (storage->index != NULL && eid_storage_settle(storage) != EID_OK)
+    if (storage->index != NULL && !eid_sql_is_damaged(storage->index) && eid_storage_settle(storage) != EID_OK)
         eid_log(EID_LOG_WARN, "The index %s could not be written (%s); what it lacks is made again when the file is opened",
                 storage->index_path, eid_last_error());
     if (storage->trees != NULL) {
@@ -63,7 +68,10 @@ void eid_storage_close(eid_storage *storage)
         eid_map_free(storage->trees, NULL);
     }
     eid_free(storage->dirty);
+    bool damaged = storage->index != NULL && eid_sql_is_damaged(storage->index);
     eid_sql_close(storage->index);
+    if (damaged) /* else the next owner would have to find it out again */
+        eid_index_remove(storage);
     eid_sql_close(storage->journal);
     eid_free(storage->index_path);
     pthread_mutex_destroy(&storage->mutex);

@@ -38,6 +38,8 @@ struct eid_storage {
     int64_t admitted_n;         /* last entry of the storage's open transaction, 0 when there is none */
     bool index_open;            /* the index has a transaction, unless the engine has given it up */
     bool replaying;
+    bool for_check;             /* entries that can not be put into the index are left out, … */
+    bool left_out;              /* … which has happened: this index must not be taken for a whole one */
     int64_t fresh_ids;          /* rows of the young part of the index of IDs, … */
     int64_t settled_fresh_ids;  /* … and at its last commit */
     int64_t changes_before;     /* of the index, when the storage's transaction began */
@@ -74,6 +76,10 @@ eid_status eid_schema_open(eid_storage *storage, const eid_schema *schema);
 
 /* Opens the index beside the journal, or makes an empty one. */
 eid_status eid_index_open(eid_storage *storage, const char *path);
+/* Puts an empty one in its place. */
+eid_status eid_index_replace(eid_storage *storage);
+/* Removes its files; it is closed. */
+void eid_index_remove(const eid_storage *storage);
 /* Notices that the engine has given up the open transaction by itself. */
 void eid_index_look(eid_storage *storage);
 

@@ -254,8 +254,14 @@ static eid_status tree_object(eid_storage *storage, const eid_id *root, eid_tree
         place->value = tree;
     }
     eid_tree *tree = place->value;
-    if (tree->stale)
-        EID_TRY(tree_read(storage, tree));
+    if (tree->stale) {
+        eid_status status = tree_read(storage, tree);
+        if (status == EID_ERR_CORRUPT && eid_storage_index_is_damaged(storage) && !storage->in_transaction) {
+            EID_TRY(eid_storage_ready(storage));
+            status = tree->stale ? tree_read(storage, tree) : EID_OK; /* putting entries in may have read it */
+        }
+        EID_TRY(status);
+    }
     *out = tree;
     return EID_OK;
 }
