@@ -50,6 +50,23 @@ static eid_status power_of(eid_storage *storage, const eid_charter *charter, con
     return holder == NULL ? status : eid_charter_power(storage, charter, known, holder, NULL, NULL, out);
 }
 
+/* A delegation can give no more than its record allows; what lies behind it is looked at only when that is enough. */
+static eid_status judge_delegation(eid_storage *storage, const eid_charter *charter, const eid_runs *known, const eid_entry *entry,
+                                   eid_status *refusal)
+{
+    uint64_t power = EID_POWER_NONE;
+    uint64_t needs = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS)) != NULL ? EID_POWER_ADMIN : EID_POWER_WRITE;
+    eid_buf name;
+    eid_buf_init(&name, 256);
+    eid_status status = eid_charter_author(storage, charter, known, entry, &name);
+    const eid_holder *holder = status == EID_OK ? eid_charter_find(charter, eid_buf_slice(&name)) : NULL;
+    eid_buf_free(&name);
+    if (holder != NULL)
+        status = eid_charter_power(storage, charter, known, holder, NULL, NULL, &power);
+    *refusal = power < needs ? eid_fail(EID_ERR_PERMISSION_DENIED, "no delegation of the database allows this") : EID_ERR_UNSUPPORTED;
+    return status;
+}
+
 static eid_status judge_by_charter(eid_storage *storage, const eid_charter *charter, const eid_runs *known, const eid_entry *entry,
                                    const eid_pubkey *verified, eid_status *refusal)
 {
@@ -64,14 +81,19 @@ static eid_status judge_by_charter(eid_storage *storage, const eid_charter *char
         *refusal = eid_fail(EID_ERR_PERMISSION_DENIED, "the entry is signed, but its settings list nobody who may sign");
         return EID_OK;
     }
+    if (entry->sigkey.is_delegation)
+        return judge_delegation(storage, charter, known, entry, refusal);
+    if (!entry->sigkey.hint.has_pubkey && !entry->sigkey.hint.is_global && entry->sigkey.hint.name != NULL) {
+        const eid_holder *signer;
+        return eid_charter_signer(charter, known, entry, &signer, refusal);
+    }
+    if (!entry->sigkey.hint.has_pubkey) {
+        *refusal = eid_fail(EID_ERR_PERMISSION_DENIED, "the signature names no key");
+        return EID_OK;
+    }
     EID_TRY(power_of(storage, charter, known, &entry->sigkey.hint, &power));
     *refusal = judge_signed(entry, power, verified);
     return *refusal == EID_ERR_NO_MEMORY ? *refusal : EID_OK;
-}
-
-static bool needs_fold(const eid_charter *charter, const eid_entry *entry)
-{
-    return charter->odd || (eid_entry_is_signed(entry) && (entry->sigkey.is_delegation || !entry->sigkey.hint.has_pubkey));
 }
 
 static eid_status judge_by_fold(eid_core *core, eid_tree *tree, const int64_t *pins, size_t count, const eid_entry *entry,
@@ -82,6 +104,14 @@ static eid_status judge_by_fold(eid_core *core, eid_tree *tree, const int64_t *p
     *refusal = eid_auth_judge(settings, entry, verified);
     eid_auth_settings_unref(settings);
     return *refusal == EID_ERR_NO_MEMORY ? *refusal : EID_OK;
+}
+
+static eid_status judge_by_knowledge(eid_core *core, eid_tree *tree, const eid_charter *charter, const eid_runs *known,
+                                     const int64_t *pins, size_t count, const eid_entry *entry, const eid_pubkey *verified,
+                                     eid_status *refusal)
+{
+    EID_TRY(judge_by_charter(core->storage, charter, known, entry, verified, refusal));
+    return *refusal == EID_ERR_UNSUPPORTED ? judge_by_fold(core, tree, pins, count, entry, verified, refusal) : EID_OK;
 }
 
 eid_status eid_standing_judge(eid_core *core, eid_tree *tree, const int64_t *pins, size_t count, const eid_entry *entry,
@@ -96,14 +126,14 @@ eid_status eid_standing_judge(eid_core *core, eid_tree *tree, const int64_t *pin
         *refusal = eid_fail(EID_ERR_BAD_SIGNATURE, "the signature block is malformed: %s", malformed);
         return EID_OK;
     }
-    if (needs_fold(charter, entry))
+    if (charter->odd)
         return judge_by_fold(core, tree, pins, count, entry, verified, refusal);
     /* Nearly every entry pins one: nothing has to be put together. */
     const eid_act *act = count == 1 ? eid_charter_act(charter, pins[0]) : NULL;
     if (act != NULL)
-        return judge_by_charter(core->storage, charter, &act->closure, entry, verified, refusal);
+        return judge_by_knowledge(core, tree, charter, &act->closure, pins, count, entry, verified, refusal);
     EID_TRY(eid_charter_knowledge(charter, pins, count, &united));
-    eid_status status = judge_by_charter(core->storage, charter, &united, entry, verified, refusal);
+    eid_status status = judge_by_knowledge(core, tree, charter, &united, pins, count, entry, verified, refusal);
     eid_runs_free(&united);
     return status;
 }

@@ -6,10 +6,18 @@
 
 #include "base/alloc.h"
 #include "codec/cid.h"
+#include "crypto/key.h"
 #include "database/database_int.h"
 #include "database/places.h"
 
 /* ---- Holders ---- */
+
+static void labelled_free(void *value)
+{
+    eid_labelled *labelled = value;
+    eid_free(labelled->holders);
+    eid_free(labelled);
+}
 
 static void holder_free(void *value)
 {
@@ -60,6 +68,8 @@ void eid_act_free(eid_act *act)
 {
     if (act == NULL)
         return;
+    for (size_t i = 0; i < act->change_count; i++)
+        eid_free(act->changes[i].label);
     eid_free(act->changes);
     eid_runs_free(&act->known);
     eid_runs_free(&act->closure);
@@ -77,6 +87,7 @@ void eid_charter_free(eid_charter *charter)
     eid_free(charter->sweeping);
     eid_buf_free(&charter->changed);
     eid_map_free(charter->holders, holder_free);
+    eid_map_free(charter->labels, labelled_free);
     eid_free(charter);
 }
 
@@ -87,6 +98,8 @@ static eid_status charter_new(eid_charter **out)
         return eid_fail_memory();
     eid_buf_init(&charter->changed, SIZE_MAX / 2);
     eid_status status = eid_map_new(&charter->holders);
+    if (status == EID_OK)
+        status = eid_map_new(&charter->labels);
     if (status == EID_OK)
         status = holder_of(charter, eid_slice_of("", 0), &charter->everybody);
     if (status != EID_OK) {
@@ -223,8 +236,8 @@ static eid_status name_of_key(const eid_pubkey *key, eid_buf *name)
     return eid_buf_status(name);
 }
 
-/* A signature that names a key by its label: the first of that label that may and did sign. */
-static eid_status author_by_label(const eid_doc *settings, const eid_entry *entry, eid_buf *name)
+/* A signature that names a key by its label, where rights are read from folds. */
+static eid_status author_by_fold(const eid_doc *settings, const eid_entry *entry, eid_buf *name)
 {
     eid_auth_settings *auth;
     EID_TRY(eid_auth_settings_parse(settings, &auth));
@@ -246,9 +259,59 @@ static eid_status author_by_label(const eid_doc *settings, const eid_entry *entr
     }
     eid_free(candidates);
     eid_auth_settings_unref(auth);
-    if (status == EID_OK && !found)
-        return eid_fail(EID_ERR_CORRUPT, "An admitted entry is signed by nobody its settings list");
     return status;
+}
+
+eid_status eid_charter_signer(const eid_charter *charter, const eid_runs *knowledge, const eid_entry *entry, const eid_holder **out,
+                              eid_status *refusal)
+{
+    const eid_key_hint *hint = &entry->sigkey.hint;
+    const eid_labelled *labelled = eid_map_get(charter->labels, eid_slice_of(hint->name, hint->name_len));
+    uint64_t needs = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS)) != NULL ? EID_POWER_ADMIN : EID_POWER_WRITE;
+    *out = NULL;
+    *refusal = EID_ERR_PERMISSION_DENIED;
+    eid_fail(EID_ERR_PERMISSION_DENIED, "no key of this name may do this");
+    for (size_t i = 0; labelled != NULL && i < labelled->count && *refusal != EID_OK; i++) {
+        const eid_ruling *ruling = latest(labelled->holders[i], knowledge, NULL, NULL);
+        eid_slice name = labelled->holders[i]->name;
+        eid_pubkey key;
+        if (ruling == NULL || ruling->label == NULL || ruling->label_len != hint->name_len ||
+            memcmp(ruling->label, hint->name, hint->name_len) != 0)
+            continue;
+        if (eid_pubkey_parse_slice(eid_slice_of(name.data + 1, name.len - 1), &key) != EID_OK) {
+            /* As the Rust side does: whoever has the same name can not be found then. */
+            *refusal = eid_fail(EID_ERR_PERMISSION_DENIED, "a record of this name stands under something that is not a public key");
+            return EID_OK;
+        }
+        if (ruling->power < needs)
+            continue;
+        *refusal = eid_entry_verify_signature(entry, &key);
+        if (*refusal == EID_ERR_NO_MEMORY)
+            return *refusal;
+        if (*refusal == EID_OK)
+            *out = labelled->holders[i];
+    }
+    return EID_OK;
+}
+
+static eid_status author_by_label(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge, const eid_entry *entry,
+                                  eid_buf *name)
+{
+    if (charter->odd) {
+        eid_doc *settings;
+        EID_TRY(eid_charter_fold(storage, charter, knowledge, NULL, NULL, &settings));
+        eid_status status = author_by_fold(settings, entry, name);
+        eid_doc_free(settings);
+        EID_TRY(status);
+    } else {
+        const eid_holder *holder;
+        eid_status refusal;
+        EID_TRY(eid_charter_signer(charter, knowledge, entry, &holder, &refusal));
+        if (holder != NULL)
+            eid_buf_append_slice(name, holder->name);
+    }
+    EID_TRY(eid_buf_status(name));
+    return name->len > 0 ? EID_OK : eid_fail(EID_ERR_CORRUPT, "An admitted entry is signed by nobody its settings list");
 }
 
 eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge, const eid_entry *entry,
@@ -271,11 +334,7 @@ eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, 
     }
     if (hint->has_pubkey)
         return name_of_key(&hint->pubkey, name);
-    eid_doc *settings;
-    EID_TRY(eid_charter_fold(storage, charter, knowledge, NULL, NULL, &settings));
-    eid_status status = author_by_label(settings, entry, name);
-    eid_doc_free(settings);
-    return status;
+    return author_by_label(storage, charter, knowledge, entry, name);
 }
 
 /* ---- Making an act ---- */
@@ -309,12 +368,37 @@ static eid_status add_change(making *m, eid_holder *holder, uint64_t power)
     return eid_buf_status(&m->changes);
 }
 
+/* The name in a record that can be read; it selects keys for signatures that name them by it. */
+static bool label_of(eid_slice holder_name, const eid_value *record, eid_slice *out)
+{
+    const eid_doc *doc, *permissions;
+    eid_permission permission;
+    const char *text;
+    size_t len;
+    if (holder_name.data[0] != 'k' || eid_value_as_doc(record, &doc) != EID_OK ||
+        eid_doc_get_doc(doc, "permissions", &permissions) != EID_OK || eid_permission_from_doc(permissions, &permission) != EID_OK ||
+        eid_doc_get_text(doc, "status", &text, &len) != EID_OK)
+        return false;
+    eid_slice status = eid_slice_of(text, len);
+    if ((!eid_slice_is(status, "Active") && !eid_slice_is(status, "Revoked")) || eid_doc_get_text(doc, "name", &text, &len) != EID_OK)
+        return false;
+    *out = eid_slice_of(text, len);
+    return true;
+}
+
 static eid_status add_record(eid_slice name, const eid_value *record, void *ctx)
 {
     making *m = ctx;
     eid_holder *holder;
+    eid_slice label;
     EID_TRY(holder_of(m->charter, name, &holder));
-    return add_change(m, holder, eid_power_of_record(name, record));
+    EID_TRY(add_change(m, holder, eid_power_of_record(name, record)));
+    if (!label_of(name, record, &label))
+        return EID_OK;
+    eid_ruling *change = (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
+    change->label = eid_memdup(label.data, label.len);
+    change->label_len = label.len;
+    return change->label == NULL ? eid_fail_memory() : EID_OK;
 }
 
 /* What replaces whole groups changes every holder that is known. */
@@ -510,6 +594,8 @@ eid_status eid_act_new(eid_storage *storage, eid_charter *charter, const eid_ent
     eid_status status = make(&m, entry);
     eid_doc_free(m.before);
     eid_doc_free(m.after);
+    for (size_t i = 0; i < m.changes.len / sizeof(eid_ruling); i++) /* of an act that could not be made */
+        eid_free(((eid_ruling *)(void *)m.changes.data)[i].label);
     eid_buf_free(&m.changes);
     if (status != EID_OK) {
         eid_act_free(act);
@@ -538,8 +624,37 @@ static void insert_change(eid_charter *charter, eid_ruling *change)
     }
 }
 
+static eid_status add_label(eid_charter *charter, const eid_ruling *change)
+{
+    eid_map_entry *place;
+    EID_TRY(eid_map_put(charter->labels, eid_slice_of(change->label, change->label_len), &place, NULL));
+    if (place->value == NULL)
+        place->value = eid_alloc_zero(1, sizeof(eid_labelled));
+    eid_labelled *labelled = place->value;
+    if (labelled == NULL) {
+        eid_map_remove(charter->labels, eid_slice_of(change->label, change->label_len));
+        return eid_fail_memory();
+    }
+    size_t at = labelled->count;
+    while (at > 0 && eid_slice_compare(labelled->holders[at - 1]->name, change->holder->name) > 0)
+        at--;
+    if (at > 0 && labelled->holders[at - 1] == change->holder)
+        return EID_OK;
+    eid_holder **grown = with_room(labelled->holders, labelled->count, &labelled->capacity);
+    if (grown == NULL)
+        return eid_fail_memory();
+    labelled->holders = grown;
+    memmove(grown + at + 1, grown + at, (labelled->count - at) * sizeof *grown);
+    grown[at] = change->holder;
+    labelled->count++;
+    return EID_OK;
+}
+
 static eid_status make_room(eid_charter *charter, const eid_act *act)
 {
+    for (size_t i = 0; i < act->change_count; i++)
+        if (act->changes[i].label != NULL)
+            EID_TRY(add_label(charter, &act->changes[i]));
     eid_act **grown = with_room(charter->acts, charter->count, &charter->capacity);
     if (grown == NULL)
         return eid_fail_memory();

@@ -47,6 +47,8 @@ typedef struct eid_ruling {
     struct eid_holder *holder;
     uint64_t power;          /* what the holder has by it, in the knowledge of the act */
     uint64_t kept;           /* what it leaves to those who do not know of it: less when a delegation moves on */
+    char *label;             /* the name in the record, when that can be read; NULL: none */
+    size_t label_len;
 } eid_ruling;
 
 typedef struct eid_holder {
@@ -82,8 +84,16 @@ struct eid_act {
     eid_standing_reason next; /* while all are decided anew */
 };
 
+/* Keys that had a label once. */
+typedef struct eid_labelled {
+    eid_holder **holders;    /* in order of their names */
+    size_t count;
+    size_t capacity;
+} eid_labelled;
+
 struct eid_charter {
     eid_map *holders;        /* name -> eid_holder */
+    eid_map *labels;         /* label -> eid_labelled */
     eid_holder *everybody;
     eid_act **acts;          /* in order of arrival */
     size_t count;
@@ -129,6 +139,11 @@ eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, c
 /* Whose record allows the entry, as its signature names it; the name is appended. Entries were judged before. */
 eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
                               const eid_entry *entry, eid_buf *name);
+
+/* Of the keys that have the label the signature names, the first that may and did sign; *out NULL with the reason in *refusal, its
+ * sentence in the last error. Not when charter->odd. */
+eid_status eid_charter_signer(const eid_charter *charter, const eid_runs *knowledge, const eid_entry *entry, const eid_holder **out,
+                              eid_status *refusal);
 
 /* ---- standing_fold.c: reading rights out of payloads ---- */
 

@@ -286,6 +286,8 @@ static void sign(const maker *m, eid_entry_builder *builder, tr_entry *entry, si
     eid_keypair_public(m->keys[key], &pubkey);
     if (entry->author == GLOBAL)
         eid_sigkey_global(&pubkey, &sigkey);
+    else if (entry->label[0] != '\0')
+        tu_assert_ok(eid_sigkey_named(eid_slice_text(entry->label), &sigkey));
     else
         eid_sigkey_direct(&pubkey, &sigkey);
     if (percent(m, m->shape->unfounded)) {
@@ -293,6 +295,8 @@ static void sign(const maker *m, eid_entry_builder *builder, tr_entry *entry, si
         entry->genuine = false;
     }
     tu_assert_ok(eid_entry_builder_finish(builder, signer, &sigkey, &entry->entry));
+    if (entry->label[0] != '\0')
+        eid_sigkey_free(&sigkey);
 }
 
 static void build(const maker *m, tr_entry *entry, size_t key)
@@ -341,6 +345,8 @@ static void make_entry(const maker *m)
         uint64_t role = tu_random_below(m->random, 20);
         size_t key = (size_t)tu_random_below(m->random, KEYS);
         entry.author = role == 0 || (m->shape->open && role < 5) ? EVERYBODY : role < 4 ? GLOBAL : FIRST_KEY + key;
+        if (entry.author >= FIRST_KEY && percent(m, 20))
+            snprintf(entry.label, sizeof entry.label, "n%zu", entry.author % 3);
         entry.rules = entry.settings ? random_rules(m) : NULL;
         entry.data = !entry.settings || percent(m, 30) ? random_data(m) : NULL;
         choose_named(m, &entry);

@@ -381,6 +381,19 @@ void tr_decide(tr_history *h)
 
 /* ---- Admission and states ---- */
 
+static bool has_label(const tr_history *h, size_t e)
+{
+    eid_doc *settings = fold(h, h->knows[e]);
+    const eid_doc *keys = child_doc(child_doc(settings, "auth"), "keys");
+    const eid_value *value = eid_doc_child(keys, eid_slice_text(h->holders[h->entries[e].author].name));
+    const eid_doc *record;
+    const char *text;
+    tu_assert_ok(eid_value_as_doc(value, &record)); /* it has a right */
+    bool has = eid_doc_get_text(record, "name", &text, NULL) == EID_OK && strcmp(text, h->entries[e].label) == 0;
+    eid_doc_free(settings);
+    return has;
+}
+
 bool tr_admits(const tr_history *h, size_t e)
 {
     const tr_entry *entry = &h->entries[e];
@@ -392,7 +405,7 @@ bool tr_admits(const tr_history *h, size_t e)
     tr_right right = h->power[e], needed = {entry->settings ? TR_ADMIN : TR_WRITE, UINT32_MAX};
     if (h->holders[entry->author].name[0] == '\0')
         return right.level == TR_OPEN;
-    return entry->genuine && tr_compare(right, needed) >= 0;
+    return entry->genuine && tr_compare(right, needed) >= 0 && (entry->label[0] == '\0' || has_label(h, e));
 }
 
 eid_doc *tr_state(const tr_history *h, bool settings)

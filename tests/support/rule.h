@@ -43,6 +43,7 @@ typedef struct tr_entry {
     eid_doc *data;                             /* its payload in the store "data"; NULL */
     size_t author;                             /* holder whose record it claims */
     bool genuine;                              /* the signature is by the key that is named */
+    char label[8];                             /* by which the signature names the key; "": by its text */
 } tr_entry;
 
 typedef struct tr_history {
