@@ -70,7 +70,7 @@ eid_status eid_auth_floors_copy(const eid_auth_floors *floors, eid_auth_floors *
     EID_TRY(eid_auth_floors_new(&copy));
     for (eid_map_entry *e = eid_map_first(floors->by_tree); e != NULL && status == EID_OK;
          e = eid_map_next(floors->by_tree, e)) {
-        eid_buf *ids;
+        eid_buf *ids = NULL;
         status = ids_of(copy, e->key, &ids);
         if (status == EID_OK) {
             eid_buf_append_slice(ids, eid_buf_slice(e->value));
@@ -123,7 +123,7 @@ static eid_status keep_only(eid_auth_floors *floors, const eid_doc *group)
 static eid_status add_floor(eid_auth_floors *floors, const eid_id *key, const eid_value *value)
 {
     const eid_doc *record;
-    eid_buf *ids;
+    eid_buf *ids = NULL;
 
     if (eid_value_as_doc(value, &record) != EID_OK) {
         free_ids(eid_map_remove(floors->by_tree, eid_id_slice(key)));

@@ -443,7 +443,7 @@ eid_status eid_state_change(eid_state_batch *batch, eid_tree *tree, const eid_en
     for (size_t i = 0; i < entry->subtree_count; i++) {
         eid_tree_store *store;
         eid_doc *doc;
-        eid_node node;
+        eid_node node = {0};
         EID_TRY(read_subtree(batch, tree, entry, i, n, &store, &node, &doc));
         if (store == NULL)
             continue;
