@@ -32,6 +32,7 @@ struct eid_http_guard {
     eid_guarded *connections;
     eid_map *buckets; /* IP bytes -> bucket */
     double per_second, burst;
+    uint64_t head_ms;
 };
 
 /* ---- Requests ---- */
@@ -104,7 +105,7 @@ eid_guarded *eid_http_guard_enter(eid_http_guard *guard, int fd)
     if (connection == NULL)
         return NULL;
     connection->fd = fd;
-    connection->until_ns = eid_monotonic_ns() + EID_LIMIT_HTTP_HEAD_MS * UINT64_C(1000000);
+    connection->until_ns = eid_monotonic_ns() + guard->head_ms * UINT64_C(1000000);
     pthread_mutex_lock(&guard->mutex);
     connection->next = guard->connections;
     if (connection->next != NULL)
@@ -119,7 +120,7 @@ void eid_http_guard_expect(eid_http_guard *guard, eid_guarded *connection, uint6
     if (connection == NULL)
         return;
     pthread_mutex_lock(&guard->mutex);
-    connection->until_ns = eid_monotonic_ns() + within_ms * UINT64_C(1000000);
+    connection->until_ns = eid_monotonic_ns() + (within_ms != 0 ? within_ms : guard->head_ms) * UINT64_C(1000000);
     pthread_mutex_unlock(&guard->mutex);
 }
 
@@ -175,11 +176,12 @@ static eid_status start_watch(eid_http_guard *guard)
     return eid_fail(EID_ERR_IO, "the system gives no more threads");
 }
 
-eid_status eid_http_guard_new(uint32_t requests_per_minute, eid_http_guard **out)
+eid_status eid_http_guard_new(uint32_t requests_per_minute, uint64_t head_ms, eid_http_guard **out)
 {
     eid_http_guard *guard = eid_alloc_zero(1, sizeof *guard);
     if (guard == NULL)
         return eid_fail_memory();
+    guard->head_ms = head_ms;
     guard->per_second = (double)requests_per_minute / 60;
     guard->burst = (double)requests_per_minute / 2 < 1 ? 1 : (double)requests_per_minute / 2;
     eid_status status = eid_map_new(&guard->buckets);

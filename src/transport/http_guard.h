@@ -14,7 +14,7 @@ typedef struct eid_http_guard eid_http_guard;
 typedef struct eid_guarded eid_guarded; /* one connection */
 
 /* Starts a thread that looks at the connections every second. */
-eid_status eid_http_guard_new(uint32_t requests_per_minute, eid_http_guard **out);
+eid_status eid_http_guard_new(uint32_t requests_per_minute, uint64_t head_ms, eid_http_guard **out);
 /* No connection may be left. NULL is allowed. */
 void eid_http_guard_free(eid_http_guard *guard);
 
@@ -22,9 +22,9 @@ void eid_http_guard_free(eid_http_guard *guard);
 bool eid_http_guard_allow(eid_http_guard *guard, const struct sockaddr *address);
 
 /* A connection came; NULL without memory (it is then not watched). It must send a whole request head within
- * EID_LIMIT_HTTP_HEAD_MS, or is shut. */
+ * `head_ms`, or is shut. */
 eid_guarded *eid_http_guard_enter(eid_http_guard *guard, int fd);
-/* From now on so many milliseconds until something is complete: a head, a body, an answer. NULL is allowed. */
+/* From now on so many milliseconds until something is complete: a body, an answer; 0: the next head. NULL is allowed. */
 void eid_http_guard_expect(eid_http_guard *guard, eid_guarded *connection, uint64_t within_ms);
 /* Before the descriptor is closed. */
 void eid_http_guard_leave(eid_http_guard *guard, eid_guarded *connection);

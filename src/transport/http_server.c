@@ -407,7 +407,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     (void)why;
     if (exchange == NULL)
         return;
-    eid_http_guard_expect(server->guard, guarded_of(connection), EID_LIMIT_HTTP_HEAD_MS);
+    eid_http_guard_expect(server->guard, guarded_of(connection), 0);
     *state = NULL;
     eid_buf_free(&exchange->body);
     eid_free(exchange);
@@ -488,6 +488,7 @@ eid_status eid_http_server_start(const char *bind_address, const eid_http_server
     status = eid_http_guard_new(options != NULL && options->requests_per_minute != 0
                                     ? options->requests_per_minute
                                     : EID_LIMIT_HTTP_REQUESTS_PER_MINUTE,
+                                options != NULL && options->head_ms != 0 ? options->head_ms : EID_LIMIT_HTTP_HEAD_MS,
                                 &server->guard);
     if (status == EID_OK)
         status = start_daemon(server, fd, options);
