@@ -65,25 +65,30 @@ EID_API eid_status eid_check_file(const char *url, unsigned flags, eid_check_rep
 /* Told about progress, in bytes of the file; return false to stop (EID_ERR_CANCELLED). No lock is held. */
 typedef bool (*eid_progress_callback)(uint64_t done, uint64_t total, void *ctx);
 
+/* A data file has an index beside it, named like it with "-index" behind: everything that follows from the entries. It may be
+ * lost, and is made anew when it is missing, older, damaged, or another file's, in about 30 s for a million entries. To move
+ * or restore a data file it is enough to move the file itself, while nobody has it open. */
+
 /* Copies the whole instance, device key included, to a new data file of mode 0600, as it is at one moment, while others go
  * on reading and writing. Also makes a file of a "memory:" instance. `path` is the name of a file, not a URL; `progress`
  * may be NULL. When it returns the copy is on the disk. EID_ERR_ALREADY_EXISTS when there is anything under that name;
- * EID_ERR_CANCELLED, EID_ERR_DISK_FULL, EID_ERR_IO, EID_ERR_READ_ONLY; no file is left behind on failure. */
+ * EID_ERR_CANCELLED, EID_ERR_DISK_FULL, EID_ERR_IO, EID_ERR_READ_ONLY; no file is left behind on failure. The copy has no
+ * index: it is made when the copy is first opened. */
 EID_API eid_status eid_instance_backup(eid_instance *instance, const char *path, eid_progress_callback progress, void *ctx);
 
-/* Writes the file anew without its gaps and gives the space back to the file system. `before` and `after` (may be NULL)
+/* Writes the file and its index anew without their gaps and gives the space back to the file system. `before` and `after` (may be NULL)
  * are the sizes of the file. Needs up to twice the size on the disk for a while; others wait. Nothing has changed on
  * failure. */
 EID_API eid_status eid_instance_compact(eid_instance *instance, uint64_t *before, uint64_t *after);
 
-/* Where the bytes of a data file are. */
+/* Where the bytes of a data file and its index are. */
 typedef struct eid_sizes {
-    uint64_t total;           /* of the file, without its write-ahead log */
+    uint64_t total;           /* of both, without their write-ahead logs */
     uint64_t entries;         /* the entries themselves */
     uint64_t entry_ids;       /* index from IDs to entries */
     uint64_t participation;   /* the DAGs of databases and stores */
     uint64_t participation_order; /* index of the DAGs by height */
-    uint64_t cells;           /* merged values */
+    uint64_t cells;           /* merged values, and the parts of those several entries merged */
     uint64_t touches;         /* places of the writes of each key */
     uint64_t quarantine;      /* entries that wait, with their index */
     uint64_t other;           /* everything else */
