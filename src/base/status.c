@@ -26,7 +26,7 @@ static void format_text(char *out, const char *format, va_list args)
     }
 }
 
-eid_status eid_fail(eid_status status, const char *format, ...)
+void eid_error_set(const char *format, ...)
 {
     /* The arguments may quote the current sentence, so it is replaced only when the new one is ready. */
     char text[EID_LIMIT_ERROR_TEXT];
@@ -35,24 +35,16 @@ eid_status eid_fail(eid_status status, const char *format, ...)
     format_text(text, format, args);
     va_end(args);
     memcpy(error_text, text, sizeof text);
-    return status;
 }
 
-eid_status eid_fail_memory(void)
-{
-    static const char text[] = "out of memory";
-    memcpy(error_text, text, sizeof text);
-    return EID_ERR_NO_MEMORY;
-}
-
-eid_status eid_fail_context(eid_status status, const char *format, ...)
+void eid_error_prefix(const char *format, ...)
 {
     char prefix[EID_LIMIT_ERROR_TEXT];
     va_list args;
     va_start(args, format);
     format_text(prefix, format, args);
     va_end(args);
-    return eid_fail(status, "%s: %s", prefix, error_text);
+    eid_error_set("%s: %s", prefix, error_text);
 }
 
 const char *eid_last_error(void)

@@ -5,15 +5,28 @@
 
 #include <eidetica/status.h>
 
-/* Stores the formatted sentence (cut at EID_LIMIT_ERROR_TEXT on a character boundary) and returns `status`,
- * so that `return eid_fail(EID_ERR_…, "…", …);` is the one way to fail. */
-eid_status eid_fail(eid_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Stores the formatted sentence (cut at EID_LIMIT_ERROR_TEXT on a character boundary) and gives `status`,
+ * so that `return eid_fail(EID_ERR_…, "…", …);` is the one way to fail. The status does not go through the function: the compiler
+ * sees that it is not EID_OK, and so which values are set after a success. */
+#define eid_fail(status, ...) (eid_error_set(__VA_ARGS__), eid_status_given(status))
+
+/* Puts "prefix: " in front of the current sentence and gives `status` unchanged. */
+#define eid_fail_context(status, ...) (eid_error_prefix(__VA_ARGS__), eid_status_given(status))
+
+void eid_error_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void eid_error_prefix(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static inline eid_status eid_status_given(eid_status status)
+{
+    return status;
+}
 
 /* The text of an allocation failure needs no memory. */
-eid_status eid_fail_memory(void);
-
-/* Puts "prefix: " in front of the current sentence and returns `status` unchanged. */
-eid_status eid_fail_context(eid_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline eid_status eid_fail_memory(void)
+{
+    eid_error_set("out of memory");
+    return EID_ERR_NO_MEMORY;
+}
 
 /* Returns from the enclosing function when the call failed. */
 #define EID_TRY(call)                                  \

@@ -318,7 +318,7 @@ eid_status eid_sql_step(eid_sql_stmt *stmt, bool *row)
 
 eid_status eid_sql_run(eid_sql_stmt *stmt)
 {
-    bool row;
+    bool row = false;
     EID_TRY(eid_sql_step(stmt, &row));
     if (row)
         eid_sql_reset(stmt);

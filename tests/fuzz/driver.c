@@ -26,7 +26,7 @@ static uint64_t next_random(uint64_t *state)
 /* A block of exactly the size, so that a sanitizer sees a read behind the end. */
 static void run(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size == 0 ? 1 : size);
+    uint8_t *copy = calloc(size == 0 ? 1 : size, 1);
     FUZZ_CHECK(copy != NULL);
     if (size > 0)
         memcpy(copy, data, size);

@@ -277,7 +277,7 @@ static eid_table_value value_of(const sample *s, char **text)
 #define KEYS 40
 static const char *key_of(size_t index)
 {
-    static char keys[KEYS + 2][8];
+    static char keys[KEYS + 2][24];
     snprintf(keys[index], sizeof keys[index], "k%02zu%s", index, index % 3 == 0 ? "x" : "");
     return keys[index];
 }
