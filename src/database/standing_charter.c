@@ -368,22 +368,29 @@ static eid_status add_change(making *m, eid_holder *holder, uint64_t power)
     return eid_buf_status(&m->changes);
 }
 
+/* The text under a key; false, without a failing call that would leave a sentence, when there is none. */
+static bool text_child(const eid_doc *doc, const char *key, eid_slice *out)
+{
+    const eid_value *value = eid_doc_child(doc, eid_slice_text(key));
+    const char *text;
+    size_t len;
+    if (value == NULL || eid_value_get_kind(value) != EID_VALUE_TEXT || eid_value_as_text(value, &text, &len) != EID_OK)
+        return false;
+    *out = eid_slice_of(text, len);
+    return true;
+}
+
 /* The name in a record that can be read; it selects keys for signatures that name them by it. */
 static bool label_of(eid_slice holder_name, const eid_value *record, eid_slice *out)
 {
     const eid_doc *doc, *permissions;
     eid_permission permission;
-    const char *text;
-    size_t len;
-    if (holder_name.data[0] != 'k' || eid_value_as_doc(record, &doc) != EID_OK ||
-        eid_doc_get_doc(doc, "permissions", &permissions) != EID_OK || eid_permission_from_doc(permissions, &permission) != EID_OK ||
-        eid_doc_get_text(doc, "status", &text, &len) != EID_OK)
+    eid_slice status;
+    if (holder_name.data[0] != 'k' || eid_value_get_kind(record) != EID_VALUE_DOC || eid_value_as_doc(record, &doc) != EID_OK ||
+        !text_child(doc, "name", out) || !text_child(doc, "status", &status))
         return false;
-    eid_slice status = eid_slice_of(text, len);
-    if ((!eid_slice_is(status, "Active") && !eid_slice_is(status, "Revoked")) || eid_doc_get_text(doc, "name", &text, &len) != EID_OK)
-        return false;
-    *out = eid_slice_of(text, len);
-    return true;
+    return (eid_slice_is(status, "Active") || eid_slice_is(status, "Revoked")) &&
+           eid_doc_get_doc(doc, "permissions", &permissions) == EID_OK && eid_permission_from_doc(permissions, &permission) == EID_OK;
 }
 
 static eid_status add_record(eid_slice name, const eid_value *record, void *ctx)
