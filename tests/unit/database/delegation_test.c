@@ -152,7 +152,8 @@ eid_entry *dl_make(eid_database *database, uint8_t number, const dl_step *steps,
     sigkey.path_count = count;
     for (size_t i = 0; i < count; i++) {
         path[i] = (eid_delegation_step){*steps[i].tree, calloc(steps[i].count + 1, sizeof(eid_id)), steps[i].count};
-        memcpy(path[i].tips, steps[i].claims, steps[i].count * sizeof(eid_id));
+        for (size_t k = 0; k < steps[i].count; k++)
+            path[i].tips[k] = steps[i].claims[k];
     }
     eid_entry *entry = dt_make(&draft);
     for (size_t i = 0; i < count; i++)
