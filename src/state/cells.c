@@ -466,12 +466,13 @@ static int compare_arrival(const void *a, const void *b)
     return left->n < right->n ? -1 : left->n > right->n;
 }
 
-/* The key has no cell; all its places are in the touch log. */
-static eid_status make_key(const eid_cells *cells, eid_slice key)
+/* The key has no cell; all its places are in the touch log. Adds the entries it looked at to *looks. */
+static eid_status make_key(const eid_cells *cells, eid_slice key, uint64_t *looks)
 {
     eid_nodes nodes = {NULL, 0, 0};
     EID_TRY(eid_kept_forget(cells));
     eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
+    *looks += nodes.count;
     if (status == EID_OK && nodes.count > 0) {
         const eid_node *last = &nodes.items[nodes.count - 1];
         eid_seat spot = {(int64_t)last->height, last->n};
@@ -533,18 +534,37 @@ static eid_status make_store(const eid_cells *cells, eid_tree_store *store)
     return status;
 }
 
+/* Key by key, each entry is read once for every key it touches: who writes many keys in each of many entries could make a
+ * revocation cost the product. So a store for which more entries were looked at than it has is made from all of them, each
+ * read once. Keys of one store stand together. */
+static eid_status make_keys(eid_state_batch *batch)
+{
+    const eid_tree_store *counted = NULL;
+    uint64_t looks = 0;
+    for (eid_map_entry *e = eid_map_first(batch->again); e != NULL; e = eid_map_next(batch->again, e)) {
+        eid_tree_store *store = e->value;
+        eid_cells cells = eid_cells_of(batch->storage, store);
+        if (eid_map_get(batch->stores, eid_slice_of(&store->s, sizeof store->s)) != NULL)
+            continue;
+        looks = store == counted ? looks : 0;
+        counted = store;
+        if (looks <= store->count) {
+            EID_TRY(make_key(&cells, eid_slice_of(e->key.data + sizeof(uint64_t), e->key.len - sizeof(uint64_t)), &looks));
+            continue;
+        }
+        EID_TRY(make_store_later(batch, store)); /* and not again for its other keys */
+        EID_TRY(make_store(&cells, store));
+    }
+    return EID_OK;
+}
+
 eid_status eid_state_batch_finish(eid_state_batch *batch)
 {
     for (eid_map_entry *e = eid_map_first(batch->stores); e != NULL; e = eid_map_next(batch->stores, e)) {
         eid_cells cells = eid_cells_of(batch->storage, e->value);
         EID_TRY(make_store(&cells, e->value));
     }
-    for (eid_map_entry *e = eid_map_first(batch->again); e != NULL; e = eid_map_next(batch->again, e)) {
-        eid_tree_store *store = e->value;
-        eid_cells cells = eid_cells_of(batch->storage, store);
-        if (eid_map_get(batch->stores, eid_slice_of(&store->s, sizeof store->s)) == NULL)
-            EID_TRY(make_key(&cells, eid_slice_of(e->key.data + sizeof(uint64_t), e->key.len - sizeof(uint64_t))));
-    }
+    EID_TRY(make_keys(batch));
     eid_map_free(batch->stores, NULL);
     eid_map_free(batch->again, NULL);
     batch->stores = NULL;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <eidetica/auth.h>
 #include <eidetica/store.h>
@@ -532,6 +533,65 @@ static void nobody_is_told_of_what_is_void(void **state)
     end(&w);
 }
 
+/* ---- What it costs ---- */
+
+static double thread_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+#define WIDE_KEYS 1000
+#define WIDE_ENTRIES 20
+
+/* Many keys, each written by each of many entries. What the last of them wrote is to be taken back, so every key is made again; at
+ * the price of reading the entries once, not once for every key. */
+static void wide_entries_do_not_make_a_revocation_dear(void **state)
+{
+    (void)state;
+    world w;
+    eid_entry *root = begin(&w, 1, (right[]){ADMIN(1, 0), WRITE(2), {0}}), *last = root, *seen = root;
+    eid_core *core = receive_all(&w, false, true);
+    eid_keypair *writer = rv_key(2);
+    eid_buf payload;
+    eid_doc *data;
+    eid_verify_report report;
+    int64_t value = -1;
+    double start = thread_seconds();
+    for (int i = 0; i < WIDE_ENTRIES; i++) {
+        eid_buf_init(&payload, 1 << 20);
+        for (int k = 0; k < WIDE_KEYS; k++)
+            eid_buf_appendf(&payload, "%s\"k%d\":{\"Int\":%d}", k == 0 ? "{\"children\":{" : ",", k, i);
+        eid_buf_append(&payload, "}}", 3);
+        rv_spec spec = {.key = writer, .height = last->height + 1, .parents = {last}, .pins = {root},
+                        .stores = {{"data", (const char *)payload.data, {i == 0 ? NULL : last}}}};
+        seen = last;
+        last = add(&w, rv_entry(root, &spec));
+        eid_buf_free(&payload);
+        assert_int_equal(rv_receive_one(core, root, last), EID_VERDICT_ADMITTED);
+    }
+    double admitting = thread_seconds() - start;
+    start = thread_seconds();
+    rv_receive_one(core, root, rule(&w, 1, NAMED(seen), NAMED(root), (right[]){REVOKED(2), {0}}));
+    double revoking = thread_seconds() - start;
+    if (revoking > 15 * admitting)
+        fail_msg("admitting took %.3f s, the revocation %.3f s", admitting, revoking);
+    eid_database *database = open_as(core, &w, 0);
+    tu_assert_ok(eid_database_store_state(database, "data", &data));
+    assert_int_equal(eid_doc_len(data), WIDE_KEYS);
+    tu_assert_ok(eid_doc_get_int(data, "k999", &value));
+    assert_int_equal(value, WIDE_ENTRIES - 2);
+    eid_doc_free(data);
+    tu_assert_ok(eid_database_verify(database, &report));
+    assert_string_equal(report.text, "");
+    assert_int_equal(report.voids, 1);
+    eid_database_close(database);
+    eid_keypair_free(writer);
+    eid_core_close(core);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +612,7 @@ int main(void)
         cmocka_unit_test(the_last_admin_stays),
         cmocka_unit_test(commits_pin_what_counts),
         cmocka_unit_test(nobody_is_told_of_what_is_void),
+        cmocka_unit_test(wide_entries_do_not_make_a_revocation_dear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
