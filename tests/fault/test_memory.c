@@ -410,6 +410,49 @@ static void test_receive(void **state)
     run_operation(&(operation){prepare_receive, run_receive, settle_receive}, 20);
 }
 
+/* A revocation by somebody who has not seen what the writer wrote: it takes that out of the state; and a late grant, which makes
+ * all settings entries be judged anew. */
+static void prepare_revocation(subject *s)
+{
+    eid_id grant = dt_grant(s->database, 2, EID_PERM_WRITE, EID_KEY_ACTIVE);
+    eid_database *writer = dt_open_as(s->core, &s->root, 2);
+    for (int i = 0; i < 3; i++)
+        tu_assert_ok(commit_two_stores(writer, 100 + i));
+    eid_database_close(writer);
+    s->entries = calloc(2, sizeof(eid_entry *));
+    s->count = 2;
+    for (int i = 0; i < 2; i++) {
+        eid_doc *record, *rules;
+        eid_pubkey pubkey = dt_pubkey((uint8_t)(2 + i));
+        char text[EID_PUBKEY_TEXT_SIZE], path[EID_PUBKEY_TEXT_SIZE + 16] = "auth.keys.", *json;
+        eid_pubkey_format(&pubkey, text);
+        strcat(path, text);
+        tu_assert_ok(eid_auth_key_to_doc("name", (eid_permission){EID_PERM_WRITE, 10}, i == 0 ? EID_KEY_REVOKED : EID_KEY_ACTIVE, &record));
+        tu_assert_ok(eid_doc_new(&rules));
+        tu_assert_ok(eid_doc_set_doc(rules, path, record));
+        tu_assert_ok(eid_doc_to_json(rules, &json, NULL));
+        dt_draft draft = {.root = &s->root, .parents = &grant, .parent_count = 1, .pins = &grant, .pin_count = 1, .height = 9,
+                          .store = "_settings", .payload = json, .store_parents = &grant, .store_parent_count = 1, .key = 1};
+        s->entries[i] = dt_make(&draft);
+        eid_free(json);
+        eid_doc_free(rules);
+        eid_doc_free(record);
+    }
+}
+
+static void settle_revocation(subject *s)
+{
+    assert_int_equal(ti_number(s->core, "SELECT COUNT(*) FROM part JOIN store ON store.s = part.s WHERE store.name = ''"
+                                        " AND part.flags & 1 = 0"), 3);
+    th_free_entries(s->entries, 2);
+}
+
+static void test_revocation(void **state)
+{
+    (void)state;
+    run_operation(&(operation){prepare_revocation, run_receive, settle_revocation}, 100);
+}
+
 /* ---- Opening ---- */
 
 static eid_status open_and_read(void *ctx)
@@ -451,7 +494,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_leaked), cmocka_unit_test(test_commit),  cmocka_unit_test(test_commit_of_a_branch),
         cmocka_unit_test(test_create),            cmocka_unit_test(test_reads),   cmocka_unit_test(test_receive),
-        cmocka_unit_test(test_opening_a_file),
+        cmocka_unit_test(test_revocation),        cmocka_unit_test(test_opening_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

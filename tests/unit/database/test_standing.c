@@ -3,7 +3,9 @@
  * peer holds the same entries void, shows the same state, and agrees with the rule as it is written out in tests/support/rule.c.
  *
  * EID_TEST_SEED=n runs the history of one seed, with all its peers. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "codec/cid.h"
@@ -45,9 +47,17 @@ static void receive(const tr_history *h, peer *p, const size_t *order, size_t co
     tu_assert_ok(eid_core_receive(p->core, &h->entries[0].entry->id, batch, count, &receipt, NULL));
 }
 
-static void reopen(peer *p)
+/* With its index, or without: then it is made again from the entries. */
+static void reopen(peer *p, bool without_index)
 {
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
     eid_core_close(p->core);
+    for (size_t i = 0; i < 3 && without_index; i++) {
+        char *name;
+        assert_true(asprintf(&name, "%s-index%s", p->path, suffixes[i]) > 0);
+        assert_true(unlink(name) == 0 || i > 0);
+        free(name);
+    }
     p->core = dt_open(p->path);
 }
 
@@ -70,7 +80,7 @@ static void receive_all(tu_random *random, const tr_history *h, peer *p, bool in
         receive(h, p, order + at, count);
         at += count;
         if (p->dir != NULL && tu_random_below(random, 4) == 0)
-            reopen(p);
+            reopen(p, tu_random_below(random, 3) == 0);
     }
 }
 
