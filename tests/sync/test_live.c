@@ -282,6 +282,53 @@ static void calls_can_be_broken_off(void **state)
     close(silent);
 }
 
+typedef struct watched {
+    int times;
+    eid_sync_progress last;
+    bool shrank;
+} watched;
+
+static void on_progress(const eid_sync_progress *progress, void *ctx)
+{
+    watched *w = ctx;
+    w->shrank |= progress->entries_received < w->last.entries_received;
+    w->last = *progress;
+    w->times++;
+}
+
+static void progress_of_a_long_transfer(void **state)
+{
+    (void)state;
+    pair *p = pair_open();
+    node carol;
+    watched w = {.times = 0};
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    eid_address *address;
+    for (int i = 0; i < 3 * EID_LIMIT_SYNC_SLICE; i++)
+        node_write(p->notes, "a", "one of many");
+    node_open(&carol, "carol");
+    tu_assert_ok(eid_address_http(p->alice.address, &address));
+    const eid_address *list[1] = {address};
+    eid_sync_order order = EID_SYNC_ORDER_INIT;
+    order.addresses = list;
+    order.address_count = 1;
+    order.database = &p->id;
+    order.progress = on_progress;
+    order.progress_ctx = &w;
+    tu_assert_ok(eid_sync_order_wait(carol.sync, &order, &result));
+    assert_true(result.bootstrapped);
+    assert_true(w.times >= 2); /* on the way, and at the end */
+    assert_false(w.shrank);
+    assert_int_equal(w.last.entries_total, node_count(&p->alice, &p->id));
+    assert_int_equal(w.last.entries_received, w.last.entries_total);
+    assert_true(w.last.bytes_received > 1000000);
+    assert_int_equal(w.last.bytes_received, w.last.bytes_total);
+    node_assert_same(&p->alice, &carol, &p->id);
+    eid_address_free(address);
+    node_close(&carol);
+    pair_close(p);
+}
+
 /* An address that never answers costs a ticket seconds, not minutes. */
 static void tickets_go_on_to_the_next_address(void **state)
 {
@@ -404,6 +451,7 @@ int main(void)
         cmocka_unit_test(row_2_fifty_silent_peers_and_one_good_one),
         cmocka_unit_test(calls_without_waiting),
         cmocka_unit_test(calls_can_be_broken_off),
+        cmocka_unit_test(progress_of_a_long_transfer),
         cmocka_unit_test(tickets_go_on_to_the_next_address),
         cmocka_unit_test(waiting_inside_the_engine_is_refused),
         cmocka_unit_test(servers_without_waiting),

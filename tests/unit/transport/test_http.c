@@ -100,7 +100,8 @@ static eid_status finish_asking(asking *a, eid_buf *answer)
 {
     while (!a->over)
         sleep_ms(1);
-    eid_buf_append_slice(answer, eid_buf_slice(&a->exchange.answer));
+    if (a->exchange.answer.len != 0)
+        eid_buf_append_slice(answer, eid_buf_slice(&a->exchange.answer));
     eid_buf_free(&a->exchange.answer);
     return a->status == EID_OK ? EID_OK : eid_fail(a->status, "%s", a->sentence);
 }
