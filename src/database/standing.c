@@ -391,8 +391,7 @@ static bool stands(const eid_act *act, const void *ctx)
 }
 
 /* The power of a holder once the act counts too. */
-static eid_status power_after(eid_storage *storage, const eid_charter *charter, const eid_runs *all, const eid_act *act,
-                              const eid_holder *holder, uint64_t *out)
+static eid_status power_after(eid_powers *powers, const eid_act *act, const eid_holder *holder, uint64_t *out)
 {
     for (size_t i = 0; i < act->change_count; i++)
         if (act->changes[i].holder == holder) {
@@ -403,31 +402,31 @@ static eid_status power_after(eid_storage *storage, const eid_charter *charter, 
         *out = EID_POWER_NONE;
         return EID_OK;
     }
-    return eid_charter_power(storage, charter, all, holder, stands, NULL, out);
+    return eid_powers_read(powers, holder, out);
 }
 
 /* Whether it takes from some key the power to change the settings. */
-static eid_status weakens_admin(eid_storage *storage, const eid_charter *charter, const eid_runs *all, const eid_act *act, bool *out)
+static eid_status weakens_admin(eid_powers *powers, const eid_act *act, bool *out)
 {
     *out = act->sweeps;
     for (size_t i = 0; i < act->change_count && !*out; i++) {
         const eid_ruling *change = &act->changes[i];
         uint64_t power = EID_POWER_NONE;
         if (change->holder->name.len > 0 && change->power < EID_POWER_ADMIN)
-            EID_TRY(eid_charter_power(storage, charter, all, change->holder, stands, NULL, &power));
+            EID_TRY(eid_powers_read(powers, change->holder, &power));
         *out = power >= EID_POWER_ADMIN;
     }
     return EID_OK;
 }
 
-static eid_status find_admin(eid_storage *storage, const eid_charter *charter, const eid_runs *all, const eid_act *act, bool *found)
+static eid_status find_admin(eid_powers *powers, const eid_act *act, bool *found)
 {
-    eid_map_entry *e = eid_map_first(charter->holders);
-    for (; e != NULL && !*found; e = eid_map_next(charter->holders, e)) {
+    eid_map *holders = powers->charter->holders;
+    for (eid_map_entry *e = eid_map_first(holders); e != NULL && !*found; e = eid_map_next(holders, e)) {
         const eid_holder *holder = e->value;
         uint64_t power = EID_POWER_NONE;
         if (holder->name.len > 0 && holder->name.data[0] == 'k')
-            EID_TRY(power_after(storage, charter, all, act, holder, &power));
+            EID_TRY(power_after(powers, act, holder, &power));
         *found = power >= EID_POWER_ADMIN;
     }
     return EID_OK;
@@ -440,9 +439,11 @@ static eid_status check_admin_remains(eid_storage *storage, eid_charter *charter
     bool weakens = false, found = false;
     if (charter->count > 0)
         EID_TRY(eid_runs_append(&all, 0, (int64_t)charter->count - 1));
-    eid_status status = weakens_admin(storage, charter, &all, act, &weakens);
+    eid_powers powers = {storage, charter, &all, stands, NULL, NULL};
+    eid_status status = weakens_admin(&powers, act, &weakens);
     if (status == EID_OK && weakens)
-        status = find_admin(storage, charter, &all, act, &found);
+        status = find_admin(&powers, act, &found);
+    eid_powers_free(&powers);
     eid_runs_free(&all);
     EID_TRY(status);
     if (weakens && !found)

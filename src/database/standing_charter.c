@@ -194,22 +194,34 @@ static const eid_ruling *latest(const eid_holder *holder, const eid_runs *knowle
     return NULL;
 }
 
-eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge, const eid_holder *holder,
-                             eid_act_filter filter, const void *ctx, uint64_t *out)
+eid_status eid_powers_read(eid_powers *powers, const eid_holder *holder, uint64_t *out)
 {
-    if (charter->odd) {
-        eid_doc *doc;
-        EID_TRY(eid_charter_fold(storage, charter, knowledge, filter, ctx, &doc));
-        eid_status status = eid_power_in(doc, holder->name, out);
-        eid_doc_free(doc);
-        return status;
-    }
-    const eid_ruling *change = latest(holder, knowledge, filter, ctx);
+    const eid_charter *charter = powers->charter;
+    if (charter->odd && powers->folded == NULL)
+        EID_TRY(eid_charter_fold(powers->storage, charter, powers->knowledge, powers->filter, powers->ctx, &powers->folded));
+    if (charter->odd)
+        return eid_power_in(powers->folded, holder->name, out);
+    const eid_ruling *change = latest(holder, powers->knowledge, powers->filter, powers->ctx);
     if (change != NULL)
         *out = change->power;
     else
         *out = holder->name.len == 0 ? EID_POWER_OPEN : EID_POWER_NONE;
     return EID_OK;
+}
+
+void eid_powers_free(eid_powers *powers)
+{
+    eid_doc_free(powers->folded);
+    powers->folded = NULL;
+}
+
+eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge, const eid_holder *holder,
+                             eid_act_filter filter, const void *ctx, uint64_t *out)
+{
+    eid_powers powers = {storage, charter, knowledge, filter, ctx, NULL};
+    eid_status status = eid_powers_read(&powers, holder, out);
+    eid_powers_free(&powers);
+    return status;
 }
 
 /* The act since when the holder has had this power without a break, in the order of the fold. */

@@ -136,6 +136,19 @@ typedef bool (*eid_act_filter)(const eid_act *act, const void *ctx);
 /* The power of a holder after those acts. */
 eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
                              const eid_holder *holder, eid_act_filter filter, const void *ctx, uint64_t *out);
+/* The same for many holders, whose powers are asked for one after the other while no status changes: where rights are read from
+ * real folds there is one of these, whatever the number of holders. eid_powers_free. */
+typedef struct eid_powers {
+    eid_storage *storage;
+    const eid_charter *charter;
+    const eid_runs *knowledge;
+    eid_act_filter filter;
+    const void *ctx;
+    eid_doc *folded; /* once asked for */
+} eid_powers;
+
+eid_status eid_powers_read(eid_powers *powers, const eid_holder *holder, uint64_t *out);
+void eid_powers_free(eid_powers *powers);
 /* Whose record allows the entry, as its signature names it; the name is appended. Entries were judged before. */
 eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
                               const eid_entry *entry, eid_buf *name);

@@ -208,11 +208,11 @@ static bool counts(const eid_act *act, const void *ctx)
     return act->status == EID_STANDS;
 }
 
-static eid_status check_rights(subject *s)
+static eid_status check_entitlement(subject *s, eid_powers *powers)
 {
     const eid_act *act = s->act;
     uint64_t power;
-    EID_TRY(eid_charter_power(s->storage, s->charter, s->known, s->author, counts_and_is_stronger, act, &power));
+    EID_TRY(eid_powers_read(powers, s->author, &power));
     if (power < act->power) {
         s->reason = EID_VOID_NO_RIGHT;
         return EID_OK;
@@ -223,11 +223,19 @@ static eid_status check_rights(subject *s)
         const eid_ruling *change = &act->changes[i];
         if (change->holder->name.len == 0)
             continue;
-        EID_TRY(eid_charter_power(s->storage, s->charter, s->known, change->holder, counts_and_is_stronger, act, &power));
+        EID_TRY(eid_powers_read(powers, change->holder, &power));
         if (power > act->power || change->power > act->power)
             s->reason = EID_VOID_NOT_ENTITLED;
     }
     return EID_OK;
+}
+
+static eid_status check_rights(subject *s)
+{
+    eid_powers powers = {s->storage, s->charter, s->known, counts_and_is_stronger, s->act, NULL};
+    eid_status status = check_entitlement(s, &powers);
+    eid_powers_free(&powers);
+    return status;
 }
 
 eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *out,
