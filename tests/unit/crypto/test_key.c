@@ -284,9 +284,38 @@ static void many_threads(void **state)
     eid_keypair_free(pair);
 }
 
+/* A text has one form: bytes that are no characters of it are refused wherever they stand. */
+static void only_base64_is_decoded(void **state)
+{
+    static const uint8_t seed[32] = {0x8a, 0x28, 0xe3, 7, 9};
+    char text[EID_PUBKEY_TEXT_SIZE], changed[EID_PUBKEY_TEXT_SIZE], again[EID_PUBKEY_TEXT_SIZE];
+    eid_keypair *pair;
+    size_t accepted = 0;
+
+    (void)state;
+    tu_assert_ok(eid_keypair_from_seed(seed, &pair));
+    eid_keypair_format(pair, text);
+    eid_keypair_free(pair);
+    for (size_t at = 8; at < strlen(text); at++) {
+        for (int byte = 1; byte < 256; byte++) {
+            memcpy(changed, text, sizeof changed);
+            changed[at] = (char)byte;
+            if (eid_keypair_parse(changed, &pair) != EID_OK)
+                continue;
+            eid_keypair_format(pair, again);
+            assert_string_equal(again, changed);
+            eid_keypair_free(pair);
+            accepted++;
+        }
+    }
+    assert_true(accepted >= 42 * 64); /* any character of the alphabet, but for the last two places */
+    assert_true(accepted < 44 * 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_base64_is_decoded),
         cmocka_unit_test(many_threads),     cmocka_unit_test(rfc_8032),
         cmocka_unit_test(every_bit_counts), cmocka_unit_test(generated_keys),
         cmocka_unit_test(text_borders),     cmocka_unit_test(random_public_keys),
