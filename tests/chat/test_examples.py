@@ -28,6 +28,15 @@ door: 1234
 changed
 """
 
+USERS = r"""(key of alice: (Root Key|Work \(default\))
+){2}synced every 60 s, color red
+synced every 60 s and on commit, color red
+alice tracks notes, synced
+alice tracks letters
+nobody syncs it
+the user name or the password is wrong
+"""
+
 TABLE = r"""(in London: \{"name":"(Ada|Nina)",.*\}\n){2}2 speak French; an index was not used
 page 1
   \{"name":"Sophia",.*\}
@@ -94,6 +103,7 @@ EXPECTED = {
     "lists": LISTS,
     "quickstart": QUICKSTART,
     "secrets": SECRETS,
+    "users": USERS,
     "table": TABLE,
     "two-peers": TWO_PEERS,
 }
