@@ -275,7 +275,7 @@ static eid_status retire_whole(const eid_cells *cells, eid_slice key)
     return retire_cell(cells, key, &row);
 }
 
-static eid_status take_again(const eid_cells *cells, eid_slice key, const eid_node *node)
+static eid_status take_again(const eid_cells *cells, eid_slice key, const eid_node *node, bool *refold)
 {
     eid_value *value;
     eid_taken taken;
@@ -283,6 +283,7 @@ static eid_status take_again(const eid_cells *cells, eid_slice key, const eid_no
     if (value == NULL)
         return EID_OK;
     eid_status status = eid_cells_take(cells, node, key, value, &taken);
+    *refold = *refold || (status == EID_OK && taken.refold);
     eid_value_free(value);
     return status;
 }
@@ -291,10 +292,11 @@ static eid_status take_again(const eid_cells *cells, eid_slice key, const eid_no
 static eid_status fold_again(const eid_cells *cells, eid_slice key)
 {
     eid_nodes nodes = {NULL, 0, 0};
+    bool refold = false; /* never: none is late */
     EID_TRY(retire_whole(cells, key));
     eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
     for (size_t i = 0; i < nodes.count && status == EID_OK; i++)
-        status = take_again(cells, key, &nodes.items[i]);
+        status = take_again(cells, key, &nodes.items[i], &refold);
     if (status == EID_OK) {
         const eid_node *last = &nodes.items[nodes.count - 1];
         status = delete_touch(cells->storage, store_of(cells), key, &(eid_seat){(int64_t)last->height, last->n});
@@ -470,6 +472,7 @@ static int compare_arrival(const void *a, const void *b)
 static eid_status make_key(const eid_cells *cells, eid_slice key, uint64_t *looks)
 {
     eid_nodes nodes = {NULL, 0, 0};
+    bool refold = false;
     EID_TRY(eid_kept_forget(cells));
     eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
     *looks += nodes.count;
@@ -478,12 +481,13 @@ static eid_status make_key(const eid_cells *cells, eid_slice key, uint64_t *look
         eid_seat spot = {(int64_t)last->height, last->n};
         qsort(nodes.items, nodes.count, sizeof *nodes.items, compare_arrival);
         for (size_t i = 0; i < nodes.count && status == EID_OK; i++)
-            status = take_again(cells, key, &nodes.items[i]);
+            status = take_again(cells, key, &nodes.items[i], &refold);
         if (status == EID_OK)
             status = delete_touch(cells->storage, store_of(cells), key, &spot);
     }
     eid_free(nodes.items);
-    return status;
+    /* As where a late entry arrives: what stands in an odd key depends on the order it was taken in. */
+    return status == EID_OK && refold ? fold_again(cells, key) : status;
 }
 
 static eid_status delete_touches(const eid_cells *cells)

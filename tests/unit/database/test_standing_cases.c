@@ -533,6 +533,52 @@ static void nobody_is_told_of_what_is_void(void **state)
     end(&w);
 }
 
+/* ---- What is made again ---- */
+
+#define SLOT(above, below, number)                                                                                             \
+    "{\"children\":{\"k\":{\"List\":[[{\"numerator\":" #above ",\"denominator\":" #below                                            \
+    ",\"unique_id\":\"00000000-0000-4000-8000-000000000000\"},{\"Int\":" #number "}]]}}}"
+
+static char *list_of(eid_core *core, const world *w)
+{
+    eid_database *database = open_as(core, w, 0);
+    eid_doc *data;
+    char *json;
+    tu_assert_ok(eid_database_store_state(database, "data", &data));
+    tu_assert_ok(eid_doc_to_json(data, &json, NULL));
+    eid_doc_free(data);
+    eid_database_close(database);
+    return json;
+}
+
+/* A list names a position as the first who wrote it, in the order of the fold. That the void entry was there before it was void
+ * leaves no trace. */
+static void forms_of_positions_are_those_of_what_counts(void **state)
+{
+    (void)state;
+    static const char *const slots[] = {SLOT(2, 4, 1), SLOT(1, 2, 2), SLOT(3, 6, 3)};
+    world w;
+    eid_entry *root = begin(&w, 1, (right[]){ADMIN(1, 0), WRITE(2), {0}});
+    for (uint64_t i = 0; i < 3; i++) { /* each sorts before the one that arrived before it; the last writer is revoked */
+        rv_spec spec = {.key = rv_key(i == 2 ? 2 : 1), .height = 30 - 10 * i, .parents = {root}, .pins = {root},
+                        .stores = {{"data", slots[i], {NULL}}}};
+        add(&w, rv_entry(root, &spec));
+        eid_keypair_free((eid_keypair *)(uintptr_t)spec.key);
+    }
+    eid_entry *revocation = rule(&w, 1, NAMED(root), NAMED(root), (right[]){REVOKED(2), {0}});
+    eid_core *had = receive_all(&w, false, false), *never = rv_core();
+    rv_receive(never, root, w.entries, 3, NULL);
+    rv_receive_one(never, root, revocation);
+    char *with = list_of(had, &w), *without = list_of(never, &w);
+    assert_string_equal(with, without);
+    assert_non_null(strstr(with, "\"numerator\":1,\"denominator\":2"));
+    eid_free(with);
+    eid_free(without);
+    eid_core_close(had);
+    eid_core_close(never);
+    end(&w);
+}
+
 /* ---- What it costs ---- */
 
 static double thread_seconds(void)
@@ -647,6 +693,7 @@ int main(void)
         cmocka_unit_test(the_last_admin_stays),
         cmocka_unit_test(commits_pin_what_counts),
         cmocka_unit_test(nobody_is_told_of_what_is_void),
+        cmocka_unit_test(forms_of_positions_are_those_of_what_counts),
         cmocka_unit_test(wide_entries_do_not_make_a_revocation_dear),
         cmocka_unit_test(many_strange_records_are_judged_by_one_fold),
     };
