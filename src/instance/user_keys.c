@@ -226,6 +226,16 @@ static eid_status new_record(eid_user *user, const eid_session_key *key, eid_use
     return EID_OK;
 }
 
+/* eid_key_row_free it. */
+static eid_status read_key_row(const char *row_key, eid_slice text, eid_key_row *out)
+{
+    if (strlen(row_key) >= sizeof out->row_key)
+        return eid_fail(EID_ERR_CORRUPT, "its row key is longer than a UUID");
+    EID_TRY(eid_user_key_read(text, &out->record));
+    memcpy(out->row_key, row_key, strlen(row_key) + 1);
+    return EID_OK;
+}
+
 void eid_key_row_free(eid_key_row *row)
 {
     eid_user_key_free(&row->record);
@@ -280,10 +290,7 @@ static eid_status rewrap_row(rewrap *wrapping, const char *row_key, eid_slice te
     eid_keypair *pair;
     eid_key_row row;
 
-    if (strlen(row_key) >= sizeof row.row_key)
-        return eid_fail(EID_ERR_CORRUPT, "its row key is longer than a UUID");
-    memcpy(row.row_key, row_key, strlen(row_key) + 1);
-    EID_TRY(eid_user_key_read(text, &row.record));
+    EID_TRY(read_key_row(row_key, text, &row));
     eid_status status = eid_key_storage_open(&row.record.storage, wrapping->before, &row.record.key_id, &pair);
     if (status == EID_OK) {
         status = eid_key_storage_make(pair, wrapping->after, &storage);
@@ -496,22 +503,46 @@ eid_status eid_user_set_key_name(eid_user *user, const eid_pubkey *key, const ch
     return status;
 }
 
+typedef struct choosing {
+    eid_txn *txn;
+    const eid_pubkey *chosen;
+    eid_status status;
+} choosing;
+
+/* Of all rows, those too that other sessions have added. */
+static bool choose_row(const char *row_key, const char *text, size_t len, void *ctx)
+{
+    choosing *c = ctx;
+    eid_key_row row;
+
+    c->status = read_key_row(row_key, eid_slice_of(text, len), &row);
+    if (c->status != EID_OK)
+        return false;
+    bool is_chosen = eid_pubkey_equal(&row.record.key_id, c->chosen);
+    if (row.record.is_default != is_chosen) {
+        row.record.is_default = is_chosen;
+        c->status = eid_key_row_stage(c->txn, &row);
+    }
+    eid_key_row_free(&row);
+    return c->status == EID_OK;
+}
+
+/* The row of the chosen key may be missing, when the first login could not write it. */
 static eid_status stage_default(eid_user *user, eid_txn *txn, const eid_session_key *chosen)
 {
-    for (size_t i = 0;; i++) {
-        const eid_session_key *key = eid_session_key_at(user, i);
-        eid_key_row row;
-        if (key == NULL)
-            return EID_OK;
-        EID_TRY(eid_key_row_get(user, txn, key, &row));
-        eid_status status = EID_OK;
-        if (row.record.is_default != (key == chosen)) {
-            row.record.is_default = key == chosen;
-            status = eid_key_row_stage(txn, &row);
-        }
-        eid_key_row_free(&row);
-        EID_TRY(status);
+    choosing c = {txn, &chosen->pubkey, EID_OK};
+    eid_key_row row;
+
+    EID_TRY(eid_database_table_scan(user->private_database, EID_STORE_KEYS, NULL, choose_row, &c));
+    EID_TRY(c.status);
+    EID_TRY(eid_key_row_get(user, txn, chosen, &row));
+    eid_status status = EID_OK;
+    if (row.row_key[0] == '\0') {
+        row.record.is_default = true;
+        status = eid_key_row_stage(txn, &row);
     }
+    eid_key_row_free(&row);
+    return status;
 }
 
 static eid_status commit_default(eid_user *user, const eid_pubkey *pubkey)
