@@ -2,6 +2,8 @@
 /* Named keys of an instance: adding, importing, listing, removing, and what is refused. */
 #include "fixture.h"
 
+#include <pthread.h>
+
 #include "base/limits.h"
 #include "instance/instance_int.h"
 
@@ -220,6 +222,52 @@ static void short_memory(void **state)
     assert_true(refused > 100);
 }
 
+/* ---- Threads ---- */
+
+static void *use_names(void *ctx)
+{
+    eid_instance *instance = ctx;
+    eid_named_key_info *list;
+    char name[32];
+    size_t count;
+    eid_pubkey key;
+    uintptr_t wrong = 0;
+
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "%p %d", (void *)&key, i);
+        wrong += eid_instance_add_private_key(instance, name, &key) != EID_OK;
+        wrong += eid_instance_get_public_key(instance, name, &key) != EID_OK;
+        wrong += eid_instance_list_private_keys(instance, &list, &count) != EID_OK;
+        eid_free(list);
+        if (i % 2 == 0)
+            wrong += eid_instance_remove_private_key(instance, name) != EID_OK;
+        if (i % 5 == 0)
+            wrong += eid_instance_is_protected(instance)
+                         ? eid_instance_unprotect(instance) != EID_OK
+                         : eid_instance_protect(instance, NULL, name, strlen(name)) != EID_OK;
+    }
+    return (void *)wrong;
+}
+
+static void threads_share_the_names(void **state)
+{
+    fixture *f = *state;
+    eid_named_key_info *list;
+    pthread_t threads[3];
+    size_t count;
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_names, f->instance), 0);
+    for (int i = 0; i < 3; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    tu_assert_ok(eid_instance_list_private_keys(f->instance, &list, &count));
+    assert_int_equal(count, 3 * 10);
+    eid_free(list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +280,7 @@ int main(void)
         WITH_INSTANCE(broken_records_are_refused),
         WITH_INSTANCE(failures_add_and_remove_nothing),
         WITH_INSTANCE(short_memory),
+        WITH_INSTANCE(threads_share_the_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,6 +149,38 @@ static void the_delay_is_bounded(void **state)
     assert_int_equal(eid_login_delay_ms(UINT32_MAX), 3200);
 }
 
+/* The sentence with the name taken out, and how long the refusal took. */
+static uint64_t refused_in_ms(fixture *f, const char *name, char sentence[200])
+{
+    eid_user *user = NULL;
+    uint64_t began = eid_monotonic_ns();
+
+    tu_assert_fails(eid_instance_login_user(f->instance, name, NULL, &user), EID_ERR_PASSWORD_REQUIRED);
+    uint64_t took = (eid_monotonic_ns() - began) / 1000000;
+    assert_null(user);
+    const char *text = eid_last_error(), *at = strstr(text, name);
+    assert_non_null(at);
+    snprintf(sentence, 200, "%.*s%s", (int)(at - text), text, at + strlen(name));
+    return took;
+}
+
+/* Without a password too, a name nobody has looks like one with a password; nothing is counted as a guess. */
+static void without_a_password_names_are_not_told(void **state)
+{
+    fixture *f = *state;
+    char known[200], unknown[200], disabled[200];
+
+    tu_assert_ok(eid_instance_create_user(f->instance, "alice", "pw"));
+    tu_assert_ok(eid_instance_create_user(f->instance, "carol", "pw"));
+    tu_assert_ok(eid_instance_disable_user(f->instance, "carol"));
+    assert_true(refused_in_ms(f, "alice", known) >= 5);
+    assert_true(refused_in_ms(f, "nobody", unknown) >= 5);
+    assert_true(refused_in_ms(f, "carol", disabled) >= 5);
+    assert_string_equal(known, unknown);
+    assert_string_equal(known, disabled);
+    assert_int_equal(f->instance->wrong_passwords, 0);
+}
+
 static void *try_wrong(void *ctx)
 {
     fixture *f = ctx;
@@ -653,6 +685,7 @@ int main(void)
         WITH_INSTANCE(users_are_logged_in_or_created),
         WITH_INSTANCE(mistakes_can_not_be_told_apart),
         cmocka_unit_test(the_delay_is_bounded),
+        WITH_INSTANCE(without_a_password_names_are_not_told),
         WITH_INSTANCE(attempts_stand_in_line),
         WITH_INSTANCE(being_disabled_is_told_to_the_user_only),
         WITH_INSTANCE(the_file_tells_nothing),
