@@ -72,6 +72,9 @@ void eid_identities_free(eid_identity *identities, size_t count);
 /* The first of them; eid_sigkey_free it. EID_ERR_PERMISSION_DENIED when the key may do nothing. */
 eid_status eid_core_best_identity(eid_core *core, const eid_id *database, const eid_pubkey *key, eid_sigkey *out,
                                   eid_permission *permission);
+/* What a proven key may do, for those who serve it: eid_auth_permission_of by the settings at the current frontier, else the most
+ * it has as a member of a database that rights are delegated to. EID_ERR_PERMISSION_DENIED. */
+eid_status eid_core_permission_of(eid_core *core, const eid_id *database, const eid_pubkey *key, eid_permission *out);
 /* The permission a proven key has now when it claims this identity, whatever states of other databases that names: their
  * present ones count. Errors as eid_auth_identity_permission; EID_ERR_PERMISSION_DENIED for a delegation that leads
  * nowhere now. */

@@ -293,6 +293,21 @@ eid_status eid_core_best_identity(eid_core *core, const eid_id *database, const 
     return EID_OK;
 }
 
+eid_status eid_core_permission_of(eid_core *core, const eid_id *database, const eid_pubkey *key, eid_permission *out)
+{
+    eid_auth_settings *auth;
+    eid_sigkey identity;
+    EID_TRY(eid_core_auth(core, database, &auth));
+    eid_status status = eid_auth_permission_of(auth, key, out);
+    eid_auth_settings_unref(auth);
+    if (status != EID_ERR_PERMISSION_DENIED)
+        return status;
+    status = eid_core_best_identity(core, database, key, &identity, out);
+    if (status == EID_OK)
+        eid_sigkey_free(&identity);
+    return status;
+}
+
 /* ---- The public form: one block, the structs in front of the texts ---- */
 
 static eid_status write_infos(const eid_identity *found, size_t count, eid_sigkey_info **out)

@@ -216,7 +216,7 @@ static void judge_requested(serving *s, const eid_tree_request *request, const e
     bool protected = eid_auth_settings_protected(auth);
     bool proven = prove_claim(s, request) == EID_OK;
     eid_permission held;
-    bool has = proven ? eid_auth_permission_of(auth, &request->requesting_key, &held) == EID_OK
+    bool has = proven ? eid_core_permission_of(s->sync->core, &request->tree, &request->requesting_key, &held) == EID_OK
                       : !protected && global_permission(auth, &held);
 
     if (!has || eid_permission_compare(held, request->permission) < 0 ||
@@ -240,7 +240,7 @@ static void judge_named(serving *s, const eid_tree_request *request, const eid_a
         refuse(s, "%s", eid_last_error());
         return;
     }
-    if (eid_auth_permission_of(auth, &request->requesting_key, &out->permission) != EID_OK) {
+    if (eid_core_permission_of(s->sync->core, &request->tree, &request->requesting_key, &out->permission) != EID_OK) {
         refuse(s, "Authentication required: provided key is not authorized for this database");
         return;
     }
@@ -343,7 +343,7 @@ static eid_status check_reader(serving *s, const eid_tree_request *request, cons
     if (!eid_auth_settings_protected(auth))
         return EID_OK;
     EID_TRY(eid_request_auth_check(request, &s->sync->device, now_of(s)));
-    if (eid_auth_permission_of(auth, &request->proof.key, &held) == EID_OK)
+    if (eid_core_permission_of(s->sync->core, &request->tree, &request->proof.key, &held) == EID_OK)
         return spend_nonce(s, request);
     char key[EID_PUBKEY_TEXT_SIZE], tree[EID_ID_TEXT_SIZE];
     eid_pubkey_format(&request->proof.key, key);

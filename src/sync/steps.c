@@ -257,16 +257,11 @@ static eid_item *item_of(eid_session *s)
 /* True when the settings held here grant the key this much already, so that an ordinary sync is enough. */
 static bool has_access(eid_session *s, const eid_id *database)
 {
-    eid_auth_settings *auth;
     eid_permission held;
     eid_pubkey key;
-    if (!eid_core_holds(s->sync->core, database) || eid_core_auth(s->sync->core, database, &auth) != EID_OK)
-        return false;
     eid_keypair_public(s->key, &key);
-    bool enough = eid_auth_permission_of(auth, &key, &held) == EID_OK &&
-                  eid_permission_compare(held, s->asking.permission) >= 0;
-    eid_auth_settings_unref(auth);
-    return enough;
+    return eid_core_permission_of(s->sync->core, database, &key, &held) == EID_OK &&
+           eid_permission_compare(held, s->asking.permission) >= 0;
 }
 
 static eid_status fill_access(const eid_session *s, eid_tree_request *tree)

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A member of one database works in another that delegates to it, over the network: gets it without being listed in it, writes,
+ * sends, and is shut out when the membership ends. */
+#include "node.h"
+
+static void delegate(eid_database *database, const eid_database *members)
+{
+    eid_txn *txn;
+
+    tu_assert_ok(eid_database_new_transaction(database, &txn));
+    tu_assert_ok(eid_settings_add_delegation(txn, eid_database_root_id(members), NULL, 0, node_write_10, NULL));
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+}
+
+static void join(node *n, const node *from, const eid_id *database, eid_permission permission)
+{
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+
+    tu_assert_ok(node_join(n, node_ticket(from, database), permission, &result));
+    assert_true(node_count(n, database) > 0);
+}
+
+/* Brings both sides up to date. */
+static void sync_with(node *n, const node *other, const eid_id *database)
+{
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    eid_ticket *ticket = node_ticket(other, database);
+
+    tu_assert_ok(eid_user_sync_with_ticket(n->user, ticket, &result));
+    eid_ticket_free(ticket);
+}
+
+static void a_member_joins_writes_and_leaves(void **state)
+{
+    node alice, bob;
+
+    (void)state;
+    node_open(&alice, "alice");
+    node_open(&bob, "bob");
+    node_serve(&alice);
+    eid_database *team = node_create(&alice, "team", true), *project = node_create(&alice, "project", true);
+    eid_id team_id = *eid_database_root_id(team), project_id = *eid_database_root_id(project);
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+
+    delegate(project, team);
+    node_write(project, "plan", "alice's");
+    /* Not a member yet. */
+    assert_int_not_equal(node_join(&bob, node_ticket(&alice, &project_id), node_write_10, &result), EID_OK);
+    assert_int_equal(node_count(&bob, &project_id), 0);
+    node_list_key(team, &bob, node_admin_0);
+    join(&bob, &alice, &team_id, node_write_10); /* first: without it nobody here could tell what bob may do */
+    join(&bob, &alice, &project_id, node_write_10);
+    eid_database_preferences wish = EID_DATABASE_PREFERENCES_INIT;
+    eid_database *shared;
+    wish.database_id = project_id;
+    tu_assert_ok(eid_user_add_database(bob.user, &wish)); /* finds the way over the team */
+    tu_assert_ok(eid_user_open_database(bob.user, &project_id, &shared));
+    node_write(shared, "roof", "bob's");
+    sync_with(&bob, &alice, &project_id);
+    assert_string_equal(node_read(project, "roof"), "bob's");
+    node_assert_same(&alice, &bob, &project_id);
+
+    /* The team moves on; an entry that claims what alice's team is not at yet would wait. */
+    node_write(team, "news", "hello");
+    sync_with(&bob, &alice, &team_id);
+    node_write(shared, "windows", "bob's");
+    sync_with(&bob, &alice, &project_id);
+    assert_string_equal(node_read(project, "windows"), "bob's");
+
+    /* Out of the team: neither written nor served any more. */
+    eid_pubkey key;
+    eid_txn *txn;
+    eid_user_get_default_key(bob.user, &key);
+    tu_assert_ok(eid_database_new_transaction(team, &txn));
+    tu_assert_ok(eid_settings_revoke_auth_key(txn, &key));
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    tu_assert_ok(eid_database_new_transaction(project, &txn));
+    tu_assert_ok(eid_settings_raise_delegation(txn, &team_id, NULL, 0));
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    node_write(project, "secret", "after bob");
+    uint64_t before = node_count(&bob, &project_id);
+    eid_ticket *ticket = node_ticket(&alice, &project_id);
+    assert_int_not_equal(eid_user_sync_with_ticket(bob.user, ticket, NULL), EID_OK);
+    eid_ticket_free(ticket);
+    assert_int_equal(node_count(&bob, &project_id), before);
+    assert_null(node_read(shared, "secret"));
+    eid_database_close(shared);
+    eid_database_close(project);
+    eid_database_close(team);
+    node_close(&bob);
+    node_close(&alice);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_member_joins_writes_and_leaves)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
