@@ -230,7 +230,7 @@ static eid_act *grant_of(const eid_holder *holder, const eid_runs *knowledge, ui
     eid_act *since = NULL;
     for (size_t i = holder->count; i > 0; i--) {
         const eid_ruling *change = holder->changes[i - 1];
-        if (!eid_runs_have(knowledge, change->act->index))
+        if (change->repeats || !eid_runs_have(knowledge, change->act->index))
             continue;
         if (since != NULL && change->power < power)
             break;
@@ -475,6 +475,19 @@ static eid_status look_at(eid_slice name, const eid_value *record, void *ctx)
     return EID_OK;
 }
 
+/* Whoever gives a right takes that of everybody; but only the first to do so takes it from those who do not know. */
+static eid_status close_to_everybody(making *m)
+{
+    uint64_t open;
+    EID_TRY(eid_charter_power(m->storage, m->charter, &m->act->known, m->charter->everybody, NULL, NULL, &open));
+    EID_TRY(add_change(m, m->charter->everybody, EID_POWER_NONE));
+    eid_ruling *change = (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
+    change->repeats = !m->act->sweeps && open == EID_POWER_NONE;
+    if (change->repeats)
+        change->kept = EID_POWER_OPEN;
+    return EID_OK;
+}
+
 static eid_status read_changes(making *m, const eid_doc *payload)
 {
     eid_charter *charter = m->charter;
@@ -491,12 +504,7 @@ static eid_status read_changes(making *m, const eid_doc *payload)
     if (sweeps)
         EID_TRY(add_swept(m));
     EID_TRY(find_moved(m, payload));
-    /* Only who gives the first right takes the one of everybody. */
-    uint64_t open;
-    EID_TRY(eid_charter_power(m->storage, charter, &m->act->known, charter->everybody, NULL, NULL, &open));
-    if (!sweeps && open == EID_POWER_NONE)
-        return EID_OK;
-    return add_change(m, charter->everybody, EID_POWER_NONE);
+    return close_to_everybody(m);
 }
 
 static eid_status read_payload(making *m, const eid_entry *entry)

@@ -47,6 +47,7 @@ typedef struct eid_ruling {
     struct eid_holder *holder;
     uint64_t power;          /* what the holder has by it, in the knowledge of the act */
     uint64_t kept;           /* what it leaves to those who do not know of it: less when a delegation moves on */
+    bool repeats;            /* of everybody: the right was taken before, as the act knows */
     char *label;             /* the name in the record, when that can be read; NULL: none */
     size_t label_len;
 } eid_ruling;
