@@ -502,6 +502,48 @@ static eid_status find_removed(eid_storage *storage, const eid_tree_store *store
     }
 }
 
+/* Removes the next rows; *last: there are no more. Up to a bound that is looked up first: the engine would look through the
+ * whole table for rows that are named one by one. */
+static eid_status drop_slice(eid_storage *storage, const eid_tree_store *store, int64_t number, bool *last)
+{
+    eid_sql_stmt *bound, *stmt;
+    bool found;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
+                            "SELECT value, key FROM index_row WHERE s = ? AND i = ? ORDER BY value, key LIMIT 1 OFFSET ?", &bound));
+    eid_sql_bind_i64(bound, 1, store->s);
+    eid_sql_bind_i64(bound, 2, number);
+    eid_sql_bind_i64(bound, 3, EID_LIMIT_INDEX_SLICE - 1);
+    EID_TRY(eid_sql_step(bound, &found));
+    eid_buf value, key;
+    eid_buf_init(&value, SIZE_MAX / 2);
+    eid_buf_init(&key, SIZE_MAX / 2);
+    if (found) {
+        eid_buf_append_slice(&value, eid_sql_bytes(bound, 0));
+        eid_buf_append_slice(&key, eid_sql_bytes(bound, 1));
+        eid_sql_reset(bound);
+    }
+    eid_status status = value.status != EID_OK ? eid_buf_status(&value) : eid_buf_status(&key);
+    if (status == EID_OK)
+        status = eid_sql_prepare(eid_storage_sql(storage),
+                                 found ? "DELETE FROM index_row WHERE s = ? AND i = ? AND (value, key) <= (?, ?)"
+                                       : "DELETE FROM index_row WHERE s = ? AND i = ?",
+                                 &stmt);
+    if (status == EID_OK) {
+        eid_sql_bind_i64(stmt, 1, store->s);
+        eid_sql_bind_i64(stmt, 2, number);
+        if (found) {
+            eid_sql_bind_blob(stmt, 3, eid_buf_slice(&value));
+            eid_sql_bind_blob(stmt, 4, eid_buf_slice(&key));
+        }
+        status = eid_sql_run(stmt);
+    }
+    eid_buf_free(&value);
+    eid_buf_free(&key);
+    if (status == EID_OK)
+        *last = !found;
+    return status;
+}
+
 eid_status eid_field_index_drop(eid_storage *storage, const eid_tree *tree, eid_tree_store *store, bool *done)
 {
     int64_t number;
@@ -511,16 +553,10 @@ eid_status eid_field_index_drop(eid_storage *storage, const eid_tree *tree, eid_
     *done = number == 0;
     if (*done)
         return EID_OK;
-    EID_TRY(eid_sql_prepare(eid_storage_sql(storage),
-                            "DELETE FROM index_row WHERE (s, i, value, key) IN"
-                            " (SELECT s, i, value, key FROM index_row WHERE s = ? AND i = ? LIMIT ?)",
-                            &stmt));
-    eid_sql_bind_i64(stmt, 1, store->s);
-    eid_sql_bind_i64(stmt, 2, number);
-    eid_sql_bind_i64(stmt, 3, EID_LIMIT_INDEX_SLICE);
-    EID_TRY(eid_sql_run(stmt));
-    if (eid_sql_changes(eid_storage_sql(storage)) == EID_LIMIT_INDEX_SLICE)
+    EID_TRY(drop_slice(storage, store, number, done));
+    if (!*done)
         return EID_OK;
+    *done = false; /* another one may have been removed too */
     EID_TRY(eid_sql_prepare(eid_storage_sql(storage), "DELETE FROM index_state WHERE s = ? AND i = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, store->s);
     eid_sql_bind_i64(stmt, 2, number);
