@@ -66,7 +66,7 @@ EID_API eid_status eid_check_file(const char *url, unsigned flags, eid_check_rep
 typedef bool (*eid_progress_callback)(uint64_t done, uint64_t total, void *ctx);
 
 /* A data file has an index beside it, named like it with "-index" behind: everything that follows from the entries. It may be
- * lost, and is made anew when it is missing, older, damaged, or another file's, in about 30 s for a million entries. To move
+ * lost, and is made anew when it is missing, older, damaged, or another file's, in about 15 s for a million entries. To move
  * or restore a data file it is enough to move the file itself, while nobody has it open. */
 
 /* Copies the whole instance, device key included, to a new data file of mode 0600, as it is at one moment, while others go
