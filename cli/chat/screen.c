@@ -331,15 +331,23 @@ static void take_function_key(struct screen *screen, wint_t key)
     }
 }
 
+/* The rest of a control sequence (ECMA-48, section 5.4): parameters up to a final byte. */
+static void drop_sequence(void)
+{
+    wint_t rest;
+    while (get_wch(&rest) != ERR && (rest < 0x40 || rest > 0x7E))
+        continue;
+}
+
 /* Escape alone leaves; Escape with something right behind it is a key curses does not know, and is dropped
- * whole. */
+ * whole, but nothing of what was typed after it. */
 static void take_escape(struct screen *screen)
 {
     wint_t rest;
-    bool alone = true;
-    while (get_wch(&rest) != ERR)
-        alone = false;
-    screen->leaving |= alone;
+    if (get_wch(&rest) == ERR)
+        screen->leaving = true;
+    else if (rest == '[' || rest == 'O')
+        drop_sequence();
 }
 
 static void take_character(struct screen *screen, wint_t key)
