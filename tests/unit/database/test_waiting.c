@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "codec/cid.h"
 
 /* A database of several writers with grants and a revocation, in its own core; the entries in order of parents. */
 typedef struct source {
@@ -380,6 +381,52 @@ static void test_settings_wait_for_settings(void **state)
 
 /* ---- Many ---- */
 
+/* An entry that names hundreds of parents still to come is not looked at for each of them: it waits for one at random, so what is
+ * left halves each time. */
+static void test_many_missing_parents(void **state)
+{
+    (void)state;
+    enum { PARENTS = 300 };
+    eid_core *core = dt_memory();
+    eid_entry *root = dt_make_root(NULL, 0, 1), *parents[PARENTS];
+    eid_id ids[PARENTS], last = {0};
+    size_t changes = 0;
+    dt_receive(core, &root->id, &root, 1);
+    for (uint64_t i = 0; i < PARENTS; i++) {
+        dt_draft draft = {.root = &root->id, .parents = &root->id, .parent_count = 1, .height = 1 + i};
+        parents[i] = dt_make(&draft);
+        ids[i] = parents[i]->id;
+    }
+    dt_draft draft = {.root = &root->id, .parents = ids, .parent_count = PARENTS, .height = 1000};
+    eid_entry *child = dt_make(&draft);
+    assert_int_equal(dt_receive(core, &root->id, &child, 1).waiting, 1);
+    for (size_t i = 0; i < PARENTS; i++) {
+        eid_sql_stmt *stmt;
+        bool row;
+        eid_id missing = {0};
+        eid_receipt receipt = dt_receive(core, &root->id, &parents[i], 1);
+        assert_int_equal(receipt.admitted, i == PARENTS - 1 ? 2 : 1);
+        eid_storage *storage = eid_core_storage(core);
+        eid_storage_lock(storage);
+        tu_assert_ok(eid_sql_prepare(eid_storage_journal(storage), "SELECT missing FROM quarantine", &stmt));
+        tu_assert_ok(eid_sql_step(stmt, &row));
+        assert_int_equal(row, i < PARENTS - 1);
+        if (row)
+            tu_assert_ok(eid_id_from_binary(eid_sql_bytes(stmt, 0), &missing));
+        eid_sql_reset(stmt);
+        eid_storage_unlock(storage);
+        changes += !eid_id_equal(&missing, &last);
+        last = missing;
+    }
+    print_message("looked at %zu times\n", changes); /* about log2 of 300, seldom twice that */
+    assert_in_range(changes, 2, 40);
+    for (size_t i = 0; i < PARENTS; i++)
+        eid_entry_unref(parents[i]);
+    eid_entry_unref(child);
+    eid_entry_unref(root);
+    eid_core_close(core);
+}
+
 /* The quarantine is full: for what comes then another leaves, which is not remembered as wrong. */
 static void test_full_quarantine(void **state)
 {
@@ -477,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pins_come_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_children_of_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings_wait_for_settings, set_up, tear_down),
+        cmocka_unit_test(test_many_missing_parents),
         cmocka_unit_test(test_full_quarantine),
         cmocka_unit_test(test_long_chain_backwards),
         cmocka_unit_test(test_wild_histories),
