@@ -130,8 +130,13 @@ static void broken_records_are_refused(void **state)
 {
     fixture *f = *state;
     static const char *const broken[] = {
-        "", "{}", "[{}]", "[1]", "[] []",
+        "",
+        "{}",
+        "[{}]",
+        "[1]",
+        "[] []",
         "[{\"name\":\"a\",\"key_id\":\"ed25519:x\",\"storage\":{},\"created_at\":1}]",
+        /* a private key that is not the public one's */
         ("[{\"name\":\"a\",\"key_id\":\"ed25519:eI8Cg5eFu6EhbvH13nojcuBc1Q7egzyeh3riSNp4DBQ=\",\"storage\":"
          "{\"type\":\"unencrypted\",\"key\":\"ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"},\"created_at\":1}]"),
     };
