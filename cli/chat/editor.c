@@ -87,7 +87,7 @@ void editor_end(struct editor *editor)
 
 static char *encode(const struct editor *editor, size_t from, size_t to, size_t *len)
 {
-    char *text = chat_alloc((to - from) * 4 + 1);
+    char *text = cli_alloc((to - from) * 4 + 1);
     *len = 0;
     for (size_t i = from; i < to; i++)
         *len += text_encode(editor->text[i], text + *len);

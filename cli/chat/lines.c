@@ -49,8 +49,8 @@ static void print_messages(struct lines *lines)
     struct messages *messages = lines->chat->messages;
     bool changed;
     if (messages_refresh(messages, &changed) != EID_OK) {
-        char *why = chat_last_error();
-        chat_complain("cannot read the messages: %s", why);
+        char *why = cli_last_error();
+        cli_complain("cannot read the messages: %s", why);
         free(why);
         lines->failed = lines->leaving = true;
         return;
@@ -66,9 +66,9 @@ static void report_link(struct lines *lines)
     if (state.kind == lines->link)
         return;
     if (state.kind == LINK_OFFLINE)
-        chat_complain("offline: %s", state.problem);
+        cli_complain("offline: %s", state.problem);
     else if (state.kind == LINK_ONLINE)
-        chat_complain("online: in step with the peer");
+        cli_complain("online: in step with the peer");
     lines->link = state.kind;
 }
 
@@ -79,7 +79,7 @@ static void print_hash(struct lines *lines)
     uint64_t entries;
     if (eid_database_state_hash(database, hash) != EID_OK ||
         eid_database_entry_count(database, &entries) != EID_OK) {
-        char *why = chat_last_error();
+        char *why = cli_last_error();
         printf("error: %s\n", why);
         free(why);
         return;
@@ -99,7 +99,7 @@ static void wait_for_news(struct lines *lines, bool input, int milliseconds)
 {
     struct pollfd fds[2] = {{.fd = wake_fd(), .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
     if (poll(fds, input ? 2 : 1, milliseconds) < 0 && errno != EINTR) {
-        chat_complain("cannot wait for input: %s", strerror(errno));
+        cli_complain("cannot wait for input: %s", strerror(errno));
         lines->failed = lines->leaving = true;
         return;
     }
@@ -155,7 +155,7 @@ static void run_command(struct lines *lines, const char *command)
     else if (strcmp(command, "/ticket") == 0)
         printf("ticket: %s\n", lines->chat->room.ticket);
     else
-        chat_complain(
+        cli_complain(
             "commands are /sync /hash /ticket /quit; a message that begins with / is written with //");
 }
 
@@ -171,7 +171,7 @@ static void take_line(struct lines *lines, char *line, size_t len)
     size_t skip = line[0] == '/' ? 1 : 0;
     char *problem = chat_send(lines->chat, line + skip, len - skip);
     if (problem != NULL) {
-        chat_complain("%s", problem);
+        cli_complain("%s", problem);
         free(problem);
     }
     print_messages(lines);
@@ -194,7 +194,7 @@ static void take_lines(struct lines *lines)
     lines->filled -= start;
     if (lines->filled == sizeof lines->buffer - 1) {
         if (!lines->dropping)
-            chat_complain("a line of the input is too long and was not sent");
+            cli_complain("a line of the input is too long and was not sent");
         lines->dropping = true;
         lines->filled = 0;
     }
@@ -219,7 +219,7 @@ static bool read_input(struct lines *lines)
 
 bool lines_run(struct chat *chat)
 {
-    struct lines *lines = chat_alloc(sizeof *lines);
+    struct lines *lines = cli_alloc(sizeof *lines);
     lines->chat = chat;
     lines->link = LINK_CONNECTING;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
@@ -231,7 +231,7 @@ bool lines_run(struct chat *chat)
     if (!wake_stopping() && !lines->failed && chat->room.peers != NULL) {
         bool over = sync_now(lines, LEAVE_SECONDS, &state);
         if (!wake_stopping() && (!over || state.kind == LINK_OFFLINE))
-            chat_complain("left without a last sync: %s",
+            cli_complain("left without a last sync: %s",
                           over ? state.problem : "the peer did not answer in time");
     }
     bool good = !lines->failed;

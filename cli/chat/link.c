@@ -83,7 +83,7 @@ static void *run(void *argument)
 
 bool link_start(struct room *room, unsigned refresh_ms, struct link **out)
 {
-    struct link *link = chat_alloc(sizeof *link);
+    struct link *link = cli_alloc(sizeof *link);
     link->room = room;
     link->refresh_ms = refresh_ms;
     link->state.kind = room->peers != NULL ? LINK_CONNECTING : LINK_SERVING;

@@ -27,14 +27,14 @@ char *chat_send(struct chat *chat, const char *text, size_t len)
     char *content = text_repair(text, len, &content_len);
     char *problem = NULL;
     if (content_len > MESSAGE_MAX_BYTES) {
-        problem = chat_format("the message is too long (%zu bytes, %u are allowed) and was not sent",
+        problem = cli_format("the message is too long (%zu bytes, %u are allowed) and was not sent",
                               content_len, MESSAGE_MAX_BYTES);
     } else if (content_len > 0) {
         if (messages_send(chat->room.database, chat->room.author, content) == EID_OK) {
             link_request(chat->link);
         } else {
-            char *why = chat_last_error();
-            problem = chat_format("the message could not be written: %s", why);
+            char *why = cli_last_error();
+            problem = cli_format("the message could not be written: %s", why);
             free(why);
         }
     }
@@ -93,14 +93,14 @@ static bool introduce(const struct room *room)
 static bool converse(struct chat *chat, bool screen, unsigned refresh_ms)
 {
     if (messages_open(chat->room.database, &chat->messages) != EID_OK) {
-        char *why = chat_last_error();
-        chat_complain("cannot read the messages: %s", why);
+        char *why = cli_last_error();
+        cli_complain("cannot read the messages: %s", why);
         free(why);
         return false;
     }
     bool good = false;
     if (!link_start(&chat->room, refresh_ms, &chat->link))
-        chat_complain("cannot start a thread");
+        cli_complain("cannot start a thread");
     else if (!screen)
         good = lines_run(chat);
     else
@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     choose_log(&options, screen);
     signal(SIGPIPE, SIG_IGN);
     if (!wake_open()) {
-        chat_complain("cannot make a pipe: %s", strerror(errno));
+        cli_complain("cannot make a pipe: %s", strerror(errno));
         options_free(&options);
         return EXIT_FAILURE;
     }

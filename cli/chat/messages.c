@@ -49,15 +49,15 @@ bool message_parse(const char *key, const char *row, size_t len, struct message 
     eid_doc *doc;
     if (memchr(row, '\0', len) != NULL || eid_doc_new(&doc) != EID_OK)
         return false;
-    char *json = chat_alloc(len + 1);
+    char *json = cli_alloc(len + 1);
     memcpy(json, row, len);
     bool good = eid_doc_set_json(doc, "row", json) == EID_OK && text_field(doc, "row.id", &id, &id_len) &&
                 text_field(doc, "row.author", &author, &author_len) &&
                 text_field(doc, "row.content", &content, &content_len) && content_len > 0 &&
                 text_field(doc, "row.timestamp", &time, &time_len) && stamp_parse(time, time_len, &stamp);
     if (good) {
-        struct message *message = chat_alloc(sizeof *message);
-        message->key = chat_copy(key);
+        struct message *message = cli_alloc(sizeof *message);
+        message->key = cli_copy(key);
         message->author = text_clean(author, author_len, TEXT_AUTHOR_MAX);
         message->content = text_clean(content, content_len, TEXT_CONTENT_MAX);
         message->time = stamp;
@@ -84,7 +84,7 @@ char *message_row(const char *id, const char *author, const char *content, struc
     stamp_format(time, when);
     char *author_json = text_json(author, strlen(author));
     char *content_json = text_json(content, strlen(content));
-    char *row = chat_format("{\"id\":\"%s\",\"author\":%s,\"content\":%s,\"timestamp\":\"%s\"}", id,
+    char *row = cli_format("{\"id\":\"%s\",\"author\":%s,\"content\":%s,\"timestamp\":\"%s\"}", id,
                             author_json, content_json, when);
     free(author_json);
     free(content_json);
@@ -160,7 +160,7 @@ static void add_item(struct messages *m, struct message *message)
 {
     if (m->count == m->room) {
         m->room = m->room * 2 + 64;
-        m->items = chat_grow(m->items, m->room, sizeof *m->items);
+        m->items = cli_grow(m->items, m->room, sizeof *m->items);
     }
     size_t place = place_of(m, message);
     memmove(m->items + place + 1, m->items + place, (m->count - place) * sizeof *m->items);
@@ -281,9 +281,9 @@ static void queue_keys(struct messages *m, const void *data, size_t len)
             m->reload = true;
             break;
         }
-        char *copy = chat_alloc(key_len + 1);
+        char *copy = cli_alloc(key_len + 1);
         memcpy(copy, key, key_len);
-        m->pending = chat_grow(m->pending, m->pending_count + 1, sizeof *m->pending);
+        m->pending = cli_grow(m->pending, m->pending_count + 1, sizeof *m->pending);
         m->pending[m->pending_count++] = copy;
     }
     eid_doc_free(doc);
@@ -337,7 +337,7 @@ eid_status messages_refresh(struct messages *m, bool *changed)
 
 eid_status messages_open(eid_database *database, struct messages **out)
 {
-    struct messages *m = chat_alloc(sizeof *m);
+    struct messages *m = cli_alloc(sizeof *m);
     m->database = database;
     pthread_mutex_init(&m->lock, NULL);
     /* Listening first, so that nothing falls between the scan and the first callback. */

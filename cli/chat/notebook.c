@@ -61,7 +61,7 @@ static char *read_text(eid_database *notebook, const char *path)
     if (eid_database_get(notebook, NOTEBOOK_STORE, path, &value) != EID_OK)
         return NULL;
     if (eid_value_as_text(value, &text, NULL) == EID_OK && text[0] != '\0')
-        copy = chat_copy(text);
+        copy = cli_copy(text);
     eid_value_free(value);
     return copy;
 }
@@ -70,7 +70,7 @@ static char *room_path(const eid_id *room, const char *field)
 {
     char id[EID_ID_TEXT_SIZE];
     eid_id_format(room, id);
-    return chat_format("%s.%s", id, field);
+    return cli_format("%s.%s", id, field);
 }
 
 void notebook_read(eid_database *notebook, const eid_id *room, struct note *out)

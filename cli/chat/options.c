@@ -80,7 +80,7 @@ static int check_transport(const char *name)
     if (strcasecmp(name, "http") == 0)
         return RUN;
     if (strcasecmp(name, "iroh") == 0) {
-        chat_complain("the transport iroh is not available in this build yet, use http");
+        cli_complain("the transport iroh is not available in this build yet, use http");
         return EXIT_FAILURE;
     }
     char *shown = text_clean(name, strlen(name), TEXT_ERROR_MAX);
@@ -95,7 +95,7 @@ static int read_refresh(const char *text, unsigned *milliseconds)
     double seconds = strtod(text, &end);
     /* Written so that "nan" fails it too. */
     if (end == text || *end != '\0' || !(seconds >= REFRESH_LEAST && seconds <= REFRESH_MOST)) {
-        chat_complain("--refresh takes seconds between %.1f and %.0f", REFRESH_LEAST, REFRESH_MOST);
+        cli_complain("--refresh takes seconds between %.1f and %.0f", REFRESH_LEAST, REFRESH_MOST);
         return hint();
     }
     *milliseconds = (unsigned)(seconds * 1000.0);
@@ -105,7 +105,7 @@ static int read_refresh(const char *text, unsigned *milliseconds)
 static int take_ticket(const char *text, struct options *out)
 {
     if (out->wish.ticket != NULL) {
-        chat_complain("one room at a time: more than one ticket or --connect was given");
+        cli_complain("one room at a time: more than one ticket or --connect was given");
         return hint();
     }
     out->wish.ticket = text;
@@ -117,7 +117,7 @@ static int take_option(int option, const char *value, struct options *out)
     switch (option) {
     case 'u':
         free(out->username);
-        out->username = chat_copy(value);
+        out->username = cli_copy(value);
         return RUN;
     case 'v':
         out->verbose = true;
@@ -164,7 +164,7 @@ static int settle_username(struct options *out)
     char *name = wished != NULL ? text_repair(wished, strlen(wished), &len) : NULL;
     if (len == 0 && out->username == NULL) {
         free(name);
-        name = chat_copy("Anonymous");
+        name = cli_copy("Anonymous");
         len = strlen(name);
     }
     free(out->username);
@@ -172,7 +172,7 @@ static int settle_username(struct options *out)
     out->wish.username = name;
     if (len > 0 && len <= OPTIONS_NAME_MAX)
         return RUN;
-    chat_complain("a user name has 1 to %u bytes", OPTIONS_NAME_MAX);
+    cli_complain("a user name has 1 to %u bytes", OPTIONS_NAME_MAX);
     return hint();
 }
 
@@ -180,20 +180,20 @@ static int check_together(struct options *out)
 {
     const struct room_wish *wish = &out->wish;
     if (out->create_only && wish->ticket != NULL) {
-        chat_complain("--create-only makes a room: it can not be given together with a ticket");
+        cli_complain("--create-only makes a room: it can not be given together with a ticket");
         return hint();
     }
     if (wish->ticket != NULL && wish->ticket[0] == '\0') {
-        chat_complain("the ticket is empty");
+        cli_complain("the ticket is empty");
         return hint();
     }
     if (wish->room_name != NULL &&
         (wish->room_name[0] == '\0' || strlen(wish->room_name) > OPTIONS_NAME_MAX)) {
-        chat_complain("a room name has 1 to %u bytes", OPTIONS_NAME_MAX);
+        cli_complain("a room name has 1 to %u bytes", OPTIONS_NAME_MAX);
         return hint();
     }
     if (wish->data != NULL && wish->data[0] == '\0') {
-        chat_complain("--data needs the name of a file");
+        cli_complain("--data needs the name of a file");
         return hint();
     }
     return RUN;

@@ -28,8 +28,8 @@
 /* Complains with the library's sentence. */
 static bool fail(const char *what)
 {
-    char *why = chat_last_error();
-    chat_complain("%s: %s", what, why);
+    char *why = cli_last_error();
+    cli_complain("%s: %s", what, why);
     free(why);
     return false;
 }
@@ -37,11 +37,11 @@ static bool fail(const char *what)
 /* The addresses of a ticket, for a sentence; free with free. */
 static char *address_list(const eid_ticket *ticket)
 {
-    char *list = chat_copy("");
+    char *list = cli_copy("");
     for (size_t i = 0; ticket != NULL && i < eid_ticket_address_count(ticket); i++) {
         const char *text = eid_address_text(eid_ticket_address(ticket, i));
         char *shown = text_clean(text, strlen(text), TEXT_AUTHOR_MAX);
-        char *longer = chat_format("%s%s%s", list, i > 0 ? ", " : "", shown);
+        char *longer = cli_format("%s%s%s", list, i > 0 ? ", " : "", shown);
         free(shown);
         free(list);
         list = longer;
@@ -49,46 +49,46 @@ static char *address_list(const eid_ticket *ticket)
     if (list[0] != '\0')
         return list;
     free(list);
-    return chat_copy("the peer");
+    return cli_copy("the peer");
 }
 
 char *room_problem(eid_status status, const eid_ticket *peers)
 {
     char *where = address_list(peers);
-    char *why = chat_last_error();
+    char *why = cli_last_error();
     char *sentence;
     switch (status) {
     case EID_ERR_CONNECTION_FAILED:
     case EID_ERR_NETWORK:
     case EID_ERR_TIMEOUT:
-        sentence = chat_format("cannot reach %s (%s). Is the chat there running, and is the address right?",
+        sentence = cli_format("cannot reach %s (%s). Is the chat there running, and is the address right?",
                                where, why);
         break;
     case EID_ERR_NO_TRANSPORT_FOR_ADDRESS:
     case EID_ERR_NO_TRANSPORT_ENABLED:
-        sentence = chat_format("no address of the ticket can be used with the transport http: %s", where);
+        sentence = cli_format("no address of the ticket can be used with the transport http: %s", where);
         break;
     case EID_ERR_BOOTSTRAP_PENDING:
-        sentence = chat_format("%s has not decided about access yet", where);
+        sentence = cli_format("%s has not decided about access yet", where);
         break;
     case EID_ERR_AUTH_REQUIRED:
     case EID_ERR_AUTH_FAILED:
     case EID_ERR_PERMISSION_DENIED:
-        sentence = chat_format("%s refuses access to this room: %s", where, why);
+        sentence = cli_format("%s refuses access to this room: %s", where, why);
         break;
     case EID_ERR_HANDSHAKE_FAILED:
     case EID_ERR_PROTOCOL_MISMATCH:
     case EID_ERR_UNEXPECTED_RESPONSE:
-        sentence = chat_format("what answers at %s is not a peer this chat can talk to: %s", where, why);
+        sentence = cli_format("what answers at %s is not a peer this chat can talk to: %s", where, why);
         break;
     case EID_ERR_PROTOCOL:
         if (strstr(why, "Tree not found") != NULL)
-            sentence = chat_format("%s does not have this room, or does not share it", where);
+            sentence = cli_format("%s does not have this room, or does not share it", where);
         else
-            sentence = chat_format("%s refuses: %s", where, why);
+            sentence = cli_format("%s refuses: %s", where, why);
         break;
     default:
-        sentence = chat_format("the sync with %s failed: %s", where, why);
+        sentence = cli_format("the sync with %s failed: %s", where, why);
         break;
     }
     free(where);
@@ -100,14 +100,14 @@ char *room_problem(eid_status status, const eid_ticket *peers)
 
 static bool open_instance(const struct room_wish *wish, struct room *room)
 {
-    char *url = wish->data != NULL ? chat_format("sqlite:%s", wish->data) : chat_copy("memory:");
+    char *url = wish->data != NULL ? cli_format("sqlite:%s", wish->data) : cli_copy("memory:");
     eid_status status = eid_instance_open_url(url, &room->instance);
     free(url);
     if (status != EID_OK)
         return fail(wish->data != NULL ? "cannot open the data file" : "cannot start");
     if (eid_instance_login_or_create_user(room->instance, wish->username, NULL, &room->user) != EID_OK)
         return fail("cannot open the user");
-    room->author = chat_copy(wish->username);
+    room->author = cli_copy(wish->username);
     if (eid_instance_enable_sync(room->instance) != EID_OK ||
         eid_instance_sync(room->instance, &room->sync) != EID_OK ||
         eid_sync_enable_http_transport(room->sync) != EID_OK)
@@ -126,7 +126,7 @@ static bool start_server(struct room *room, const char *wished, const char *reme
         status = eid_sync_start_server(room->sync, remembered);
     if (status != EID_OK && wished == NULL) {
         if (remembered != NULL)
-            chat_complain("%s, where this room was served before, is not free: tickets given out earlier no "
+            cli_complain("%s, where this room was served before, is not free: tickets given out earlier no "
                           "longer work",
                           remembered);
         status = eid_sync_start_server(room->sync, DEFAULT_LISTEN);
@@ -134,7 +134,7 @@ static bool start_server(struct room *room, const char *wished, const char *reme
     char *address;
     if (status != EID_OK || eid_sync_get_server_address(room->sync, &address) != EID_OK)
         return fail("cannot listen for peers");
-    room->listening = chat_copy(address);
+    room->listening = cli_copy(address);
     eid_free(address);
     return true;
 }
@@ -157,8 +157,8 @@ static bool share(struct room *room)
     }
     char id_text[EID_ID_TEXT_SIZE];
     eid_id_format(id, id_text);
-    room->ticket = chat_copy(text);
-    room->address = chat_format("%s@%s", id_text, room->listening);
+    room->ticket = cli_copy(text);
+    room->address = cli_format("%s@%s", id_text, room->listening);
     eid_free(text);
     eid_ticket_free(ticket);
     return true;
@@ -168,7 +168,7 @@ static void read_name(struct room *room)
 {
     char *name;
     if (eid_database_name(room->database, &name) != EID_OK) {
-        room->name = chat_copy("Unnamed room");
+        room->name = cli_copy("Unnamed room");
         return;
     }
     room->name = text_clean(name, strlen(name), TEXT_AUTHOR_MAX);
@@ -207,7 +207,7 @@ static bool request_room(struct room *room)
 {
     const eid_permission wanted = {EID_PERM_WRITE, JOIN_PRIORITY};
     if (eid_ticket_address_count(room->peers) == 0) {
-        chat_complain("the ticket names no address, and the room is not in the data file: ask for a ticket "
+        cli_complain("the ticket names no address, and the room is not in the data file: ask for a ticket "
                       "with an address");
         return false;
     }
@@ -217,11 +217,11 @@ static bool request_room(struct room *room)
             return true;
         if (status != EID_ERR_BOOTSTRAP_PENDING) {
             char *problem = room_problem(status, room->peers);
-            chat_complain("cannot join the room: %s", problem);
+            cli_complain("cannot join the room: %s", problem);
             free(problem);
             return false;
         }
-        chat_complain("waiting for an admin of the room to let %s in (Ctrl-C gives up)", room->author);
+        cli_complain("waiting for an admin of the room to let %s in (Ctrl-C gives up)", room->author);
         sleep(PENDING_SECONDS);
     }
 }
@@ -236,7 +236,7 @@ static bool join_room(const struct room_wish *wish, struct room *room)
     if (eid_user_open_database(room->user, id, &room->database) != EID_OK)
         return fail("cannot open the room that was fetched");
     if (wish->room_name != NULL)
-        chat_complain("--room-name is ignored: the room that was joined has its own name");
+        cli_complain("--room-name is ignored: the room that was joined has its own name");
     return true;
 }
 
@@ -270,7 +270,7 @@ static bool choose_peers(const struct room_wish *wish, const struct note *note, 
     if (wish->ticket == NULL)
         return true; /* a notebook that can not be read costs the addresses, not the room */
     char *shown = text_clean(text, strlen(text), TEXT_ERROR_MAX);
-    chat_complain("'%s' is neither a ticket (eidetica:?db=...) nor an address (room_id@host:port)", shown);
+    cli_complain("'%s' is neither a ticket (eidetica:?db=...) nor an address (room_id@host:port)", shown);
     free(shown);
     return false;
 }

@@ -108,7 +108,7 @@ static int wrapped_rows(const char *text, int columns)
 static int draw_address(const struct screen *screen)
 {
     const struct room *room = &screen->chat->room;
-    char *text = chat_format("%s | Share this room: %s", room->name, room->ticket);
+    char *text = cli_format("%s | Share this room: %s", room->name, room->ticket);
     int columns = COLS - 4;
     int lines = wrapped_rows(text, columns);
     if (lines > ADDRESS_LINES_MAX)
@@ -128,7 +128,7 @@ static char *message_line(const struct message *message, size_t *clock_end, size
     stamp_clock(message->time, clock);
     *clock_end = strlen(clock) + 2;
     *author_end = *clock_end + 1 + strlen(message->author);
-    return chat_format("[%s] %s: %s", clock, message->author, message->content);
+    return cli_format("[%s] %s: %s", clock, message->author, message->content);
 }
 
 static int message_rows(struct message *message, int columns)
@@ -197,13 +197,13 @@ static void draw_link(const struct screen *screen, int y)
     char *text;
     if (state.kind == LINK_ONLINE) {
         long long ago = (long long)time(NULL) - state.synced_at;
-        text = chat_format(" online, in step %lld s ago ", ago > 0 ? ago : 0);
+        text = cli_format(" online, in step %lld s ago ", ago > 0 ? ago : 0);
     } else if (state.kind == LINK_OFFLINE) {
-        text = chat_format(" offline: %s ", state.problem);
+        text = cli_format(" offline: %s ", state.problem);
     } else if (state.kind == LINK_CONNECTING) {
-        text = chat_copy(" connecting... ");
+        text = cli_copy(" connecting... ");
     } else {
-        text = chat_format(" serving on %s ", screen->chat->room.listening);
+        text = cli_format(" serving on %s ", screen->chat->room.listening);
     }
     int look = state.kind == LINK_OFFLINE ? (int)COLOR_PAIR(PAIR_PROBLEM) : (int)A_DIM;
     attron(look);
@@ -228,7 +228,7 @@ static void draw_messages(struct screen *screen, int y, int rows)
     screen->visible_rows = inner;
     int top = most - screen->up;
 
-    char *title = chat_format("Messages (%zu) - ESC to leave room", count);
+    char *title = cli_format("Messages (%zu) - ESC to leave room", count);
     draw_box(y, rows, title);
     free(title);
     int above = 0, at = y + 1;
@@ -383,15 +383,15 @@ static void read_messages(struct screen *screen)
     bool changed;
     if (messages_refresh(screen->chat->messages, &changed) == EID_OK)
         return;
-    char *why = chat_last_error();
-    set_notice(screen, chat_format("cannot read the messages: %s", why));
+    char *why = cli_last_error();
+    set_notice(screen, cli_format("cannot read the messages: %s", why));
     free(why);
 }
 
 static bool start_curses(void)
 {
     if (newterm(NULL, stdout, stdin) == NULL) {
-        chat_complain("this terminal can not show the screen; use --plain");
+        cli_complain("this terminal can not show the screen; use --plain");
         return false;
     }
     curses_on = true;
@@ -414,14 +414,14 @@ static bool start_curses(void)
 
 bool screen_run(struct chat *chat)
 {
-    struct screen *screen = chat_alloc(sizeof *screen);
+    struct screen *screen = cli_alloc(sizeof *screen);
     screen->chat = chat;
     if (!start_curses()) {
         free(screen);
         return false;
     }
     if (chat->room.created)
-        set_notice(screen, chat_format("Room created! Share this address: %s", chat->room.address));
+        set_notice(screen, cli_format("Room created! Share this address: %s", chat->room.address));
     while (!screen->leaving && !wake_stopping()) {
         read_messages(screen);
         draw(screen);

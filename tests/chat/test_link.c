@@ -198,7 +198,7 @@ static void test_a_silent_peer_holds_nobody_up(void **state)
     struct link *link;
     struct link_state state_now;
     open_pair(&alice, &bob);
-    char *address = chat_copy(alice.listening);
+    char *address = cli_copy(alice.listening);
     room_close(&alice);
     int fd = listen_silently(address);
     free(address);

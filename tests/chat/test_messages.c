@@ -118,7 +118,7 @@ struct fixture {
 
 static int open_list(void **state)
 {
-    struct fixture *f = chat_alloc(sizeof *f);
+    struct fixture *f = cli_alloc(sizeof *f);
     *state = f;
     if (eid_instance_open_url("memory:", &f->instance) != EID_OK ||
         eid_instance_login_or_create_user(f->instance, "alice", NULL, &f->user) != EID_OK ||
@@ -165,9 +165,9 @@ static void refresh(struct fixture *f, bool expected)
 
 static void expect_contents(struct fixture *f, const char *expected)
 {
-    char *all = chat_copy("");
+    char *all = cli_copy("");
     for (size_t i = 0; i < messages_count(f->messages); i++) {
-        char *longer = chat_format("%s%s%s", all, i > 0 ? "," : "", messages_at(f->messages, i)->content);
+        char *longer = cli_format("%s%s%s", all, i > 0 ? "," : "", messages_at(f->messages, i)->content);
         free(all);
         all = longer;
     }
@@ -179,14 +179,14 @@ static char *taken; /* what the callback was given, joined */
 
 static void take(const struct message *message)
 {
-    char *longer = chat_format("%s%s%s", taken, taken[0] != '\0' ? "," : "", message->content);
+    char *longer = cli_format("%s%s%s", taken, taken[0] != '\0' ? "," : "", message->content);
     free(taken);
     taken = longer;
 }
 
 static void expect_new(struct fixture *f, const char *expected)
 {
-    taken = chat_copy("");
+    taken = cli_copy("");
     messages_take_new(f->messages, take);
     assert_string_equal(taken, expected);
     free(taken);

@@ -21,7 +21,7 @@ struct fixture {
 
 static int open_user(void **state)
 {
-    struct fixture *f = chat_alloc(sizeof *f);
+    struct fixture *f = cli_alloc(sizeof *f);
     *state = f;
     if (eid_instance_open_url("memory:", &f->instance) != EID_OK ||
         eid_instance_login_or_create_user(f->instance, "alice", NULL, &f->user) != EID_OK) {

@@ -4,8 +4,8 @@
  * Whatever another peer wrote passes text_clean before it reaches a terminal: a control character could move
  * the cursor, a bidirectional override could turn a sentence round, a pile of combining marks could paint
  * over other lines. */
-#ifndef CHAT_TEXT_H
-#define CHAT_TEXT_H
+#ifndef CLI_TEXT_H
+#define CLI_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>

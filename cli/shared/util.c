@@ -2,6 +2,7 @@
 /* Helpers without a subject of their own; see util.h. */
 #include "util.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,11 +15,11 @@
 
 static void out_of_memory(void)
 {
-    fputs("eidetica-chat: out of memory\n", stderr);
+    fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
     exit(1);
 }
 
-void *chat_alloc(size_t size)
+void *cli_alloc(size_t size)
 {
     void *memory = calloc(1, size > 0 ? size : 1);
     if (memory == NULL)
@@ -26,7 +27,7 @@ void *chat_alloc(size_t size)
     return memory;
 }
 
-void *chat_grow(void *memory, size_t count, size_t size)
+void *cli_grow(void *memory, size_t count, size_t size)
 {
     if (size != 0 && count > SIZE_MAX / size)
         out_of_memory();
@@ -36,10 +37,10 @@ void *chat_grow(void *memory, size_t count, size_t size)
     return grown;
 }
 
-char *chat_copy(const char *text)
+char *cli_copy(const char *text)
 {
     size_t len = strlen(text);
-    char *copy = chat_alloc(len + 1);
+    char *copy = cli_alloc(len + 1);
     memcpy(copy, text, len);
     return copy;
 }
@@ -52,7 +53,7 @@ static char *format_list(const char *format, va_list list)
     return text;
 }
 
-char *chat_format(const char *format, ...)
+char *cli_format(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -61,18 +62,18 @@ char *chat_format(const char *format, ...)
     return text;
 }
 
-char *chat_last_error(void)
+char *cli_last_error(void)
 {
     const char *text = eid_last_error();
     return text_clean(text, strlen(text), TEXT_ERROR_MAX);
 }
 
-void chat_complain(const char *format, ...)
+void cli_complain(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
     char *text = format_list(format, list);
     va_end(list);
-    fprintf(stderr, "eidetica-chat: %s\n", text);
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
     free(text);
 }

@@ -23,7 +23,7 @@ static void builder_add(struct builder *b, const char *bytes, size_t len)
 {
     if (b->room - b->len < len + 1) {
         b->room = (b->room + len + 32) * 2;
-        b->bytes = chat_grow(b->bytes, b->room, 1);
+        b->bytes = cli_grow(b->bytes, b->room, 1);
     }
     memcpy(b->bytes + b->len, bytes, len);
     b->len += len;
