@@ -130,42 +130,6 @@ eid_status eid_auth_floors_add(eid_auth_floors *floors, const eid_doc *payload);
 /* Of the delegation of this name; lent until the next addition; without duplicates. */
 const eid_id *eid_auth_floors_of(const eid_auth_floors *floors, const eid_id *key, size_t *count);
 
-/* ---- Who may change whom ---- */
-
-/* Whom a record gives rights to. */
-typedef enum eid_auth_subject_kind {
-    EID_SUBJECT_KEY,
-    EID_SUBJECT_GLOBAL,
-    EID_SUBJECT_DELEGATION
-} eid_auth_subject_kind;
-
-typedef struct eid_auth_subject {
-    eid_auth_subject_kind kind;
-    eid_pubkey key; /* of a key */
-    eid_id tree;    /* of a delegation: what it is listed under */
-} eid_auth_subject;
-
-int eid_auth_subject_compare(const eid_auth_subject *a, const eid_auth_subject *b);
-
-/* What a record gives: of a delegation the most any member can have. One that can not be read gives nothing. */
-typedef struct eid_auth_right {
-    bool present;
-    bool active; /* delegations always are */
-    eid_permission permission;
-} eid_auth_right;
-
-eid_auth_right eid_auth_settings_right(const eid_auth_settings *settings, const eid_auth_subject *subject);
-
-/* Rule 1 of docs/security.md: whether an author of this permission may change a record from `before` to `after`.
- * Whether a record is active plays no part: one who may not give a right may not wake it either.
- * EID_ERR_PERMISSION_DENIED. */
-eid_status eid_auth_may_change(eid_permission author, const eid_auth_right *before, const eid_auth_right *after);
-
-/* The records a payload of `_settings` touches, each once, in order of eid_auth_subject_compare; eid_free. *all:
- * it replaces or removes more than single records (auth, keys or delegations as a whole), so any record may have
- * changed. Records under texts that are no key or ID are nobody's and left out. */
-eid_status eid_auth_subjects(const eid_doc *payload, eid_auth_subject **out, size_t *count, bool *all);
-
 /* ---- The older form ---- */
 
 /* Settings of a new database whose "auth" is written in the older form: names of records, each
@@ -184,9 +148,5 @@ eid_status eid_auth_permission_of(const eid_auth_settings *settings, const eid_p
  * a global permission that is not active, EID_ERR_PERMISSION_DENIED when the key has none. */
 eid_status eid_auth_identity_permission(const eid_auth_settings *settings, const eid_pubkey *proven,
                                         const eid_key_hint *hint, eid_permission *out);
-/* The identity to sign with: Direct with the public key when it is listed Active, else global when that is
- * Active. The stronger of the two. EID_ERR_PERMISSION_DENIED when neither. No memory is allocated in *out. */
-eid_status eid_auth_best_identity(const eid_auth_settings *settings, const eid_pubkey *key, eid_sigkey *out,
-                                  eid_permission *permission);
 
 #endif

@@ -259,27 +259,6 @@ eid_status eid_auth_identity_permission(const eid_auth_settings *settings, const
     return eid_auth_settings_has_active_global(settings) ? identity_as_global(settings, out) : denied(proven);
 }
 
-eid_status eid_auth_best_identity(const eid_auth_settings *settings, const eid_pubkey *key, eid_sigkey *out,
-                                  eid_permission *permission)
-{
-    const eid_auth_key *own = eid_auth_settings_find(settings, key);
-    const eid_auth_key *global =
-        eid_auth_settings_has_active_global(settings) ? eid_auth_settings_global(settings) : NULL;
-
-    if (own != NULL && own->status != EID_KEY_ACTIVE)
-        own = NULL;
-    if (own == NULL && global == NULL)
-        return denied(key);
-    if (own != NULL && (global == NULL || eid_permission_compare(own->permission, global->permission) >= 0)) {
-        eid_sigkey_direct(key, out);
-        *permission = own->permission;
-    } else {
-        eid_sigkey_global(key, out);
-        *permission = global->permission;
-    }
-    return EID_OK;
-}
-
 eid_status eid_auth_delegated_permission(const eid_auth_settings *last, const eid_bounds *bounds,
                                          const eid_pubkey *proven, const eid_key_hint *hint, eid_permission *out)
 {

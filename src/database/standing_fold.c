@@ -48,20 +48,6 @@ eid_status eid_runs_append(eid_runs *runs, int64_t low, int64_t high)
     return EID_OK;
 }
 
-eid_status eid_runs_copy(const eid_runs *from, eid_runs *out)
-{
-    eid_runs copy = {NULL, 0, 0};
-    for (size_t i = 0; i < from->count; i++) {
-        eid_status status = eid_runs_append(&copy, from->items[i].low, from->items[i].high);
-        if (status != EID_OK) {
-            eid_runs_free(&copy);
-            return status;
-        }
-    }
-    *out = copy;
-    return EID_OK;
-}
-
 eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other)
 {
     eid_runs united = {NULL, 0, 0};

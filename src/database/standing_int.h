@@ -36,7 +36,6 @@ typedef struct eid_runs {
 
 void eid_runs_free(eid_runs *runs);
 bool eid_runs_have(const eid_runs *runs, int64_t number);
-eid_status eid_runs_copy(const eid_runs *from, eid_runs *out);
 eid_status eid_runs_append(eid_runs *runs, int64_t low, int64_t high); /* low beyond everything in it */
 eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other);
 

@@ -17,15 +17,12 @@ static void check_keys(const eid_auth_settings *settings)
 
     for (size_t i = 0; i < count; i++) {
         const eid_auth_key *record;
-        eid_auth_subject subject = {.kind = EID_SUBJECT_KEY};
-        eid_auth_settings_key_at(settings, i, &subject.key, &record);
-        eid_pubkey_format(&subject.key, text);
+        eid_pubkey key;
+        eid_auth_settings_key_at(settings, i, &key, &record);
+        eid_pubkey_format(&key, text);
         FUZZ_CHECK(strcmp(last, text) < 0);
         memcpy(last, text, sizeof last);
-        FUZZ_CHECK(eid_auth_settings_find(settings, &subject.key) == record);
-        eid_auth_right right = eid_auth_settings_right(settings, &subject);
-        FUZZ_CHECK(right.present && right.active == (record->status == EID_KEY_ACTIVE));
-        FUZZ_CHECK(eid_permission_compare(right.permission, record->permission) == 0);
+        FUZZ_CHECK(eid_auth_settings_find(settings, &key) == record);
     }
     FUZZ_CHECK(count == 0 || eid_auth_settings_configured(settings));
 }
@@ -74,18 +71,6 @@ static void check_floors(const eid_doc *doc, const eid_auth_settings *settings)
         FUZZ_CHECK(count == twice);
     }
     eid_auth_floors_free(floors);
-}
-
-static void check_subjects(const eid_doc *doc)
-{
-    eid_auth_subject *subjects;
-    size_t count;
-    bool all;
-
-    FUZZ_CHECK(eid_auth_subjects(doc, &subjects, &count, &all) == EID_OK);
-    for (size_t i = 1; i < count; i++)
-        FUZZ_CHECK(eid_auth_subject_compare(&subjects[i - 1], &subjects[i]) < 0);
-    eid_free(subjects);
 }
 
 static void check_legacy(const eid_doc *doc)
@@ -145,7 +130,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < eid_auth_settings_delegation_count(settings); i++)
         check_delegation(settings, eid_auth_settings_delegation_at(settings, i));
     check_floors(doc, settings);
-    check_subjects(doc);
     check_legacy(doc);
     if (end != NULL)
         check_signature(settings, eid_slice_of(end + 1, size - len - 1));

@@ -265,7 +265,6 @@ static void permission_of_proven_keys(void **state)
     world *w = *state;
     eid_auth_settings *settings;
     eid_permission permission;
-    eid_sigkey identity, direct, global;
 
     set_global(w->settings, write_right, EID_KEY_ACTIVE);
     tu_assert_ok(eid_auth_settings_parse(w->settings, &settings));
@@ -276,15 +275,6 @@ static void permission_of_proven_keys(void **state)
     assert_int_equal(permission.kind, EID_PERM_READ);
     tu_assert_ok(eid_auth_permission_of(settings, &w->stranger_key, &permission));
     assert_int_equal(permission.kind, EID_PERM_WRITE);
-
-    eid_sigkey_direct(&w->admin_key, &direct);
-    tu_assert_ok(eid_auth_best_identity(settings, &w->admin_key, &identity, &permission));
-    assert_true(eid_sigkey_equal(&identity, &direct));
-    /* To sign with, the stronger of the two is right. */
-    eid_sigkey_global(&w->reader_key, &global);
-    tu_assert_ok(eid_auth_best_identity(settings, &w->reader_key, &identity, &permission));
-    assert_true(eid_sigkey_equal(&identity, &global));
-    assert_int_equal(permission.kind, EID_PERM_WRITE);
     eid_auth_settings_unref(settings);
 }
 
@@ -293,15 +283,12 @@ static void nobody_has_no_permission(void **state)
     world *w = *state;
     eid_auth_settings *settings;
     eid_permission permission = {EID_PERM_READ, 77};
-    eid_sigkey identity;
 
     add_key(w->settings, &w->writer_key, "writer", write_right, EID_KEY_REVOKED);
     tu_assert_ok(eid_auth_settings_parse(w->settings, &settings));
     tu_assert_fails(eid_auth_permission_of(settings, &w->stranger_key, &permission),
                     EID_ERR_PERMISSION_DENIED);
     tu_assert_fails(eid_auth_permission_of(settings, &w->writer_key, &permission), EID_ERR_PERMISSION_DENIED);
-    tu_assert_fails(eid_auth_best_identity(settings, &w->writer_key, &identity, &permission),
-                    EID_ERR_PERMISSION_DENIED);
     assert_int_equal(permission.priority, 77);
     eid_auth_settings_unref(settings);
 }
