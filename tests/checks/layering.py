@@ -73,7 +73,7 @@ def check_program_file(root, path, text):
     for line, quoted, name in includes(text):
         if not quoted:
             continue
-        beside = [os.path.join(root, os.path.dirname(path), name), os.path.join(root, top, name)]
+        beside = [os.path.join(root, folder, name) for folder in (os.path.dirname(path), top, f"{top}/shared")]
         if not any(os.path.isfile(place) for place in beside):
             yield f'{path}:{line}: "{name}" is not of {top}/: use the public headers'
 
