@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
-#include "base/numbers.h"
 #include "base/random.h"
 #include "codec/cid.h"
 #include "crypto/key.h"
@@ -223,15 +222,12 @@ static eid_status gather_strategy(plan *p, eid_tree *tree)
     return eid_settings_strategy(p->txn->database->core, tree, &p->txn->view, &p->strategy);
 }
 
-static eid_status follow_claims(plan *p, eid_tree *tree, int64_t *pins)
+static eid_status follow_claims(plan *p, eid_tree *tree)
 {
     eid_core *core = p->txn->database->core;
     eid_auth_settings *settings;
-    for (size_t i = 0; i < p->pin_count; i++)
-        EID_TRY(eid_storage_find(core->storage, &p->pin[i], &pins[i], NULL));
-    eid_numbers_sort(pins, p->pin_count);
-    EID_TRY(eid_settings_resolve(core, tree, pins, p->pin_count, &settings));
-    eid_delegation_place start = {settings, tree, pins, p->pin_count};
+    EID_TRY(eid_settings_resolve(core, tree, p->pinned, p->pin_count, &settings));
+    eid_delegation_place start = {settings, tree, p->pinned, p->pin_count};
     eid_status status = eid_delegation_resolve(core, &start, &p->claimed, &p->end);
     eid_auth_settings_unref(settings);
     return status;
@@ -243,14 +239,8 @@ static eid_status gather_claims(plan *p, eid_tree *tree)
     const eid_database *database = p->txn->database;
     if (!p->txn->signer->identity.is_delegation)
         return EID_OK;
-    int64_t *pins = eid_realloc_array(NULL, p->pin_count + 1, sizeof *pins);
-    if (pins == NULL)
-        return eid_fail_memory();
-    eid_status status = eid_delegation_claim(database->core, &p->txn->signer->identity, &p->claimed);
-    if (status == EID_OK)
-        status = follow_claims(p, tree, pins);
-    eid_free(pins);
-    EID_TRY(status);
+    EID_TRY(eid_delegation_claim(database->core, &p->txn->signer->identity, &p->claimed));
+    EID_TRY(follow_claims(p, tree));
     if (p->end.refusal != EID_OK)
         return eid_fail_context(EID_ERR_PERMISSION_DENIED, "The commit is not allowed");
     if (p->end.settings == NULL)

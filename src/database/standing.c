@@ -64,9 +64,10 @@ static eid_status join_act(eid_storage *storage, eid_tree *tree, eid_charter *ch
         return status;
     }
     bool alone;
-    eid_act *cause;
+    eid_standing_verdict verdict;
     EID_TRY(eid_act_stands_alone(storage, tree, act, &alone));
-    EID_TRY(eid_act_judge(storage, tree, charter, act, &act->status, &cause));
+    EID_TRY(eid_act_judge(storage, tree, charter, act, &verdict));
+    act->status = verdict.reason;
     charter->undecided = charter->undecided || !alone;
     charter->void_count += act->status != EID_STANDS;
     if (act->status == EID_STANDS && takes_writing(act))
@@ -85,10 +86,9 @@ eid_status eid_standing_take(eid_storage *storage, eid_state_batch *batch, eid_t
         EID_TRY(join_act(storage, tree, charter, entry, n, &act));
         counts = act->status == EID_STANDS;
     } else if (!all_count(charter)) {
-        eid_standing_reason reason;
-        eid_act *cause;
-        EID_TRY(eid_data_judge(storage, tree, charter, entry, n, &reason, &cause));
-        counts = reason == EID_STANDS;
+        eid_standing_verdict verdict;
+        EID_TRY(eid_data_judge(storage, tree, charter, entry, n, &verdict));
+        counts = verdict.reason == EID_STANDS;
     }
     return begin_standing(storage, batch, tree, entry, n, counts);
 }
@@ -156,13 +156,12 @@ static eid_status judge_again(eid_storage *storage, eid_state_batch *batch, eid_
     if (eid_charter_act(charter, n) != NULL)
         return EID_OK;
     eid_entry *entry;
-    eid_standing_reason reason;
-    eid_act *cause;
+    eid_standing_verdict verdict;
     bool was;
     EID_TRY(eid_storage_counts(storage, tree, n, &was));
     EID_TRY(eid_storage_load(storage, n, &entry));
-    eid_status status = eid_data_judge(storage, tree, charter, entry, n, &reason, &cause);
-    if (status == EID_OK && was != (reason == EID_STANDS))
+    eid_status status = eid_data_judge(storage, tree, charter, entry, n, &verdict);
+    if (status == EID_OK && was != (verdict.reason == EID_STANDS))
         status = change_standing(storage, batch, tree, entry, n, !was);
     eid_entry_unref(entry);
     return status;
@@ -307,64 +306,41 @@ static void append_name(eid_buf *sentence, const eid_holder *holder)
                         holder->name.len < 80 ? (int)holder->name.len - 1 : 80, (const char *)holder->name.data + 1);
 }
 
-static void append_reason(eid_buf *sentence, eid_standing_reason reason, const eid_holder *author, const eid_act *cause)
+static void append_reason(eid_buf *sentence, const eid_standing_verdict *verdict)
 {
     char id[EID_ID_TEXT_SIZE];
-    if (reason == EID_VOID_CUT) {
-        eid_id_format(&cause->node.id, id);
+    if (verdict->reason == EID_VOID_CUT) {
+        eid_id_format(&verdict->cause->node.id, id);
         eid_buf_append_text(sentence, "the right of ");
-        append_name(sentence, author);
+        append_name(sentence, verdict->author);
         eid_buf_appendf(sentence, " was ended by entry %s, which neither knew of this one nor is known to it", id);
-    } else if (reason == EID_VOID_NO_RIGHT) {
+    } else if (verdict->reason == EID_VOID_NO_RIGHT) {
         eid_buf_append_text(sentence, "what gave ");
-        append_name(sentence, author);
+        append_name(sentence, verdict->author);
         eid_buf_append_text(sentence, " the right does not count");
-    } else if (reason == EID_VOID_NOT_ENTITLED) {
+    } else if (verdict->reason == EID_VOID_NOT_ENTITLED) {
         eid_buf_append_text(sentence, "it changes rights that are stronger than those of ");
-        append_name(sentence, author);
+        append_name(sentence, verdict->author);
     }
-}
-
-/* Who wrote it, for a sentence; NULL when that is nobody who was ever given anything. */
-static eid_status author_of(eid_storage *storage, eid_charter *charter, const eid_entry *entry, const eid_holder **out)
-{
-    int64_t *pins = NULL;
-    size_t count = 0;
-    eid_runs known = {NULL, 0, 0};
-    eid_buf name;
-    eid_buf_init(&name, SIZE_MAX / 2);
-    eid_status status = eid_charter_pins(storage, charter, entry, &pins, &count);
-    if (status == EID_OK)
-        status = eid_charter_knowledge(charter, pins, count, &known);
-    if (status == EID_OK)
-        status = eid_charter_author(storage, charter, &known, entry, &name);
-    if (status == EID_OK)
-        *out = eid_charter_find(charter, eid_buf_slice(&name));
-    eid_buf_free(&name);
-    eid_runs_free(&known);
-    eid_free(pins);
-    return status;
 }
 
 static eid_status explain_data(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
                                eid_standing_reason *reason, eid_buf *sentence)
 {
-    eid_act *cause;
-    const eid_holder *author = NULL;
-    EID_TRY(eid_data_judge(storage, tree, charter, entry, n, reason, &cause));
-    if (*reason == EID_STANDS)
-        return EID_OK;
-    EID_TRY(author_of(storage, charter, entry, &author));
-    append_reason(sentence, *reason, author, cause);
+    eid_standing_verdict verdict;
+    EID_TRY(eid_data_judge(storage, tree, charter, entry, n, &verdict));
+    *reason = verdict.reason;
+    append_reason(sentence, &verdict);
     return eid_buf_status(sentence);
 }
 
 static eid_status explain_act(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *reason,
                               eid_buf *sentence)
 {
-    eid_act *cause;
-    EID_TRY(eid_act_judge(storage, tree, charter, act, reason, &cause));
-    append_reason(sentence, *reason, act->author, cause);
+    eid_standing_verdict verdict;
+    EID_TRY(eid_act_judge(storage, tree, charter, act, &verdict));
+    *reason = verdict.reason;
+    append_reason(sentence, &verdict);
     return eid_buf_status(sentence);
 }
 
@@ -383,12 +359,6 @@ eid_status eid_standing_explain(eid_storage *storage, eid_tree *tree, int64_t n,
 }
 
 /* ---- Own commits ---- */
-
-static bool stands(const eid_act *act, const void *ctx)
-{
-    (void)ctx;
-    return act->status == EID_STANDS;
-}
 
 /* The power of a holder once the act counts too. */
 static eid_status power_after(eid_powers *powers, const eid_act *act, const eid_holder *holder, uint64_t *out)
@@ -439,7 +409,7 @@ static eid_status check_admin_remains(eid_storage *storage, eid_charter *charter
     bool weakens = false, found = false;
     if (charter->count > 0)
         EID_TRY(eid_runs_append(&all, 0, (int64_t)charter->count - 1));
-    eid_powers powers = {storage, charter, &all, stands, NULL, NULL};
+    eid_powers powers = {storage, charter, &all, eid_act_stands, NULL, NULL};
     eid_status status = weakens_admin(&powers, act, &weakens);
     if (status == EID_OK && weakens)
         status = find_admin(&powers, act, &found);
@@ -485,25 +455,13 @@ eid_status eid_standing_check_commit(eid_storage *storage, eid_tree *tree, const
 
 /* ---- Settings to build on ---- */
 
-static eid_status push_parents(eid_storage *storage, const eid_tree_store *store, int64_t n, eid_dag_walk *walk)
-{
-    int64_t *parents = NULL;
-    size_t count = 0;
-    EID_TRY(eid_storage_participation(storage, store, n, NULL, &parents, &count));
-    eid_status status = EID_OK;
-    for (size_t i = 0; i < count && status == EID_OK; i++)
-        status = eid_dag_walk_push(walk, parents[i], 0);
-    eid_free(parents);
-    return status;
-}
-
-static eid_status gather_standing(eid_storage *storage, const eid_charter *charter, const eid_tree_store *store, eid_dag_walk *walk,
+static eid_status gather_standing(eid_storage *storage, const eid_charter *charter, const eid_tree_store *store, eid_heap *heap,
                                   eid_buf *found)
 {
     eid_runs covered = {NULL, 0, 0};
     eid_status status = EID_OK;
-    while (walk->heap.count > 0 && status == EID_OK) {
-        int64_t n = eid_dag_walk_pop(walk);
+    while (heap->count > 0 && status == EID_OK) {
+        int64_t n = eid_heap_pop(heap).n;
         const eid_act *act = eid_charter_act(charter, n);
         if (act == NULL || eid_runs_have(&covered, act->index))
             continue;
@@ -511,7 +469,7 @@ static eid_status gather_standing(eid_storage *storage, const eid_charter *chart
             eid_buf_append(found, &n, sizeof n);
             status = eid_runs_unite(&covered, &act->closure);
         } else {
-            status = push_parents(storage, store, n, walk);
+            status = eid_state_push_parents(storage, store, n, NULL, heap);
         }
     }
     eid_runs_free(&covered);
@@ -547,20 +505,19 @@ eid_status eid_standing_settings_tips(eid_storage *storage, eid_tree *tree, eid_
     EID_TRY(eid_storage_store(storage, tree, eid_slice_text(EID_SETTINGS), &store));
     if (charter->void_count == 0 || store == NULL)
         return EID_OK;
-    eid_dag_walk walk;
+    eid_heap heap = {0};
     eid_buf found;
     eid_node *standing = NULL;
     size_t standing_count = 0;
-    eid_dag_walk_init(&walk, 1);
     eid_buf_init(&found, SIZE_MAX / 2);
     eid_status status = EID_OK;
     for (size_t i = 0; i < *count && status == EID_OK; i++)
-        status = eid_dag_walk_push(&walk, (*tips)[i].n, 0);
+        status = eid_heap_push(&heap, (*tips)[i].n, 0);
     if (status == EID_OK)
-        status = gather_standing(storage, charter, store, &walk, &found);
+        status = gather_standing(storage, charter, store, &heap, &found);
     if (status == EID_OK)
         status = read_nodes(storage, store, &found, &standing, &standing_count);
-    eid_dag_walk_free(&walk);
+    eid_heap_free(&heap);
     eid_buf_free(&found);
     EID_TRY(status);
     eid_free(*tips);

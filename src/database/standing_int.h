@@ -175,9 +175,16 @@ eid_status eid_records_of(const eid_doc *payload, eid_record_callback callback, 
 
 /* Whether the first is stronger; a total order. */
 bool eid_act_stronger(const eid_act *a, const eid_act *b);
+bool eid_act_stands(const eid_act *act, const void *unused); /* an eid_act_filter */
+
+typedef struct eid_standing_verdict {
+    eid_standing_reason reason;
+    eid_act *cause;           /* of a cut */
+    const eid_holder *author; /* NULL: nobody who was ever given anything */
+} eid_standing_verdict;
+
 /* Whether the act counts, as far as it depends on those that are stronger, whose status is right. */
-eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *out,
-                         eid_act **cause);
+eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_verdict *out);
 /* Decides all acts anew: `next` of each. */
 eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter);
 /* Whether the act can be decided without the others being looked at again. */
@@ -186,6 +193,6 @@ eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_act *a
 eid_status eid_act_has_in_past(eid_storage *storage, eid_tree *tree, eid_act *act, int64_t n, bool *out);
 /* Whether an entry that is no act counts. */
 eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
-                          eid_standing_reason *out, eid_act **cause);
+                          eid_standing_verdict *out);
 
 #endif

@@ -120,12 +120,15 @@ typedef struct subject {
     eid_charter *charter;
     int64_t n;
     const eid_runs *known;
-    const eid_holder *author;  /* NULL: one nobody ever changed */
     uint64_t needs;
-    const eid_act *act;        /* NULL: no act */
-    eid_standing_reason reason;
-    eid_act *cause;
+    const eid_act *act; /* NULL: no act */
+    eid_standing_verdict verdict;
 } subject;
+
+static bool is_open(const subject *s)
+{
+    return s->verdict.reason == EID_STANDS;
+}
 
 /* An act that counts, is stronger, is not known and did not know. */
 static eid_status is_cut_by(const subject *s, eid_act *act, bool *out)
@@ -146,8 +149,8 @@ static eid_status cut_by(subject *s, eid_act *act)
     bool cut;
     EID_TRY(is_cut_by(s, act, &cut));
     if (cut) {
-        s->reason = EID_VOID_CUT;
-        s->cause = act;
+        s->verdict.reason = EID_VOID_CUT;
+        s->verdict.cause = act;
     }
     return EID_OK;
 }
@@ -163,20 +166,23 @@ static bool names(const eid_act *act, const eid_holder *holder)
 /* Endings of what the author needs. */
 static eid_status find_ending(subject *s)
 {
-    size_t count = s->author == NULL ? 0 : s->author->count;
-    for (size_t i = 0; i < count && s->reason == EID_STANDS; i++)
-        if (s->author->changes[i]->kept < s->needs)
-            EID_TRY(cut_by(s, s->author->changes[i]->act));
-    for (size_t i = 0; i < s->charter->sweeping_count && s->reason == EID_STANDS; i++)
-        if (s->author == NULL || !names(s->charter->sweeping[i], s->author))
-            EID_TRY(cut_by(s, s->charter->sweeping[i]));
+    const eid_holder *author = s->verdict.author;
+    size_t count = author == NULL ? 0 : author->count;
+    for (size_t i = 0; i < count && is_open(s); i++)
+        if (author->changes[i]->kept < s->needs)
+            EID_TRY(cut_by(s, author->changes[i]->act));
+    for (size_t i = 0; i < s->charter->sweeping_count && is_open(s); i++) {
+        eid_act *act = s->charter->sweeping[i];
+        if (act->status == EID_STANDS && (author == NULL || !names(act, author)))
+            EID_TRY(cut_by(s, act));
+    }
     return EID_OK;
 }
 
 /* Somebody stronger put the holder out of this author's reach. */
 static eid_status find_raise(subject *s, const eid_holder *holder)
 {
-    for (size_t i = 0; i < holder->count && s->reason == EID_STANDS; i++)
+    for (size_t i = 0; i < holder->count && is_open(s); i++)
         if (holder->changes[i]->power > s->act->power)
             EID_TRY(cut_by(s, holder->changes[i]->act));
     return EID_OK;
@@ -202,9 +208,9 @@ static bool counts_and_is_stronger(const eid_act *act, const void *ctx)
     return act->status == EID_STANDS && eid_act_stronger(act, ctx);
 }
 
-static bool counts(const eid_act *act, const void *ctx)
+bool eid_act_stands(const eid_act *act, const void *unused)
 {
-    (void)ctx;
+    (void)unused;
     return act->status == EID_STANDS;
 }
 
@@ -212,20 +218,20 @@ static eid_status check_entitlement(subject *s, eid_powers *powers)
 {
     const eid_act *act = s->act;
     uint64_t power;
-    EID_TRY(eid_powers_read(powers, s->author, &power));
+    EID_TRY(eid_powers_read(powers, s->verdict.author, &power));
     if (power < act->power) {
-        s->reason = EID_VOID_NO_RIGHT;
+        s->verdict.reason = EID_VOID_NO_RIGHT;
         return EID_OK;
     }
     if (act->author->name.len == 0)
         return EID_OK; /* while nobody has a right there is nobody to be protected */
-    for (size_t i = 0; i < act->change_count && s->reason == EID_STANDS; i++) {
+    for (size_t i = 0; i < act->change_count && is_open(s); i++) {
         const eid_ruling *change = &act->changes[i];
         if (change->holder->name.len == 0)
             continue;
         EID_TRY(eid_powers_read(powers, change->holder, &power));
         if (power > act->power || change->power > act->power)
-            s->reason = EID_VOID_NOT_ENTITLED;
+            s->verdict.reason = EID_VOID_NOT_ENTITLED;
     }
     return EID_OK;
 }
@@ -238,31 +244,29 @@ static eid_status check_rights(subject *s)
     return status;
 }
 
-eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *out,
-                         eid_act **cause)
+eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_verdict *out)
 {
     subject s = {.storage = storage,
                  .tree = tree,
                  .charter = charter,
                  .n = act->node.n,
                  .known = &act->known,
-                 .author = act->author,
                  .needs = act->power,
-                 .act = act};
+                 .act = act,
+                 .verdict = {.author = act->author}};
     if (!act->is_root) {
         EID_TRY(check_rights(&s));
-        if (s.reason == EID_STANDS)
+        if (is_open(&s))
             EID_TRY(find_ending(&s));
-        if (s.reason == EID_STANDS)
+        if (is_open(&s))
             EID_TRY(find_raises(&s));
     }
-    *out = s.reason;
-    *cause = s.cause;
+    *out = s.verdict;
     return EID_OK;
 }
 
 eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
-                          eid_standing_reason *out, eid_act **cause)
+                          eid_standing_verdict *out)
 {
     int64_t *pins = NULL;
     size_t count = 0;
@@ -276,21 +280,20 @@ eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *cha
     if (status == EID_OK)
         status = eid_charter_author(storage, charter, &known, entry, &name);
     if (status == EID_OK) {
-        s.author = eid_charter_find(charter, eid_buf_slice(&name));
+        s.verdict.author = eid_charter_find(charter, eid_buf_slice(&name));
         status = find_ending(&s);
     }
-    if (status == EID_OK && s.reason == EID_STANDS && s.author != NULL && charter->void_count > 0) {
+    if (status == EID_OK && is_open(&s) && s.verdict.author != NULL && charter->void_count > 0) {
         uint64_t power;
-        status = eid_charter_power(storage, charter, &known, s.author, counts, NULL, &power);
+        status = eid_charter_power(storage, charter, &known, s.verdict.author, eid_act_stands, NULL, &power);
         if (status == EID_OK && power < EID_POWER_WRITE)
-            s.reason = EID_VOID_NO_RIGHT;
+            s.verdict.reason = EID_VOID_NO_RIGHT;
     }
     eid_buf_free(&name);
     eid_runs_free(&known);
     eid_free(pins);
     EID_TRY(status);
-    *out = s.reason;
-    *cause = s.cause;
+    *out = s.verdict;
     return EID_OK;
 }
 
@@ -305,10 +308,9 @@ static eid_status decide_in_order(eid_storage *storage, eid_tree *tree, eid_char
 {
     for (size_t i = 0; i < charter->count; i++) {
         /* Weaker acts have no say, so it does not matter that they are not decided yet. */
-        eid_act *cause;
-        eid_standing_reason reason;
-        EID_TRY(eid_act_judge(storage, tree, charter, order[i], &reason, &cause));
-        order[i]->status = reason;
+        eid_standing_verdict verdict;
+        EID_TRY(eid_act_judge(storage, tree, charter, order[i], &verdict));
+        order[i]->status = verdict.reason;
     }
     return EID_OK;
 }

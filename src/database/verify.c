@@ -147,8 +147,8 @@ static void compare(verification *v, int64_t n, bool counts, bool should)
 static eid_status compare_standing(verification *v, eid_tree *tree, const verified_row *row)
 {
     eid_charter *charter;
-    eid_standing_reason reason;
-    eid_act *act = eid_charter_act(v->charter, row->row.n), *cause;
+    eid_standing_verdict verdict;
+    const eid_act *act = eid_charter_act(v->charter, row->row.n);
     bool counts;
     if (act != NULL) {
         compare(v, row->row.n, act->status == EID_STANDS, act->next == EID_STANDS);
@@ -156,8 +156,8 @@ static eid_status compare_standing(verification *v, eid_tree *tree, const verifi
     }
     EID_TRY(eid_charter_of(v->storage, tree, INT64_MAX, &charter));
     EID_TRY(eid_storage_counts(v->storage, tree, row->row.n, &counts));
-    EID_TRY(eid_data_judge(v->storage, tree, charter, row->entry, row->row.n, &reason, &cause));
-    compare(v, row->row.n, counts, reason == EID_STANDS);
+    EID_TRY(eid_data_judge(v->storage, tree, charter, row->entry, row->row.n, &verdict));
+    compare(v, row->row.n, counts, verdict.reason == EID_STANDS);
     return EID_OK;
 }
 

@@ -41,11 +41,6 @@ static eid_dag_item pop(eid_dag_walk *walk)
     return top;
 }
 
-int64_t eid_dag_walk_pop(eid_dag_walk *walk)
-{
-    return pop(walk).n;
-}
-
 eid_status eid_dag_walk_next(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, eid_dag_item *out)
 {
     eid_dag_item top = pop(walk);

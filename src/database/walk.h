@@ -23,8 +23,6 @@ typedef struct eid_dag_walk {
 void eid_dag_walk_init(eid_dag_walk *walk, uint8_t complete);
 void eid_dag_walk_free(eid_dag_walk *walk);
 eid_status eid_dag_walk_push(eid_dag_walk *walk, int64_t n, uint8_t marks);
-/* Takes the largest number out, and every copy of it. Not of an empty walk. */
-int64_t eid_dag_walk_pop(eid_dag_walk *walk);
 /* Takes the largest number out, with the marks of all its copies, and pushes its parents with them. Only while
  * walk->wanted > 0. Lock held. */
 eid_status eid_dag_walk_next(eid_dag_walk *walk, eid_storage *storage, const eid_tree *tree, eid_dag_item *out);

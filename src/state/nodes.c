@@ -49,7 +49,7 @@ eid_status eid_nodes_add(eid_nodes *nodes, const eid_node *node)
     return EID_OK;
 }
 
-static eid_status push_parents(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height, eid_heap *h)
+eid_status eid_state_push_parents(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height, eid_heap *h)
 {
     int64_t *parents = NULL;
     size_t count = 0;
@@ -75,7 +75,7 @@ eid_status eid_state_ancestors(eid_storage *storage, eid_tree *tree, const int64
     while (status == EID_OK && h.count > 0) {
         int64_t n = eid_heap_pop(&h).n;
         eid_buf_append(&members, &n, sizeof n);
-        status = push_parents(storage, tree->main, n, NULL, &h);
+        status = eid_state_push_parents(storage, tree->main, n, NULL, &h);
     }
     eid_heap_free(&h);
     size_t len = 0;
@@ -133,7 +133,7 @@ eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, 
         eid_node node = {.n = eid_heap_pop(&h).n};
         if (node.n > up_to || met_before(met, node.n))
             continue;
-        status = push_parents(storage, store, node.n, &node.height, &h);
+        status = eid_state_push_parents(storage, store, node.n, &node.height, &h);
         if (status == EID_OK)
             status = eid_storage_id(storage, node.n, &node.id);
         if (status == EID_OK)
@@ -232,7 +232,7 @@ static eid_status collect_candidates(eid_storage *storage, eid_tree_store *store
         if (eid_view_contains(view, n))
             eid_buf_append(out, &n, sizeof n);
         else
-            status = push_parents(storage, store, n, NULL, &h);
+            status = eid_state_push_parents(storage, store, n, NULL, &h);
     }
     eid_heap_free(&h);
     return status;

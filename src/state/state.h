@@ -12,6 +12,7 @@
 #ifndef EID_STATE_STATE_H
 #define EID_STATE_STATE_H
 
+#include "base/numbers.h"
 #include "crdt/doc.h"
 #include "storage/storage.h"
 
@@ -114,6 +115,8 @@ eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid
 /* Sorts into fold order: height, then text of the ID. */
 void eid_nodes_sort(eid_node *nodes, size_t count);
 
+/* Puts the parents of an entry in the store into a heap of arrival numbers. *height: that of the entry there; NULL is allowed. */
+eid_status eid_state_push_parents(eid_storage *storage, const eid_tree_store *store, int64_t n, uint64_t *height, eid_heap *heap);
 /* All ancestors of the given entries, themselves included, along main parents: ascending n; eid_free. */
 eid_status eid_state_ancestors(eid_storage *storage, eid_tree *tree, const int64_t *from, size_t from_count, int64_t **out,
                                size_t *count);
