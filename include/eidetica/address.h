@@ -20,6 +20,10 @@ typedef struct eid_address eid_address;
 /* "host:port", "host" (port 80), an IPv4 literal or a bracketed IPv6 literal; with "https://" in front (port 443 when there is
  * none) TLS is spoken. EID_ERR_INVALID_ADDRESS. Free with eid_address_free. */
 EID_API eid_status eid_address_http(const char *host_port, eid_address **out);
+/* An Iroh endpoint: a ticket ("endpoint…"), an endpoint ID (hexadecimal, base32, z-base-32), "iroh://ID[@RELAY]", or a JSON
+ * node address. Whatever was given, the address is the ticket of the same endpoint, which is what peers can read.
+ * EID_ERR_INVALID_ADDRESS. */
+EID_API eid_status eid_address_iroh(const char *text, eid_address **out);
 /* Finds the transport from the text: "host:port", "http://host:port[/]", "https://host[:port][/]", "http:host:port", and, for Iroh, "iroh:…",
  * "endpoint…" tickets, 64 hex digits, and the JSON node address of the older guide. */
 EID_API eid_status eid_address_detect(const char *text, eid_address **out);

@@ -130,4 +130,9 @@
 #define EID_LIMIT_SYNC_HURRY_MS 500                 /* access that is waited for is asked about at most so often */
 #define EID_LIMIT_SYNC_SEEN_MS 5000                 /* a failing peer that shows itself is tried again at most so often */
 
+/* Iroh */
+#define EID_LIMIT_RELAY_URL 512        /* bytes */
+#define EID_LIMIT_ENDPOINT_RELAYS 8    /* of one endpoint: it has one home relay, two while it moves */
+#define EID_LIMIT_ENDPOINT_DIRECT 64   /* socket addresses of one endpoint: a machine with many interfaces */
+
 #endif

@@ -6,6 +6,8 @@
 
 static const char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base32_alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+static const char base32hex_alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+static const char zbase32_alphabet[] = "ybndrfg8ejkmcpqxot1uwisza345h769";
 static const char hex_alphabet[] = "0123456789abcdef";
 
 /* clang-format off */
@@ -170,6 +172,16 @@ void eid_base32_encode(const uint8_t *data, size_t len, char *out)
 eid_status eid_base32_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len)
 {
     return eid_bits_decode(text, base32_digits, 5, out, capacity, len);
+}
+
+void eid_base32hex_encode(const uint8_t *data, size_t len, char *out)
+{
+    out[encode_bits(data, len, base32hex_alphabet, 5, out)] = '\0';
+}
+
+void eid_zbase32_encode(const uint8_t *data, size_t len, char *out)
+{
+    out[encode_bits(data, len, zbase32_alphabet, 5, out)] = '\0';
 }
 
 void eid_hex_encode(const uint8_t *data, size_t len, char *out)

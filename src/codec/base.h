@@ -21,6 +21,10 @@ eid_status eid_base64_decode_unpadded(eid_slice text, uint8_t *out, size_t capac
 #define EID_BASE32_SIZE(len) (((len) * 8 + 4) / 5 + 1)
 void eid_base32_encode(const uint8_t *data, size_t len, char *out);
 eid_status eid_base32_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len); /* case-insensitive */
+/* The same with the alphabet of RFC 4648 section 7 in lower case, and with that of z-base-32; eid_multibase_decode reads
+ * them. */
+void eid_base32hex_encode(const uint8_t *data, size_t len, char *out);
+void eid_zbase32_encode(const uint8_t *data, size_t len, char *out);
 
 void eid_hex_encode(const uint8_t *data, size_t len, char *out); /* 2*len characters and a zero, lower case */
 eid_status eid_hex_decode(eid_slice text, uint8_t *out, size_t capacity, size_t *len); /* either case */
