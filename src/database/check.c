@@ -527,17 +527,6 @@ static eid_status check_structure(check *c, eid_sql *sql, const char *name, uint
     }
 }
 
-static eid_status count_rows(eid_sql *sql, const char *text, int64_t *out)
-{
-    eid_sql_stmt *stmt;
-    bool found;
-    EID_TRY(eid_sql_prepare(sql, text, &stmt));
-    EID_TRY(eid_sql_step(stmt, &found));
-    *out = found ? eid_sql_i64(stmt, 0) : 0;
-    eid_sql_reset(stmt);
-    return EID_OK;
-}
-
 static eid_status is_tree(check *c, int64_t d, bool *is)
 {
     eid_sql_stmt *stmt;
@@ -594,11 +583,11 @@ static eid_status check_index_orphans(check *c, uint64_t *problems)
     EID_TRY(count_lone_stores(c, &count));
     note_orphans(c, count, "stores of no database", problems);
     for (size_t i = 0; i < sizeof orphans / sizeof *orphans; i++) {
-        EID_TRY(count_rows(eid_storage_sql(c->storage), orphans[i].count, &count));
+        EID_TRY(eid_sql_number(eid_storage_sql(c->storage), orphans[i].count, &count));
         note_orphans(c, count, orphans[i].what, problems);
     }
-    EID_TRY(count_rows(eid_storage_sql(c->storage), "SELECT COUNT(*) FROM entry_id", &count));
-    EID_TRY(count_rows(eid_storage_journal(c->storage), "SELECT COUNT(*) FROM entry", &entries));
+    EID_TRY(eid_sql_number(eid_storage_sql(c->storage), "SELECT COUNT(*) FROM entry_id", &count));
+    EID_TRY(eid_sql_number(eid_storage_journal(c->storage), "SELECT COUNT(*) FROM entry", &entries));
     if (count > entries)
         note_orphans(c, count - entries, "IDs of no entry", problems);
     return EID_OK;
@@ -610,8 +599,8 @@ static eid_status check_journal_orphans(check *c, uint64_t *removed)
     int64_t waiting, entries;
     uint64_t problems = 0;
     eid_sql *sql = eid_storage_journal(c->storage);
-    EID_TRY(count_rows(sql, "SELECT COUNT(*) FROM quarantine WHERE d NOT IN (SELECT d FROM tree)", &waiting));
-    EID_TRY(count_rows(sql, "SELECT COUNT(*) FROM entry WHERE d NOT IN (SELECT d FROM tree)", &entries));
+    EID_TRY(eid_sql_number(sql, "SELECT COUNT(*) FROM quarantine WHERE d NOT IN (SELECT d FROM tree)", &waiting));
+    EID_TRY(eid_sql_number(sql, "SELECT COUNT(*) FROM entry WHERE d NOT IN (SELECT d FROM tree)", &entries));
     note_orphans(c, waiting, "waiting entries of no database", &problems);
     note_orphans(c, entries, "entries of no database", &problems);
     if (waiting > 0 && (c->flags & EID_CHECK_REPAIR) != 0) {

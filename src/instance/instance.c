@@ -22,7 +22,7 @@ static eid_status store_metadata(eid_instance *instance, const eid_instance_meta
     eid_instance_metadata_write(&text, metadata);
     eid_status status = eid_buf_status(&text);
     if (status == EID_OK)
-        status = eid_meta_store(instance, &(eid_meta_value){META_METADATA, eid_buf_slice(&text)}, 1);
+        status = eid_storage_meta_store(eid_core_storage(instance->core), &(eid_meta_value){META_METADATA, eid_buf_slice(&text)}, 1);
     eid_buf_free(&text);
     return status;
 }
@@ -72,7 +72,7 @@ static eid_status load_instance(eid_instance *instance, const eid_instance_optio
     eid_buf text;
 
     eid_buf_init(&text, EID_META_MAX);
-    eid_status status = eid_meta_load(instance, META_METADATA, &text);
+    eid_status status = eid_storage_meta_load(eid_core_storage(instance->core), META_METADATA, &text);
     *found = status == EID_OK;
     if (status == EID_ERR_NOT_FOUND)
         status = EID_OK;

@@ -169,22 +169,14 @@ void eid_secrets_free(eid_instance *instance);
 const eid_aead_key *eid_secrets_wrapping(eid_instance *instance);
 const eid_aead_key *eid_secrets_unwrapping(eid_instance *instance);
 
+/* Most bytes of a record in the storage's metadata: far above any real one; a larger one is not ours. */
+#define EID_META_MAX (1u << 22)
+
 /* ---- named_keys.c ---- */
 
 eid_status eid_named_keys_read(eid_instance *instance, eid_slice text); /* once, into an instance being opened */
 eid_status eid_named_keys_write(eid_buf *buf, const eid_named_key *keys, size_t count, const eid_aead_key *encryption);
 void eid_named_keys_free(eid_instance *instance);
-
-/* ---- meta.c: records beside the databases ---- */
-
-/* Far above any real record; a larger one is not ours. */
-#define EID_META_MAX (1u << 22)
-typedef struct eid_meta_value {
-    const char *key;
-    eid_slice value;
-} eid_meta_value;
-eid_status eid_meta_load(eid_instance *instance, const char *key, eid_buf *out); /* EID_ERR_NOT_FOUND */
-eid_status eid_meta_store(eid_instance *instance, const eid_meta_value *values, size_t count); /* all or nothing */
 
 /* ---- user_keys.c: keys; change_mutex is held by the callers that change ---- */
 

@@ -229,7 +229,7 @@ static eid_status store(eid_instance *instance, const eid_protection *protection
                                       protection->sealed ? protection->encryption : NULL);
     if (status == EID_OK) {
         eid_meta_value values[] = {{META_SECRETS, eid_buf_slice(&secrets)}, {META_KEYS, eid_buf_slice(&keys)}};
-        status = eid_meta_store(instance, values, 2);
+        status = eid_storage_meta_store(eid_core_storage(instance->core), values, 2);
     }
     eid_buf_free_secret(&secrets);
     eid_buf_free_secret(&keys);
@@ -281,7 +281,7 @@ static eid_status load_keys(eid_instance *instance)
 
     eid_buf_init(&text, EID_META_MAX);
     eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_status status = eid_meta_load(instance, META_KEYS, &text);
+    eid_status status = eid_storage_meta_load(eid_core_storage(instance->core), META_KEYS, &text);
     if (status == EID_OK)
         status = eid_named_keys_read(instance, eid_buf_slice(&text));
     else if (status == EID_ERR_NOT_FOUND)
@@ -296,7 +296,7 @@ eid_status eid_secrets_load(eid_instance *instance, const eid_instance_options *
 
     eid_buf_init(&text, EID_META_MAX);
     eid_buf_reserve(&text, EID_SECRET_ROOM);
-    eid_status status = eid_meta_load(instance, META_SECRETS, &text);
+    eid_status status = eid_storage_meta_load(eid_core_storage(instance->core), META_SECRETS, &text);
     if (status == EID_ERR_NOT_FOUND)
         status = eid_fail(EID_ERR_CORRUPT,
                           "the data file has lost the device key of the instance: restore it from a backup");

@@ -36,27 +36,17 @@ static bool meta_key(const eid_tree *tree, eid_slice store_name, eid_buf *out)
     return true;
 }
 
-/* Appends nothing when nothing is declared; not by eid_storage_meta_get, which then leaves a sentence about it. */
+/* Appends nothing when nothing is declared. */
 static eid_status read_list(eid_storage *storage, const eid_tree *tree, eid_slice store_name, eid_buf *out)
 {
     eid_buf key;
-    eid_sql_stmt *stmt;
-    bool row = false;
+    bool found;
     eid_buf_init(&key, SIZE_MAX / 2);
     if (!meta_key(tree, store_name, &key))
         return EID_OK;
     eid_status status = eid_buf_status(&key);
     if (status == EID_OK)
-        status = eid_sql_prepare(eid_storage_journal(storage), "SELECT value FROM meta WHERE key = ?", &stmt);
-    if (status == EID_OK) {
-        eid_sql_bind_text(stmt, 1, eid_buf_slice(&key));
-        status = eid_sql_step(stmt, &row);
-    }
-    if (status == EID_OK && row) {
-        eid_buf_append_slice(out, eid_sql_bytes(stmt, 0));
-        eid_sql_reset(stmt);
-        status = eid_buf_status(out);
-    }
+        status = eid_storage_meta_find(storage, (const char *)key.data, &found, out);
     eid_buf_free(&key);
     return status;
 }
@@ -247,14 +237,9 @@ static eid_status set_state(eid_storage *storage, const eid_tree_store *store, c
 static eid_status read_number(eid_storage *storage, const char *text, int64_t s, int64_t *out)
 {
     eid_sql_stmt *stmt;
-    bool row;
     EID_TRY(eid_sql_prepare(eid_storage_sql(storage), text, &stmt));
     eid_sql_bind_i64(stmt, 1, s);
-    EID_TRY(eid_sql_step(stmt, &row));
-    *out = row ? eid_sql_i64(stmt, 0) : 0;
-    if (row)
-        eid_sql_reset(stmt);
-    return EID_OK;
+    return eid_sql_fetch_i64(stmt, out);
 }
 
 /* ---- Declaring and forgetting ---- */

@@ -20,32 +20,6 @@
 
 /* ---- What the index says of itself ---- */
 
-static eid_status read_meta(eid_storage *storage, const char *key, eid_buf *out)
-{
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(storage->index, "SELECT value FROM meta WHERE key = ?", &stmt));
-    eid_sql_bind_text(stmt, 1, eid_slice_text(key));
-    EID_TRY(eid_sql_step(stmt, &row));
-    if (!row)
-        return EID_OK;
-    eid_buf_append_slice(out, eid_sql_bytes(stmt, 0));
-    eid_sql_reset(stmt);
-    return eid_buf_status(out);
-}
-
-static eid_status write_meta(eid_storage *storage, const char *key, eid_slice value)
-{
-    eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->index,
-                            "INSERT INTO meta (key, value) VALUES (?, ?)"
-                            " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                            &stmt));
-    eid_sql_bind_text(stmt, 1, eid_slice_text(key));
-    eid_sql_bind_blob(stmt, 2, value);
-    return eid_sql_run(stmt);
-}
-
 /* The first bytes of an entry's hash as the journal has them; *found false: there is no such entry. */
 static eid_status read_prefix(eid_storage *storage, int64_t n, bool *found, uint64_t *h)
 {
@@ -68,7 +42,7 @@ static eid_status write_up_to(eid_storage *storage, int64_t n)
     if (!found)
         return eid_fail(EID_ERR_CORRUPT, "Entry number %lld is missing from the data file", (long long)n);
     text[1] = htobe64(storage->left_out ? ~text[1] : text[1]);
-    return write_meta(storage, "up_to", eid_slice_of(text, sizeof text));
+    return eid_meta_write(storage->index, "up_to", eid_slice_of(text, sizeof text));
 }
 
 /* *n -1 when the row is not there or says nothing that fits the journal. */
@@ -92,12 +66,13 @@ static eid_status check_up_to(eid_storage *storage, eid_slice text, int64_t *n)
 
 static eid_status same_identity(eid_storage *storage, bool *same)
 {
+    bool found;
     eid_buf mine, its;
     eid_buf_init(&mine, 1024);
     eid_buf_init(&its, 1024);
     eid_status status = eid_storage_meta_get(storage, "identity", &mine);
     if (status == EID_OK)
-        status = read_meta(storage, "identity", &its);
+        status = eid_meta_read(storage->index, "identity", &found, &its);
     *same = status == EID_OK && eid_slice_equal(eid_buf_slice(&mine), eid_buf_slice(&its));
     eid_buf_free(&mine);
     eid_buf_free(&its);
@@ -114,21 +89,10 @@ static eid_status has_meta(eid_storage *storage, bool *has)
     return EID_OK;
 }
 
-static eid_status count_fresh_ids(eid_storage *storage)
-{
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(storage->index, "SELECT COUNT(*) FROM fresh_id", &stmt));
-    EID_TRY(eid_sql_step(stmt, &row));
-    storage->settled_fresh_ids = row ? eid_sql_i64(stmt, 0) : 0;
-    eid_sql_reset(stmt);
-    return EID_OK;
-}
-
 /* Looks at the open index. *n is the last entry it knows, -1 when it is not one of this journal and version. */
 static eid_status examine(eid_storage *storage, int64_t *n)
 {
-    bool fits;
+    bool fits, found;
     *n = -1;
     EID_TRY(has_meta(storage, &fits));
     if (!fits)
@@ -136,16 +100,16 @@ static eid_status examine(eid_storage *storage, int64_t *n)
     EID_TRY(same_identity(storage, &fits));
     eid_buf text;
     eid_buf_init(&text, 1024);
-    eid_status status = fits ? read_meta(storage, "version", &text) : EID_OK;
+    eid_status status = fits ? eid_meta_read(storage->index, "version", &found, &text) : EID_OK;
     fits = fits && eid_slice_is(eid_buf_slice(&text), EID_INDEX_VERSION);
     eid_buf_reset(&text);
     if (status == EID_OK && fits)
-        status = read_meta(storage, "up_to", &text);
+        status = eid_meta_read(storage->index, "up_to", &found, &text);
     if (status == EID_OK && fits)
         status = check_up_to(storage, eid_buf_slice(&text), n);
     eid_buf_free(&text);
     if (status == EID_OK && *n >= 0)
-        status = count_fresh_ids(storage);
+        status = eid_sql_number(storage->index, "SELECT COUNT(*) FROM fresh_id", &storage->settled_fresh_ids);
     return status;
 }
 
@@ -159,9 +123,9 @@ static eid_status fill_empty(eid_storage *storage)
     if (status == EID_OK)
         status = eid_sql_exec(storage->index, eid_index_schema);
     if (status == EID_OK)
-        status = write_meta(storage, "identity", eid_buf_slice(&identity));
+        status = eid_meta_write(storage->index, "identity", eid_buf_slice(&identity));
     if (status == EID_OK)
-        status = write_meta(storage, "version", eid_slice_text(EID_INDEX_VERSION));
+        status = eid_meta_write(storage->index, "version", eid_slice_text(EID_INDEX_VERSION));
     if (status == EID_OK)
         status = write_up_to(storage, 0);
     eid_buf_free(&identity);
@@ -204,17 +168,6 @@ static eid_status make_anew(eid_storage *storage)
     return status;
 }
 
-static eid_status read_newest(eid_storage *storage)
-{
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(storage->journal, "SELECT MAX(n) FROM entry", &stmt));
-    EID_TRY(eid_sql_step(stmt, &row));
-    storage->newest_n = row ? eid_sql_i64(stmt, 0) : 0;
-    eid_sql_reset(stmt);
-    return EID_OK;
-}
-
 /* After the index has gone back to its last commit, or to nothing. */
 static void go_back(eid_storage *storage, int64_t n)
 {
@@ -254,7 +207,7 @@ eid_status eid_index_open(eid_storage *storage, const char *path)
 {
     bool in_memory = strcmp(path, IN_MEMORY) == 0;
     EID_TRY(name_index(path, in_memory, &storage->index_path));
-    EID_TRY(read_newest(storage));
+    EID_TRY(eid_sql_number(storage->journal, "SELECT MAX(n) FROM entry", &storage->newest_n));
     bool exists = !in_memory && access(storage->index_path, F_OK) == 0;
     int64_t n = -1;
     eid_status status = open_file(storage);

@@ -39,25 +39,14 @@ static uint64_t *member(eid_sizes *sizes, const part_of_file *part)
     return (uint64_t *)(void *)((char *)sizes + part->member);
 }
 
-static eid_status read_number(eid_sql *sql, const char *text, uint64_t *out)
-{
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(sql, text, &stmt));
-    EID_TRY(eid_sql_step(stmt, &row));
-    *out = row ? (uint64_t)eid_sql_i64(stmt, 0) : 0;
-    eid_sql_reset(stmt);
-    return EID_OK;
-}
-
 static eid_status add_pages(eid_sql *sql, eid_sizes *out)
 {
-    uint64_t page, count, gaps;
-    EID_TRY(read_number(sql, "PRAGMA page_size", &page));
-    EID_TRY(read_number(sql, "PRAGMA page_count", &count));
-    EID_TRY(read_number(sql, "PRAGMA freelist_count", &gaps));
-    out->total += count * page;
-    out->free_bytes += gaps * page;
+    int64_t page, count, gaps;
+    EID_TRY(eid_sql_number(sql, "PRAGMA page_size", &page));
+    EID_TRY(eid_sql_number(sql, "PRAGMA page_count", &count));
+    EID_TRY(eid_sql_number(sql, "PRAGMA freelist_count", &gaps));
+    out->total += (uint64_t)(count * page);
+    out->free_bytes += (uint64_t)(gaps * page);
     return EID_OK;
 }
 
@@ -72,8 +61,8 @@ static void set_other(eid_sizes *sizes)
 /* *can false: the engine was built without the table of pages. */
 static eid_status count_pages(eid_sql *sql, const file_parts *file, eid_sizes *out, bool *can)
 {
-    uint64_t modules;
-    EID_TRY(read_number(sql, "SELECT COUNT(*) FROM pragma_module_list WHERE name = 'dbstat'", &modules));
+    int64_t modules;
+    EID_TRY(eid_sql_number(sql, "SELECT COUNT(*) FROM pragma_module_list WHERE name = 'dbstat'", &modules));
     *can = modules > 0;
     if (!*can)
         return EID_OK;
@@ -113,10 +102,10 @@ static void stretch(eid_sizes *sizes)
 static eid_status estimate(eid_sql *sql, const file_parts *file, eid_sizes *out)
 {
     for (size_t i = 0; i < file->count; i++) {
-        uint64_t bytes = 0;
+        int64_t bytes = 0;
         if (file->parts[i].estimate != NULL)
-            EID_TRY(read_number(sql, file->parts[i].estimate, &bytes));
-        *member(out, &file->parts[i]) += bytes;
+            EID_TRY(eid_sql_number(sql, file->parts[i].estimate, &bytes));
+        *member(out, &file->parts[i]) += (uint64_t)bytes;
     }
     return EID_OK;
 }

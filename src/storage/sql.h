@@ -51,6 +51,10 @@ eid_status eid_sql_step(eid_sql_stmt *stmt, bool *row);
 /* Runs a statement that gives no rows, and resets it. */
 eid_status eid_sql_run(eid_sql_stmt *stmt);
 void eid_sql_reset(eid_sql_stmt *stmt);
+/* Runs a statement for one number: the first column of its first row, 0 when there is none or it is NULL; resets it. */
+eid_status eid_sql_fetch_i64(eid_sql_stmt *stmt, int64_t *out);
+/* The same for a statement without parameters. */
+eid_status eid_sql_number(eid_sql *sql, const char *text, int64_t *out);
 int64_t eid_sql_changes(eid_sql *sql); /* rows changed by the last statement run */
 int64_t eid_sql_total_changes(eid_sql *sql); /* rows changed since the file was opened */
 

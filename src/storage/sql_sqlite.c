@@ -379,19 +379,8 @@ struct eid_sql_backup {
     eid_sql *source;
     eid_sql target; /* only its handle and path are used */
     sqlite3_backup *backup;
-    uint64_t page_bytes;
+    int64_t page_bytes;
 };
-
-static eid_status read_page_size(eid_sql *sql, uint64_t *out)
-{
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(sql, "PRAGMA page_size", &stmt));
-    EID_TRY(eid_sql_step(stmt, &row));
-    *out = row ? (uint64_t)eid_sql_i64(stmt, 0) : 0;
-    eid_sql_reset(stmt);
-    return EID_OK;
-}
 
 eid_status eid_sql_backup_begin(eid_sql *sql, const char *path, eid_sql_backup **out)
 {
@@ -402,7 +391,7 @@ eid_status eid_sql_backup_begin(eid_sql *sql, const char *path, eid_sql_backup *
     backup->target.path = eid_strdup(path);
     eid_status status = backup->target.path == NULL ? eid_fail_memory() : EID_OK;
     if (status == EID_OK)
-        status = read_page_size(sql, &backup->page_bytes);
+        status = eid_sql_number(sql, "PRAGMA page_size", &backup->page_bytes);
     if (status == EID_OK && fault(sql))
         status = injected();
     if (status == EID_OK) {
@@ -430,8 +419,8 @@ eid_status eid_sql_backup_step(eid_sql_backup *backup, bool *finished, uint64_t 
         return failure(&backup->target, code);
     uint64_t pages = (uint64_t)sqlite3_backup_pagecount(backup->backup);
     *finished = code == SQLITE_DONE;
-    *total = pages * backup->page_bytes;
-    *done = (pages - (uint64_t)sqlite3_backup_remaining(backup->backup)) * backup->page_bytes;
+    *total = pages * (uint64_t)backup->page_bytes;
+    *done = (pages - (uint64_t)sqlite3_backup_remaining(backup->backup)) * (uint64_t)backup->page_bytes;
     return EID_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening the storage, its transactions, and the instance metadata. */
+/* Opening the storage, and its transactions. */
 #include "storage/storage_int.h"
 
 #include "base/alloc.h"
@@ -156,47 +156,17 @@ void eid_storage_rollback(eid_storage *storage)
     eid_storage_forget(storage);
 }
 
-static eid_status read_max(eid_sql *sql, const char *text, int64_t *next)
+static eid_status read_next(eid_sql *sql, const char *text, int64_t *next)
 {
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(sql, text, &stmt));
-    EID_TRY(eid_sql_step(stmt, &row));
-    *next = (row ? eid_sql_i64(stmt, 0) : 0) + 1; /* NULL of an empty table reads as 0 */
-    eid_sql_reset(stmt);
+    EID_TRY(eid_sql_number(sql, text, next));
+    (*next)++;
     return EID_OK;
 }
 
 eid_status eid_storage_read_counters(eid_storage *storage)
 {
-    EID_TRY(read_max(storage->journal, "SELECT MAX(n) FROM entry", &storage->next_n));
-    EID_TRY(read_max(storage->journal, "SELECT MAX(d) FROM tree", &storage->next_d));
-    EID_TRY(read_max(storage->index, "SELECT MAX(s) FROM store", &storage->next_s));
-    return read_max(storage->journal, "SELECT MAX(k) FROM refused", &storage->next_refusal);
-}
-
-eid_status eid_storage_meta_get(eid_storage *storage, const char *key, eid_buf *out)
-{
-    eid_sql_stmt *stmt;
-    bool row;
-    EID_TRY(eid_sql_prepare(storage->journal, "SELECT value FROM meta WHERE key = ?", &stmt));
-    eid_sql_bind_text(stmt, 1, eid_slice_text(key));
-    EID_TRY(eid_sql_step(stmt, &row));
-    if (!row)
-        return eid_fail(EID_ERR_NOT_FOUND, "The data file has no \"%s\"", key);
-    eid_buf_append_slice(out, eid_sql_bytes(stmt, 0));
-    eid_sql_reset(stmt);
-    return eid_buf_status(out);
-}
-
-eid_status eid_storage_meta_set(eid_storage *storage, const char *key, eid_slice value)
-{
-    eid_sql_stmt *stmt;
-    EID_TRY(eid_sql_prepare(storage->journal,
-                            "INSERT INTO meta (key, value) VALUES (?, ?)"
-                            " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                            &stmt));
-    eid_sql_bind_text(stmt, 1, eid_slice_text(key));
-    eid_sql_bind_blob(stmt, 2, value);
-    return eid_sql_run(stmt);
+    EID_TRY(read_next(storage->journal, "SELECT MAX(n) FROM entry", &storage->next_n));
+    EID_TRY(read_next(storage->journal, "SELECT MAX(d) FROM tree", &storage->next_d));
+    EID_TRY(read_next(storage->index, "SELECT MAX(s) FROM store", &storage->next_s));
+    return read_next(storage->journal, "SELECT MAX(k) FROM refused", &storage->next_refusal);
 }

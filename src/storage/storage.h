@@ -251,6 +251,15 @@ eid_status eid_storage_file_size(eid_storage *storage, uint64_t *out); /* bytes,
 /* ---- Instance metadata ---- */
 
 eid_status eid_storage_meta_get(eid_storage *storage, const char *key, eid_buf *out); /* appended; EID_ERR_NOT_FOUND */
+eid_status eid_storage_meta_find(eid_storage *storage, const char *key, bool *found, eid_buf *out); /* without that error */
 eid_status eid_storage_meta_set(eid_storage *storage, const char *key, eid_slice value);
+
+/* These two take the lock themselves. */
+typedef struct eid_meta_value {
+    const char *key;
+    eid_slice value;
+} eid_meta_value;
+eid_status eid_storage_meta_load(eid_storage *storage, const char *key, eid_buf *out); /* appended; EID_ERR_NOT_FOUND */
+eid_status eid_storage_meta_store(eid_storage *storage, const eid_meta_value *values, size_t count); /* all or nothing */
 
 #endif

@@ -83,6 +83,12 @@ void eid_index_remove(const eid_storage *storage);
 /* Notices that the engine has given up the open transaction by itself. */
 void eid_index_look(eid_storage *storage);
 
+/* ---- meta.c ---- */
+
+/* The meta table of either file. */
+eid_status eid_meta_read(eid_sql *sql, const char *key, bool *found, eid_buf *out); /* appended */
+eid_status eid_meta_write(eid_sql *sql, const char *key, eid_slice value);
+
 /* ---- entries.c ---- */
 
 /* The index's row of an entry's ID. */

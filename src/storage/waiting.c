@@ -41,14 +41,9 @@ eid_status eid_storage_waiting(eid_storage *storage, eid_buf *out)
 static eid_status next_database(eid_storage *storage, int64_t after, int64_t *d)
 {
     eid_sql_stmt *stmt;
-    bool row;
     EID_TRY(eid_sql_prepare(storage->journal, "SELECT d FROM quarantine WHERE d > ? ORDER BY d LIMIT 1", &stmt));
     eid_sql_bind_i64(stmt, 1, after);
-    EID_TRY(eid_sql_step(stmt, &row));
-    *d = row ? eid_sql_i64(stmt, 0) : 0;
-    if (row)
-        eid_sql_reset(stmt);
-    return EID_OK;
+    return eid_sql_fetch_i64(stmt, d);
 }
 
 eid_status eid_storage_waiting_elsewhere(eid_storage *storage, const eid_tree *tree, const eid_id *arrived, eid_buf *out)

@@ -95,17 +95,8 @@ static eid_status store_row(eid_nonces *nonces, const struct eid_nonce *nonce)
     eid_buf_append_u64_be(&row, nonce->spent_ms);
     eid_buf_append(&row, nonce->bytes, nonce->len);
     eid_status status = eid_buf_status(&row);
-    eid_storage_lock(nonces->storage);
     if (status == EID_OK)
-        status = eid_storage_begin(nonces->storage);
-    if (status == EID_OK) {
-        status = eid_storage_meta_set(nonces->storage, key, eid_buf_slice(&row));
-        if (status == EID_OK)
-            status = eid_storage_commit(nonces->storage);
-        else
-            eid_storage_rollback(nonces->storage);
-    }
-    eid_storage_unlock(nonces->storage);
+        status = eid_storage_meta_store(nonces->storage, &(eid_meta_value){key, eid_buf_slice(&row)}, 1);
     eid_buf_free(&row);
     return status;
 }

@@ -109,22 +109,6 @@ static void write_row(eid_buf *buf, const eid_neighbour *neighbour)
     eid_buf_append_text(buf, "]}");
 }
 
-static eid_status store_row(eid_engine *engine, const char *key, eid_slice row)
-{
-    eid_storage *storage = eid_core_storage(engine->sync->core);
-    eid_storage_lock(storage);
-    eid_status status = eid_storage_begin(storage);
-    if (status == EID_OK) {
-        status = eid_storage_meta_set(storage, key, row);
-        if (status == EID_OK)
-            status = eid_storage_commit(storage);
-        else
-            eid_storage_rollback(storage);
-    }
-    eid_storage_unlock(storage);
-    return status;
-}
-
 /* The row of a neighbour that is not saved yet, behind `from`; false when there is none. */
 static bool next_row(eid_engine *engine, eid_pubkey *from, bool *begun, eid_buf *row)
 {
@@ -150,7 +134,7 @@ static void save_row(eid_engine *engine, const char *key, eid_buf *row)
 {
     eid_status status = eid_buf_status(row);
     if (status == EID_OK)
-        status = store_row(engine, key, eid_buf_slice(row));
+        status = eid_storage_meta_store(eid_core_storage(engine->sync->core), &(eid_meta_value){key, eid_buf_slice(row)}, 1);
     if (status != EID_OK)
         eid_log(EID_LOG_WARN, "sync: what is known of peers and databases could not be saved: %s", eid_last_error());
     eid_buf_reset(row);
@@ -369,16 +353,13 @@ static eid_status read_row(eid_engine *engine, eid_neighbour *neighbour, eid_jso
 
 eid_status eid_state_load(eid_engine *engine, eid_neighbour *neighbour)
 {
-    eid_storage *storage = eid_core_storage(engine->sync->core);
     char key[ROW_KEY];
     eid_buf row;
     eid_json reader;
 
     row_key(&neighbour->key, key);
     eid_buf_init(&row, ROW_MAX);
-    eid_storage_lock(storage);
-    eid_status status = eid_storage_meta_get(storage, key, &row);
-    eid_storage_unlock(storage);
+    eid_status status = eid_storage_meta_load(eid_core_storage(engine->sync->core), key, &row);
     if (status == EID_OK) {
         eid_json_init(&reader, eid_buf_slice(&row));
         status = read_row(engine, neighbour, &reader);
@@ -411,13 +392,10 @@ static eid_status read_modified(eid_engine *engine, eid_json *reader)
 
 eid_status eid_state_load_modified(eid_engine *engine)
 {
-    eid_storage *storage = eid_core_storage(engine->sync->core);
     eid_buf row;
     eid_json reader;
     eid_buf_init(&row, ROW_MAX);
-    eid_storage_lock(storage);
-    eid_status status = eid_storage_meta_get(storage, MODIFIED_KEY, &row);
-    eid_storage_unlock(storage);
+    eid_status status = eid_storage_meta_load(eid_core_storage(engine->sync->core), MODIFIED_KEY, &row);
     if (status == EID_OK) {
         eid_json_init(&reader, eid_buf_slice(&row));
         status = read_modified(engine, &reader);

@@ -282,6 +282,35 @@ static void test_values_round_trip(void **state)
     eid_sql_close(sql);
 }
 
+static void test_single_numbers(void **state)
+{
+    (void)state;
+    eid_sql *sql = open_file(":memory:");
+    eid_sql_stmt *stmt;
+    int64_t number = 7;
+    tu_assert_ok(eid_sql_exec(sql, "CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (5), (-3);"));
+    tu_assert_ok(eid_sql_number(sql, "SELECT i FROM t ORDER BY i DESC", &number));
+    assert_int_equal(number, 5);
+    tu_assert_ok(eid_sql_number(sql, "SELECT i FROM t WHERE i = 4", &number)); /* no row */
+    assert_int_equal(number, 0);
+    number = 7;
+    tu_assert_ok(eid_sql_number(sql, "SELECT MAX(i) FROM t WHERE i = 4", &number)); /* NULL */
+    assert_int_equal(number, 0);
+    static const char below[] = "SELECT i FROM t WHERE i < ? ORDER BY i";
+    for (int64_t bound = -2; bound <= 6; bound += 8) { /* the statement is free again each time */
+        tu_assert_ok(eid_sql_prepare(sql, below, &stmt));
+        eid_sql_bind_i64(stmt, 1, bound);
+        tu_assert_ok(eid_sql_fetch_i64(stmt, &number));
+        assert_int_equal(number, -3);
+    }
+    number = 7;
+    tu_assert_fails(eid_sql_number(sql, "SELECT nonsense FROM nowhere", &number), EID_ERR_STORAGE);
+    eid_sql_fail_after(sql, 1);
+    tu_assert_fails(eid_sql_fetch_i64(stmt, &number), EID_ERR_STORAGE);
+    assert_int_equal(number, 7);
+    eid_sql_close(sql);
+}
+
 static void test_statements_are_kept_by_address(void **state)
 {
     (void)state;
@@ -429,6 +458,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_missing_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unwritable, set_up, tear_down),
         cmocka_unit_test(test_values_round_trip),
+        cmocka_unit_test(test_single_numbers),
         cmocka_unit_test(test_statements_are_kept_by_address),
         cmocka_unit_test(test_failures_leave_statements_usable),
         cmocka_unit_test_setup_teardown(test_transactions, set_up, tear_down),

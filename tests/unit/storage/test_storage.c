@@ -136,6 +136,35 @@ static void test_meta(void **state)
     tu_temp_dir_remove(dir);
 }
 
+/* Several records at once: whatever fails on the way, none of them is there. */
+static void test_meta_stored_together(void **state)
+{
+    (void)state;
+    static const eid_meta_value old[] = {{"a", {(const uint8_t *)"1", 1}}, {"b", {(const uint8_t *)"2", 1}}},
+                                new[] = {{"a", {(const uint8_t *)"3", 1}}, {"b", {(const uint8_t *)"4", 1}}};
+    char *dir = tu_temp_dir(), *path = tu_path(dir, "data.db");
+    eid_storage *storage = st_open(path);
+    eid_status status = EID_ERR_STORAGE;
+    eid_buf buf;
+    tu_assert_ok(eid_storage_meta_store(storage, old, 2));
+    eid_buf_init(&buf, 1 << 20);
+    for (uint64_t calls = 1; status != EID_OK; calls++) {
+        eid_sql_fail_after(eid_storage_journal(storage), calls);
+        status = eid_storage_meta_store(storage, new, 2);
+        eid_sql_fail_after(eid_storage_journal(storage), 0);
+        eid_buf_reset(&buf);
+        tu_assert_ok(eid_storage_meta_load(storage, "a", &buf));
+        tu_assert_ok(eid_storage_meta_load(storage, "b", &buf));
+        assert_memory_equal(buf.data, status == EID_OK ? "34" : "12", 2);
+        assert_true(calls < 100);
+    }
+    tu_assert_fails(eid_storage_meta_load(storage, "c", &buf), EID_ERR_NOT_FOUND);
+    eid_buf_free(&buf);
+    eid_storage_close(storage);
+    free(path);
+    tu_temp_dir_remove(dir);
+}
+
 /* ---- Trees ---- */
 
 static void check_trees(eid_storage *storage, eid_entry *const *roots, size_t count)
@@ -479,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_format_versions),
         cmocka_unit_test(test_databases_of_others),
         cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_meta_stored_together),
         cmocka_unit_test(test_trees),
         cmocka_unit_test(test_store_names),
         cmocka_unit_test(test_cache_is_dropped_with_what_it_was_made_from),
