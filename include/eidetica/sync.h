@@ -9,9 +9,9 @@
  *
  * The calls below do one thing now, on the engine's thread, while the caller waits. Each that waits for the network has a
  * twin with _async that does not: it returns at once, and `done` is called when it is over. All may be made from any
- * thread, several at once, with two exceptions: inside a write callback on a thread of the engine, where waiting would
- * stop what is waited for, the waiting form fails with EID_ERR_CONFLICT; and no call may be made while the instance is
- * being closed. Sentences follow those of the Rust implementation, since people search for them.
+ * thread, several at once, with two exceptions: where waiting would stop what is waited for, the waiting form fails with
+ * EID_ERR_CONFLICT (inside a write callback on a thread of the engine; inside `done` or a progress callback for a call that has
+ * such callbacks itself); and no call may be made while the instance is being closed. Sentences follow those of the Rust implementation, since people search for them.
  */
 #ifndef EIDETICA_SYNC_H
 #define EIDETICA_SYNC_H
@@ -59,7 +59,7 @@ typedef struct eid_sync_progress {
 typedef void (*eid_sync_progress_callback)(const eid_sync_progress *progress, void *ctx);
 
 /* Called once when an _async call is over, on the engine's callback thread: one callback at a time, so it should not
- * wait for long, but it may call anything, waiting forms included. `sentence` says what went wrong, "" on success; it
+ * wait for long, but it may make calls, waiting forms included. `sentence` says what went wrong, "" on success; it
  * and `result` (on failure all zero but for the peer, when one was reached) are lent. Closing the instance ends what is under way with EID_ERR_CANCELLED and waits
  * for the callbacks. */
 typedef void (*eid_sync_done)(eid_status status, const char *sentence, const eid_sync_result *result, void *ctx);
@@ -67,6 +67,8 @@ typedef void (*eid_sync_done)(eid_status status, const char *sentence, const eid
 /* A handle on an _async call; every such call takes a place for one, NULL when it is not wanted. Valid until freed, also
  * when the call is over or the instance is closed. */
 typedef struct eid_sync_call eid_sync_call;
+/* From now on the progress of this call is told, as by the order's `progress`; NULL: no more. */
+EID_API void eid_sync_call_set_progress(eid_sync_call *call, eid_sync_progress_callback progress, void *ctx);
 /* Asks for the end; `done` is called with EID_ERR_CANCELLED unless the call is over before. What was stored or sent stays. */
 EID_API void eid_sync_call_cancel(eid_sync_call *call);
 /* Waits for the end, at most so long (UINT64_MAX: as long as it takes), and gives the call's status and sentence; `result`
@@ -103,6 +105,7 @@ EID_API eid_status eid_sync_start_server_async(eid_sync *sync, const char *bind_
 /* Starts the servers of all transports that have a bind address. Success when one started or none has one; else
  * the sentences of all ("Multiple transport errors: NAME: …, NAME: …"). */
 EID_API eid_status eid_sync_accept_connections(eid_sync *sync);
+EID_API eid_status eid_sync_accept_connections_async(eid_sync *sync, eid_sync_done done, void *ctx, eid_sync_call **call);
 EID_API eid_status eid_sync_accept_connections_on(eid_sync *sync, const char *name); /* "Transport not found: NAME" */
 /* Stops all servers. Waits for open requests, so not to be called from a write callback. EID_ERR_SERVER_NOT_RUNNING. */
 EID_API eid_status eid_sync_stop_server(eid_sync *sync);
@@ -170,6 +173,9 @@ EID_API eid_status eid_sync_with_peer_async(eid_sync *sync, const char *address,
                                             void *ctx, eid_sync_call **call);
 EID_API eid_status eid_sync_with_address(eid_sync *sync, const eid_address *address, const eid_id *database,
                                          const eid_keypair *key_or_null, eid_sync_result *result);
+EID_API eid_status eid_sync_with_address_async(eid_sync *sync, const eid_address *address, const eid_id *database,
+                                               const eid_keypair *key_or_null, eid_sync_done done, void *ctx,
+                                               eid_sync_call **call);
 /* Tries the ticket's addresses in order, not waiting long for one while there are others. */
 EID_API eid_status eid_sync_with_ticket(eid_sync *sync, const eid_ticket *ticket, eid_sync_result *result);
 EID_API eid_status eid_sync_with_ticket_async(eid_sync *sync, const eid_ticket *ticket, eid_sync_done done, void *ctx,
@@ -178,11 +184,13 @@ EID_API eid_status eid_sync_with_ticket_async(eid_sync *sync, const eid_ticket *
  * EID_ERR_PEER_NOT_FOUND; EID_ERR_NETWORK when it has no address. */
 EID_API eid_status eid_sync_tree_with_peer(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
                                            eid_sync_result *result);
+EID_API eid_status eid_sync_tree_with_peer_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
+                                                 eid_sync_done done, void *ctx, eid_sync_call **call);
 EID_API eid_status eid_sync_tree_with_peer_as(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
                                               const eid_keypair *key, eid_sync_result *result);
-EID_API eid_status eid_sync_tree_with_peer_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
-                                                 const eid_keypair *key_or_null, eid_sync_done done, void *ctx,
-                                                 eid_sync_call **call);
+EID_API eid_status eid_sync_tree_with_peer_as_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
+                                                    const eid_keypair *key, eid_sync_done done, void *ctx,
+                                                    eid_sync_call **call);
 
 /* Handshake only; the verified device key of the peer, which is registered. */
 EID_API eid_status eid_sync_connect_to_peer(eid_sync *sync, const char *address, eid_pubkey *peer);
@@ -197,19 +205,34 @@ EID_API eid_status eid_sync_connect_to_peer_async(eid_sync *sync, const char *ad
 EID_API eid_status eid_sync_with_peer_for_bootstrap_with_key(eid_sync *sync, const char *address, const eid_id *database,
                                                              const eid_keypair *key, const char *key_name,
                                                              eid_permission permission, eid_sync_result *result);
+EID_API eid_status eid_sync_with_peer_for_bootstrap_with_key_async(eid_sync *sync, const char *address,
+                                                                   const eid_id *database, const eid_keypair *key,
+                                                                   const char *key_name, eid_permission permission,
+                                                                   eid_sync_done done, void *ctx, eid_sync_call **call);
 /* The same with a named key of the instance (eid_instance_add_private_key), whose name goes along.
  * EID_ERR_PRIVATE_KEY_NOT_FOUND. */
 EID_API eid_status eid_sync_with_peer_for_bootstrap(eid_sync *sync, const char *address, const eid_id *database,
                                                     const char *key_name, eid_permission permission,
                                                     eid_sync_result *result);
+EID_API eid_status eid_sync_with_peer_for_bootstrap_async(eid_sync *sync, const char *address, const eid_id *database,
+                                                          const char *key_name, eid_permission permission,
+                                                          eid_sync_done done, void *ctx, eid_sync_call **call);
 EID_API eid_status eid_sync_bootstrap_with_ticket(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key,
                                                   const char *key_name, eid_permission permission,
                                                   const eid_doc *metadata_or_null, eid_sync_result *result);
+EID_API eid_status eid_sync_bootstrap_with_ticket_async(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key,
+                                                        const char *key_name, eid_permission permission,
+                                                        const eid_doc *metadata_or_null, eid_sync_done done, void *ctx,
+                                                        eid_sync_call **call);
 
 /* Asks for access with the user's default key and, when it is granted, fetches the database and tracks it.
  * EID_ERR_BOOTSTRAP_PENDING when an admin of the peer has to approve first: ask again later, or use the next one. */
 EID_API eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ticket, eid_permission permission,
                                                     eid_sync_result *result);
+/* The user must not log out before the call is over. */
+EID_API eid_status eid_user_request_database_access_async(eid_user *user, const eid_ticket *ticket,
+                                                          eid_permission permission, eid_sync_done done, void *ctx,
+                                                          eid_sync_call **call);
 /* The same, but goes on asking until it is granted, refused for good or cancelled: the engine asks again after 2, 4, 8 …
  * 64 seconds, and as soon as the peer shows itself. On success the database is here and tracked, with sync as `settings` says
  * (NULL: off). The user must not log out before the call is over. */

@@ -96,6 +96,11 @@ typedef struct eid_offered_tree {
 } eid_offered_tree;
 /* The databases the peer at this address names to anybody who asks. Free with eid_offered_trees_free. */
 EID_API eid_status eid_sync_discover_peer_trees(eid_sync *sync, const char *address, eid_offered_tree **out, size_t *count);
+/* `trees` is lent to `done`, which is called on the engine's callback thread. */
+typedef void (*eid_offered_trees_done)(eid_status status, const char *sentence, const eid_offered_tree *trees, size_t count,
+                                       void *ctx);
+EID_API eid_status eid_sync_discover_peer_trees_async(eid_sync *sync, const char *address, eid_offered_trees_done done,
+                                                      void *ctx, eid_sync_call **call);
 EID_API void eid_offered_trees_free(eid_offered_tree *trees, size_t count);
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program's calls: orders become sessions, their ends become callbacks. */
+/* Calls of the program: their handles, how orders become sessions, and how ends become callbacks. The forms that make orders
+ * are in forms.c. */
 #include "base/alloc.h"
 #include "sync/engine_int.h"
 
@@ -37,7 +38,7 @@ static eid_status init_changed(eid_sync_call *call)
     return error == 0 ? EID_OK : eid_fail(EID_ERR_IO, "the system gives no more mutexes");
 }
 
-eid_status eid_call_new(eid_engine *engine, eid_sync_done done, void *ctx, eid_sync_call **out)
+eid_status eid_call_new(eid_engine *engine, const eid_call_hooks *hooks, eid_sync_call **out)
 {
     eid_sync_call *call = eid_alloc_zero(1, sizeof *call);
     if (call == NULL)
@@ -49,8 +50,7 @@ eid_status eid_call_new(eid_engine *engine, eid_sync_done done, void *ctx, eid_s
     }
     atomic_init(&call->references, 1);
     call->engine = engine;
-    call->done = done;
-    call->ctx = ctx;
+    call->hooks = *hooks;
     call->result.struct_size = sizeof call->result;
     *out = call;
     return EID_OK;
@@ -102,6 +102,68 @@ void eid_sync_call_cancel(eid_sync_call *call)
     engine->host->functions->post(engine->host, &c->work);
 }
 
+/* ---- Progress ---- */
+
+static bool calls_back(eid_sync_call *call)
+{
+    pthread_mutex_lock(&call->mutex);
+    bool any = call->hooks.done != NULL || call->hooks.after != NULL || call->on_progress != NULL;
+    pthread_mutex_unlock(&call->mutex);
+    return any;
+}
+
+void eid_sync_call_set_progress(eid_sync_call *call, eid_sync_progress_callback progress, void *ctx)
+{
+    pthread_mutex_lock(&call->mutex);
+    call->on_progress = progress;
+    call->progress_ctx = ctx;
+    pthread_mutex_unlock(&call->mutex);
+}
+
+static void tell_progress(eid_sync_call *call)
+{
+    pthread_mutex_lock(&call->mutex);
+    eid_sync_progress_callback tell = call->on_progress;
+    void *ctx = call->progress_ctx;
+    eid_sync_progress progress = call->progress;
+    call->progress_posted = false;
+    pthread_mutex_unlock(&call->mutex);
+    if (tell != NULL)
+        tell(&progress, ctx);
+}
+
+static void on_progress_due(eid_work *work)
+{
+    eid_sync_call *call = CALL_OF(work, progressing);
+    tell_progress(call);
+    eid_call_unref(call);
+}
+
+void eid_call_progress(eid_session *s)
+{
+    eid_sync_call *call = s->call;
+    if (call == NULL)
+        return;
+    eid_host *host = s->engine->host;
+    uint64_t now = host->functions->now_ms(host);
+    pthread_mutex_lock(&call->mutex);
+    bool tell = call->on_progress != NULL && !call->progress_posted && now >= call->progress_at_ms;
+    if (tell) {
+        call->progress = s->progress;
+        call->progress_posted = true;
+        call->progress_at_ms = now + PROGRESS_EVERY_MS;
+    }
+    pthread_mutex_unlock(&call->mutex);
+    if (!tell)
+        return;
+    eid_call_ref(call);
+    call->progressing.run = on_progress_due;
+    call->progressing.done = NULL;
+    host->functions->call_back(host, &call->progressing);
+}
+
+/* ---- Waiting ---- */
+
 static void deadline_in(uint64_t ms, struct timespec *out)
 {
     clock_gettime(CLOCK_MONOTONIC, out);
@@ -128,6 +190,17 @@ static bool wait_some(eid_sync_call *call, const struct timespec *until)
     return pthread_cond_timedwait(&call->changed, &call->mutex, until) == 0;
 }
 
+eid_status eid_call_may_wait(eid_engine *engine, bool called_back)
+{
+    eid_host *host = eid_engine_host(engine);
+    EID_TRY(eid_engine_may_wait(engine));
+    if (called_back && host != NULL && host->functions->is_calling_back != NULL &&
+        host->functions->is_calling_back(host))
+        return eid_fail(EID_ERR_CONFLICT, "This thread makes the callbacks the call would wait for: use an _async form "
+                                          "with `done` here, or the waiting form without progress");
+    return EID_OK;
+}
+
 eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync_result *result)
 {
     struct timespec until;
@@ -136,7 +209,7 @@ eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync
     eid_engine *engine = call->engine;
     pthread_mutex_unlock(&call->mutex);
     if (engine != NULL)
-        EID_TRY(eid_engine_may_wait(engine));
+        EID_TRY(eid_call_may_wait(engine, calls_back(call)));
     pthread_mutex_lock(&call->mutex);
     bool waiting = true;
     while (!call->over && waiting)
@@ -152,17 +225,18 @@ eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync
     return status;
 }
 
-/* ---- Ends, on the callback thread ---- */
+/* ---- Ends ---- */
 
 static void end_call(eid_work *work)
 {
     eid_sync_call *call = CALL_OF(work, ending);
-    if (call->after != NULL)
-        call->after(call);
-    if (call->on_progress != NULL && call->status == EID_OK)
-        call->on_progress(&call->progress, call->progress_ctx);
-    if (call->done != NULL)
-        call->done(call->status, call->sentence != NULL ? call->sentence : "", &call->result, call->ctx);
+    const eid_call_hooks *hooks = &call->hooks;
+    if (hooks->after != NULL)
+        hooks->after(call);
+    if (call->status == EID_OK)
+        tell_progress(call);
+    if (hooks->done != NULL)
+        hooks->done(call->status, call->sentence != NULL ? call->sentence : "", &call->result, hooks->ctx);
     pthread_mutex_lock(&call->mutex);
     call->over = true;
     call->engine = NULL;
@@ -171,9 +245,14 @@ static void end_call(eid_work *work)
     eid_call_unref(call);
 }
 
+/* A call nobody wants to be called back for ends where it is: whoever waits for it may be the one who calls back. */
 void eid_call_finish(eid_sync_call *call)
 {
     eid_host *host = call->engine->host;
+    if (!calls_back(call)) {
+        end_call(&call->ending);
+        return;
+    }
     call->ending.run = end_call;
     call->ending.done = NULL;
     host->functions->call_back(host, &call->ending);
@@ -198,42 +277,6 @@ void eid_call_end(eid_sync_call *call, eid_session *s)
     pthread_mutex_unlock(&call->mutex);
     if (!eid_watch_goes_on(call))
         eid_call_finish(call);
-}
-
-/* ---- Progress ---- */
-
-static void tell_progress(eid_work *work)
-{
-    eid_sync_call *call = CALL_OF(work, progressing);
-    pthread_mutex_lock(&call->mutex);
-    eid_sync_progress progress = call->progress;
-    call->progress_posted = false;
-    pthread_mutex_unlock(&call->mutex);
-    call->on_progress(&progress, call->progress_ctx);
-    eid_call_unref(call);
-}
-
-void eid_call_progress(eid_session *s)
-{
-    eid_sync_call *call = s->call;
-    if (call == NULL || call->on_progress == NULL)
-        return;
-    eid_host *host = s->engine->host;
-    uint64_t now = host->functions->now_ms(host);
-    pthread_mutex_lock(&call->mutex);
-    bool tell = !call->progress_posted && now >= call->progress_at_ms;
-    if (tell) {
-        call->progress = s->progress;
-        call->progress_posted = true;
-        call->progress_at_ms = now + PROGRESS_EVERY_MS;
-    }
-    pthread_mutex_unlock(&call->mutex);
-    if (!tell)
-        return;
-    eid_call_ref(call);
-    call->progressing.run = tell_progress;
-    call->progressing.done = NULL;
-    host->functions->call_back(host, &call->progressing);
 }
 
 /* ---- Orders ---- */
@@ -279,6 +322,8 @@ static eid_status aim(eid_session *s, const eid_sync_order *order)
     /* A call that wants the list, or to see the peer alive, needs a handshake. */
     if (s->handshake_only || s->want_trees || s->all_databases)
         s->proven = false;
+    if (s->proven)
+        s->result.peer = s->peer;
     return status;
 }
 
@@ -355,15 +400,14 @@ static eid_status read_order(const eid_sync_order *given, eid_sync_order *order)
     return EID_OK;
 }
 
-/* `call` always gets a reference on success. */
-static eid_status start(eid_sync *sync, const eid_sync_order *given, unsigned flags, eid_sync_done done, void *ctx,
-                        eid_sync_call **out)
+eid_status eid_call_start(eid_sync *sync, const eid_sync_order *given, unsigned flags, const eid_call_hooks *hooks,
+                          eid_sync_call **out)
 {
     eid_sync_order order;
     eid_sync_call *call;
     EID_TRY(read_order(given, &order));
     EID_TRY(eid_sync_need_transport(sync));
-    EID_TRY(eid_call_new(sync->engine, done, ctx, &call));
+    EID_TRY(eid_call_new(sync->engine, hooks, &call));
     call->on_progress = order.progress;
     call->progress_ctx = order.progress_ctx;
     eid_status status = eid_order_session(sync, &order, flags, call);
@@ -373,240 +417,4 @@ static eid_status start(eid_sync *sync, const eid_sync_order *given, unsigned fl
     }
     *out = call;
     return EID_OK;
-}
-
-eid_status eid_sync_order_async(eid_sync *sync, const eid_sync_order *order, eid_sync_done done, void *ctx,
-                                eid_sync_call **call)
-{
-    eid_sync_call *made;
-    EID_TRY(start(sync, order, 0, done, ctx, &made));
-    if (call != NULL)
-        *call = made;
-    else
-        eid_call_unref(made);
-    return EID_OK;
-}
-
-static eid_status check_result(const eid_sync_result *result)
-{
-    if (result != NULL && result->struct_size != sizeof *result)
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "eid_sync_result must be set up with EID_SYNC_RESULT_INIT");
-    return EID_OK;
-}
-
-static eid_status run(eid_sync *sync, const eid_sync_order *order, unsigned flags, eid_sync_result *result,
-                      eid_sync_call **ended)
-{
-    eid_sync_call *call;
-    EID_TRY(check_result(result));
-    EID_TRY(eid_engine_may_wait(sync->engine));
-    EID_TRY(start(sync, order, flags, NULL, NULL, &call));
-    eid_status status = eid_sync_call_wait(call, EID_NEVER, result);
-    if (ended != NULL && status == EID_OK)
-        *ended = call;
-    else
-        eid_call_unref(call);
-    return status;
-}
-
-eid_status eid_sync_order_wait(eid_sync *sync, const eid_sync_order *order, eid_sync_result *result)
-{
-    return run(sync, order, 0, result, NULL);
-}
-
-/* ---- By address ---- */
-
-/* One order by one address text, waited for (`result`) or not (`done`). */
-typedef struct by_text {
-    eid_address *address;
-    const eid_address *list[1];
-    eid_sync_order order;
-} by_text;
-
-static eid_status begin_by_text(by_text *b, const char *address, const eid_id *database)
-{
-    *b = (by_text){.order = EID_SYNC_ORDER_INIT};
-    EID_TRY(eid_address_detect(address, &b->address));
-    b->list[0] = b->address;
-    b->order.addresses = b->list;
-    b->order.address_count = 1;
-    b->order.database = database;
-    return EID_OK;
-}
-
-eid_status eid_sync_with_address(eid_sync *sync, const eid_address *address, const eid_id *database,
-                                 const eid_keypair *key_or_null, eid_sync_result *result)
-{
-    eid_sync_order order = EID_SYNC_ORDER_INIT;
-    order.addresses = &address;
-    order.address_count = 1;
-    order.database = database;
-    order.key = key_or_null;
-    return run(sync, &order, 0, result, NULL);
-}
-
-eid_status eid_sync_with_peer(eid_sync *sync, const char *address, const eid_id *database, eid_sync_result *result)
-{
-    by_text b;
-    EID_TRY(begin_by_text(&b, address, database));
-    eid_status status = run(sync, &b.order, 0, result, NULL);
-    eid_address_free(b.address);
-    return status;
-}
-
-eid_status eid_sync_with_peer_async(eid_sync *sync, const char *address, const eid_id *database, eid_sync_done done,
-                                    void *ctx, eid_sync_call **call)
-{
-    by_text b;
-    EID_TRY(begin_by_text(&b, address, database));
-    eid_status status = eid_sync_order_async(sync, &b.order, done, ctx, call);
-    eid_address_free(b.address);
-    return status;
-}
-
-eid_status eid_sync_connect_to_peer(eid_sync *sync, const char *address, eid_pubkey *peer)
-{
-    eid_sync_result result = EID_SYNC_RESULT_INIT;
-    by_text b;
-    EID_TRY(begin_by_text(&b, address, NULL));
-    b.order.handshake_only = true;
-    eid_status status = run(sync, &b.order, 0, &result, NULL);
-    eid_address_free(b.address);
-    if (status == EID_OK)
-        *peer = result.peer;
-    return status;
-}
-
-eid_status eid_sync_connect_to_peer_async(eid_sync *sync, const char *address, eid_sync_done done, void *ctx,
-                                          eid_sync_call **call)
-{
-    by_text b;
-    EID_TRY(begin_by_text(&b, address, NULL));
-    b.order.handshake_only = true;
-    eid_status status = eid_sync_order_async(sync, &b.order, done, ctx, call);
-    eid_address_free(b.address);
-    return status;
-}
-
-eid_status eid_sync_with_peer_for_bootstrap_with_key(eid_sync *sync, const char *address, const eid_id *database,
-                                                     const eid_keypair *key, const char *key_name,
-                                                     eid_permission permission, eid_sync_result *result)
-{
-    by_text b;
-    EID_TRY(begin_by_text(&b, address, database));
-    b.order.key = key;
-    b.order.ask_access = true;
-    b.order.key_name = key_name;
-    b.order.permission = permission;
-    eid_status status = run(sync, &b.order, 0, result, NULL);
-    eid_address_free(b.address);
-    return status;
-}
-
-eid_status eid_sync_with_peer_for_bootstrap(eid_sync *sync, const char *address, const eid_id *database,
-                                            const char *key_name, eid_permission permission, eid_sync_result *result)
-{
-    eid_keypair *key;
-    EID_TRY(eid_instance_copy_private_key(sync->instance, key_name, &key));
-    eid_status status =
-        eid_sync_with_peer_for_bootstrap_with_key(sync, address, database, key, key_name, permission, result);
-    eid_keypair_free(key);
-    return status;
-}
-
-eid_status eid_sync_discover_peer_trees(eid_sync *sync, const char *address, eid_offered_tree **out, size_t *count)
-{
-    eid_sync_call *call;
-    by_text b;
-    EID_TRY(begin_by_text(&b, address, NULL));
-    b.order.handshake_only = true;
-    eid_status status = run(sync, &b.order, EID_ORDER_TREES, NULL, &call);
-    eid_address_free(b.address);
-    EID_TRY(status);
-    *out = call->trees;
-    *count = call->tree_count;
-    call->trees = NULL;
-    call->tree_count = 0;
-    eid_call_unref(call);
-    return EID_OK;
-}
-
-void eid_offered_trees_free(eid_offered_tree *trees, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        eid_free(trees[i].name);
-    eid_free(trees);
-}
-
-/* ---- By ticket ---- */
-
-void eid_order_by_ticket(eid_sync_order *order, const eid_ticket *ticket, const eid_address **room)
-{
-    *order = (eid_sync_order)EID_SYNC_ORDER_INIT;
-    order->address_count = eid_ticket_address_count(ticket);
-    for (size_t i = 0; i < order->address_count && i < EID_LIMIT_TICKET_ADDRESSES; i++)
-        room[i] = eid_ticket_address(ticket, i);
-    order->addresses = room;
-    order->database = eid_ticket_database_id(ticket);
-}
-
-eid_status eid_sync_with_ticket(eid_sync *sync, const eid_ticket *ticket, eid_sync_result *result)
-{
-    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
-    eid_sync_order order;
-    eid_order_by_ticket(&order, ticket, room);
-    return run(sync, &order, 0, result, NULL);
-}
-
-eid_status eid_sync_with_ticket_async(eid_sync *sync, const eid_ticket *ticket, eid_sync_done done, void *ctx,
-                                      eid_sync_call **call)
-{
-    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
-    eid_sync_order order;
-    eid_order_by_ticket(&order, ticket, room);
-    return eid_sync_order_async(sync, &order, done, ctx, call);
-}
-
-eid_status eid_sync_bootstrap_with_ticket(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key,
-                                          const char *key_name, eid_permission permission,
-                                          const eid_doc *metadata_or_null, eid_sync_result *result)
-{
-    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
-    eid_sync_order order;
-    eid_order_by_ticket(&order, ticket, room);
-    order.key = key;
-    order.ask_access = true;
-    order.key_name = key_name;
-    order.permission = permission;
-    order.metadata = metadata_or_null;
-    return run(sync, &order, 0, result, NULL);
-}
-
-/* ---- With a registered peer ---- */
-
-eid_status eid_sync_tree_with_peer_as(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
-                                      const eid_keypair *key, eid_sync_result *result)
-{
-    eid_sync_order order = EID_SYNC_ORDER_INIT;
-    order.peer = peer;
-    order.database = database;
-    order.key = key;
-    return run(sync, &order, 0, result, NULL);
-}
-
-eid_status eid_sync_tree_with_peer(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
-                                   eid_sync_result *result)
-{
-    return eid_sync_tree_with_peer_as(sync, peer, database, NULL, result);
-}
-
-eid_status eid_sync_tree_with_peer_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
-                                         const eid_keypair *key_or_null, eid_sync_done done, void *ctx,
-                                         eid_sync_call **call)
-{
-    eid_sync_order order = EID_SYNC_ORDER_INIT;
-    order.peer = peer;
-    order.database = database;
-    order.key = key_or_null;
-    return eid_sync_order_async(sync, &order, done, ctx, call);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The insides of the engine: neighbours, links, sessions; shared by engine.c (life and timing), neighbours.c (the
- * records), session.c (the alternation of steps and exchanges), steps.c (what is said), calls.c (the public calls),
- * state.c (what is remembered). */
+ * records), session.c (the alternation of steps and exchanges), steps.c (what is said), calls.c (calls of the program),
+ * forms.c (the public forms of calls), state.c (what is remembered). */
 #ifndef EID_SYNC_ENGINE_INT_H
 #define EID_SYNC_ENGINE_INT_H
 
@@ -178,6 +178,14 @@ struct eid_session {
 
 /* ---- A call ---- */
 
+/* What follows the end of a call, on the callback thread. */
+typedef struct eid_call_hooks {
+    eid_sync_done done;                 /* NULL: none */
+    void *ctx;
+    void (*after)(eid_sync_call *call); /* before `done`, may change the outcome; owns `after_ctx`. NULL: none */
+    void *after_ctx;
+} eid_call_hooks;
+
 struct eid_sync_call {
     atomic_int references;
     pthread_mutex_t mutex;        /* guards what follows */
@@ -195,13 +203,9 @@ struct eid_sync_call {
     bool progress_posted;
     uint64_t progress_at_ms;      /* host time of the last callback */
 
-    eid_sync_done done;
-    void *ctx;
-    eid_sync_progress_callback on_progress;
+    eid_sync_progress_callback on_progress; /* NULL: none */
     void *progress_ctx;
-    /* Runs on the callback thread before `done` and may change the outcome; owns `after_ctx`. */
-    void (*after)(eid_sync_call *call);
-    void *after_ctx;
+    eid_call_hooks hooks;         /* set before the start */
     struct eid_watch *watch;      /* NULL for ordinary calls */
     eid_work ending, progressing;
 };
@@ -299,14 +303,21 @@ void eid_session_forget_item(eid_session *session);
 eid_status eid_session_add_item(eid_session *session, const eid_id *database, eid_item_mode mode);
 
 /* calls.c */
-eid_status eid_call_new(eid_engine *engine, eid_sync_done done, void *ctx, eid_sync_call **out);
+eid_status eid_call_new(eid_engine *engine, const eid_call_hooks *hooks, eid_sync_call **out);
 /* A session for the order whose end is the call's. */
 enum {
     EID_ORDER_TREES = 1, /* keep the list of offered databases */
     EID_ORDER_POLL = 2   /* the access asked for was filed before: only ask what the key may do by now */
 };
 eid_status eid_order_session(eid_sync *sync, const eid_sync_order *order, unsigned flags, eid_sync_call *call);
-/* The order for a ticket; `room` holds EID_LIMIT_TICKET_ADDRESSES and lives as long as the order. */
+/* Makes a call and starts it. On failure nothing was called and `after_ctx` is still the caller's. */
+eid_status eid_call_start(eid_sync *sync, const eid_sync_order *order, unsigned flags, const eid_call_hooks *hooks,
+                          eid_sync_call **out);
+/* EID_ERR_CONFLICT on a thread whose waiting would stop what is waited for; `called_back`: the call has callbacks. */
+eid_status eid_call_may_wait(eid_engine *engine, bool called_back);
+/* forms.c: the reference of the start goes to the program, or is given back when it does not want it (NULL). */
+void eid_call_hand_out(eid_sync_call *made, eid_sync_call **call);
+/* forms.c: the order for a ticket; `room` holds EID_LIMIT_TICKET_ADDRESSES and lives as long as the order. */
 void eid_order_by_ticket(eid_sync_order *order, const eid_ticket *ticket, const eid_address **room);
 /* Hands the ended call to the callback thread. */
 void eid_call_finish(eid_sync_call *call);

@@ -36,6 +36,8 @@ typedef struct eid_host_functions {
     void (*alarm)(eid_host *host, uint64_t at_ms, eid_work *wake);
     /* True on threads that the engine needs to go on: whoever waits there waits for ever. */
     bool (*is_needed)(eid_host *host);
+    /* True on the hand that makes callbacks: whoever waits there for a callback waits for ever. NULL: never. */
+    bool (*is_calling_back)(eid_host *host);
     /* For hosts without threads: does one thing that is due and returns true; false when nothing is. NULL for hosts
      * that go on by themselves. */
     bool (*pump)(eid_host *host);

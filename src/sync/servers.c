@@ -133,14 +133,14 @@ typedef struct server_work {
     eid_work work;
     eid_sync *sync;
     eid_sync_call *call;
-    char *bind_address; /* NULL: stop */
+    eid_status (*act)(eid_sync *sync, const char *bind_address);
+    char *bind_address; /* NULL: none is needed */
 } server_work;
 
 static void run_server_work(eid_work *work)
 {
     server_work *w = (server_work *)(void *)work;
-    eid_status status =
-        w->bind_address != NULL ? eid_sync_start_server(w->sync, w->bind_address) : eid_sync_stop_server(w->sync);
+    eid_status status = w->act(w->sync, w->bind_address);
     pthread_mutex_lock(&w->call->mutex);
     w->call->status = status;
     w->call->sentence = status == EID_OK ? NULL : eid_strdup(eid_last_error());
@@ -150,10 +150,11 @@ static void run_server_work(eid_work *work)
     eid_free(w);
 }
 
-static eid_status start_server_work(eid_sync *sync, const char *bind_address, eid_sync_done done, void *ctx,
-                                    eid_sync_call **call)
+static eid_status start_server_work(eid_sync *sync, eid_status (*act)(eid_sync *sync, const char *bind_address),
+                                    const char *bind_address, eid_sync_done done, void *ctx, eid_sync_call **call)
 {
     eid_sync_call *made;
+    EID_TRY(eid_sync_need_transport(sync));
     eid_host *host = eid_engine_host(sync->engine);
     server_work *w = eid_alloc_zero(1, sizeof *w);
     if (w == NULL)
@@ -162,7 +163,7 @@ static eid_status start_server_work(eid_sync *sync, const char *bind_address, ei
     if (bind_address != NULL && (w->bind_address = eid_strdup(bind_address)) == NULL)
         status = eid_fail_memory();
     if (status == EID_OK)
-        status = eid_call_new(sync->engine, done, ctx, &made);
+        status = eid_call_new(sync->engine, &(eid_call_hooks){.done = done, .ctx = ctx}, &made);
     if (status != EID_OK) {
         eid_free(w->bind_address);
         eid_free(w);
@@ -170,27 +171,40 @@ static eid_status start_server_work(eid_sync *sync, const char *bind_address, ei
     }
     w->work.run = run_server_work;
     w->sync = sync;
+    w->act = act;
     w->call = made;
     eid_call_ref(made);
     host->functions->work(host, &w->work);
-    if (call != NULL)
-        *call = made;
-    else
-        eid_call_unref(made);
+    eid_call_hand_out(made, call);
     return EID_OK;
 }
 
 eid_status eid_sync_start_server_async(eid_sync *sync, const char *bind_address, eid_sync_done done, void *ctx,
                                        eid_sync_call **call)
 {
-    EID_TRY(eid_sync_need_transport(sync));
-    return start_server_work(sync, bind_address, done, ctx, call);
+    return start_server_work(sync, eid_sync_start_server, bind_address, done, ctx, call);
+}
+
+static eid_status accept_all(eid_sync *sync, const char *unused)
+{
+    (void)unused;
+    return eid_sync_accept_connections(sync);
+}
+
+eid_status eid_sync_accept_connections_async(eid_sync *sync, eid_sync_done done, void *ctx, eid_sync_call **call)
+{
+    return start_server_work(sync, accept_all, NULL, done, ctx, call);
+}
+
+static eid_status stop_all(eid_sync *sync, const char *unused)
+{
+    (void)unused;
+    return eid_sync_stop_server(sync);
 }
 
 eid_status eid_sync_stop_server_async(eid_sync *sync, eid_sync_done done, void *ctx, eid_sync_call **call)
 {
-    EID_TRY(eid_sync_need_transport(sync));
-    return start_server_work(sync, NULL, done, ctx, call);
+    return start_server_work(sync, stop_all, NULL, done, ctx, call);
 }
 
 /* ---- Where they are ---- */

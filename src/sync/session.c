@@ -121,7 +121,7 @@ static void start_exchange(eid_session *s)
     exchange->peer = s->sync->device_text;
     /* The engine goes where strangers' records send it; a caller names the place. */
     exchange->outside_only = s->outside_only;
-    exchange->progress = s->call != NULL && s->call->on_progress != NULL ? on_progress : NULL;
+    exchange->progress = s->call != NULL ? on_progress : NULL;
     exchange->done = on_exchanged;
     exchange->state = NULL;
     s->in_exchange = true;

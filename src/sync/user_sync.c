@@ -113,19 +113,38 @@ eid_status eid_user_sync_with_ticket_async(eid_user *user, const eid_ticket *tic
     return eid_sync_order_async(sync, &order, done, ctx, call);
 }
 
-/* ---- Waiting for access ---- */
+/* ---- Asking for access, without waiting ---- */
 
-typedef struct awaiting {
+typedef struct asking {
     eid_user *user;
     eid_id database;
     eid_sync_settings settings;
     bool has_settings;
-} awaiting;
+} asking;
 
-static void free_awaiting(awaiting *a)
+static void free_asking(asking *a)
 {
-    eid_sync_settings_clear(&a->settings);
+    if (a != NULL)
+        eid_sync_settings_clear(&a->settings);
     eid_free(a);
+}
+
+static eid_status new_asking(eid_user *user, const eid_id *database, const eid_sync_settings *settings, asking **out)
+{
+    asking *a = eid_alloc_zero(1, sizeof *a);
+    if (a == NULL)
+        return eid_fail_memory();
+    a->user = user;
+    a->database = *database;
+    a->has_settings = settings != NULL;
+    eid_sync_settings_init(&a->settings);
+    eid_status status = settings != NULL ? eid_sync_settings_copy(settings, &a->settings) : EID_OK;
+    if (status != EID_OK) {
+        free_asking(a);
+        return status;
+    }
+    *out = a;
+    return EID_OK;
 }
 
 static eid_status change_settings(eid_user *user, const eid_id *database, const eid_sync_settings *settings)
@@ -140,61 +159,75 @@ static eid_status change_settings(eid_user *user, const eid_id *database, const 
     return status;
 }
 
-/* On the callback thread, when the call is over but nobody knows yet. */
-static void after_awaiting(eid_sync_call *call)
+static eid_status record_outcome(const asking *a, eid_status outcome)
 {
-    awaiting *a = call->after_ctx;
-    if (call->status == EID_OK) {
-        eid_status status = track(a->user, &a->database);
-        if (status == EID_OK && a->has_settings)
-            status = change_settings(a->user, &a->database, &a->settings);
-        if (status != EID_OK) {
-            call->status = status;
-            call->sentence = eid_strdup(eid_last_error());
-        }
+    if (outcome == EID_ERR_BOOTSTRAP_PENDING)
+        return eid_user_record_pending_access(a->user, &a->database);
+    if (outcome != EID_OK)
+        return EID_OK;
+    EID_TRY(track(a->user, &a->database));
+    return a->has_settings ? change_settings(a->user, &a->database, &a->settings) : EID_OK;
+}
+
+/* On the callback thread, when the call is over but nobody knows yet. */
+static void after_asking(eid_sync_call *call)
+{
+    asking *a = call->hooks.after_ctx;
+    eid_status status = record_outcome(a, call->status);
+    if (status != EID_OK) {
+        eid_free(call->sentence);
+        call->status = status;
+        call->sentence = eid_strdup(eid_last_error());
     }
-    free_awaiting(a);
+    free_asking(a);
+}
+
+eid_status eid_user_request_database_access_async(eid_user *user, const eid_ticket *ticket, eid_permission permission,
+                                                  eid_sync_done done, void *ctx, eid_sync_call **call)
+{
+    const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
+    eid_sync_order order;
+    eid_sync *sync;
+    eid_sync_call *made;
+    asking *a;
+
+    EID_TRY(sync_of(user, &sync));
+    EID_TRY(order_access(user, ticket, permission, &order, room));
+    EID_TRY(new_asking(user, order.database, NULL, &a));
+    eid_status status = eid_call_start(sync, &order, 0, &(eid_call_hooks){done, ctx, after_asking, a}, &made);
+    if (status != EID_OK) {
+        free_asking(a);
+        return status;
+    }
+    eid_call_hand_out(made, call);
+    return EID_OK;
 }
 
 eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *ticket, eid_permission permission,
                                           const eid_sync_settings *settings, eid_sync_done done, void *ctx,
                                           eid_sync_call **call)
 {
+    const eid_id *database = eid_ticket_database_id(ticket);
+    eid_sync_call *made = NULL;
     eid_sync *sync;
-    eid_sync_call *made;
+    asking *a;
 
     EID_TRY(sync_of(user, &sync));
     EID_TRY(eid_sync_need_transport(sync));
     if (eid_ticket_address_count(ticket) == 0)
         return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
-    awaiting *a = eid_alloc_zero(1, sizeof *a);
-    if (a == NULL)
-        return eid_fail_memory();
-    a->user = user;
-    a->database = *eid_ticket_database_id(ticket);
-    a->has_settings = settings != NULL;
-    eid_sync_settings_init(&a->settings);
-    eid_status status = settings != NULL ? eid_sync_settings_copy(settings, &a->settings) : EID_OK;
+    EID_TRY(new_asking(user, database, settings, &a));
+    eid_status status = eid_call_new(sync->engine, &(eid_call_hooks){done, ctx, after_asking, a}, &made);
     if (status == EID_OK)
-        status = eid_call_new(sync->engine, done, ctx, &made);
-    if (status != EID_OK) {
-        free_awaiting(a);
-        return status;
-    }
-    made->after = after_awaiting;
-    made->after_ctx = a;
-    status = eid_user_record_pending_access(user, &a->database);
+        status = eid_user_record_pending_access(user, database);
     if (status == EID_OK)
         status = eid_watch_start(sync, ticket, eid_user_default_keypair(user), permission, made);
     if (status != EID_OK) {
-        free_awaiting(a);
+        free_asking(a);
         eid_call_unref(made);
         return status;
     }
-    if (call != NULL)
-        *call = made;
-    else
-        eid_call_unref(made);
+    eid_call_hand_out(made, call);
     return EID_OK;
 }
 

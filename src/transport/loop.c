@@ -160,16 +160,26 @@ static void loop_call_back(eid_host *host, eid_work *work)
     hand_over(&loop_of(host)->callbacks, work);
 }
 
+static bool is_one_of(hands *group)
+{
+    pthread_t self = pthread_self();
+    bool found = false;
+    pthread_mutex_lock(&group->host->mutex);
+    for (size_t i = 0; i < group->count; i++)
+        found |= pthread_equal(self, group->threads[i]) != 0;
+    pthread_mutex_unlock(&group->host->mutex);
+    return found;
+}
+
 static bool loop_is_needed(eid_host *base)
 {
     loop_host *host = loop_of(base);
-    pthread_t self = pthread_self();
-    bool needed = pthread_equal(self, host->thread) != 0;
-    pthread_mutex_lock(&host->mutex);
-    for (size_t i = 0; i < host->workers.count; i++)
-        needed |= pthread_equal(self, host->workers.threads[i]) != 0;
-    pthread_mutex_unlock(&host->mutex);
-    return needed;
+    return pthread_equal(pthread_self(), host->thread) != 0 || is_one_of(&host->workers);
+}
+
+static bool loop_is_calling_back(eid_host *base)
+{
+    return is_one_of(&loop_of(base)->callbacks);
 }
 
 /* ---- The loop's thread ---- */
@@ -322,6 +332,7 @@ static const eid_host_functions loop_functions = {
     .call_back = loop_call_back,
     .alarm = loop_alarm,
     .is_needed = loop_is_needed,
+    .is_calling_back = loop_is_calling_back,
     .pump = NULL,
     .close = loop_close,
 };
