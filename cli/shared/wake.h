@@ -3,8 +3,8 @@
  *
  * The main loop polls wake_fd() together with the keyboard. There is one bell per process, because signals
  * are. */
-#ifndef CHAT_WAKE_H
-#define CHAT_WAKE_H
+#ifndef CLI_WAKE_H
+#define CLI_WAKE_H
 
 #include <stdbool.h>
 
