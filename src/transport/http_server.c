@@ -158,6 +158,8 @@ static eid_status open_socket(const char *bind_address, int *out, char actual[AD
 
 /* ---- Answering ---- */
 
+static const char HEALTHY[] = "{\"status\":\"healthy\"}";
+
 static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, const char *type,
                              struct MHD_Response *response)
 {
@@ -204,7 +206,8 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
     case MHD_HTTP_TOO_MANY_REQUESTS:
         return queue_text(connection, status, "Too many requests from this address: try again later");
     case MHD_HTTP_OK:
-        return queue_text(connection, status, "ok\n");
+        return queue(connection, status, JSON_TYPE,
+                     MHD_create_response_from_buffer(sizeof HEALTHY - 1, (void *)(uintptr_t)HEALTHY, MHD_RESPMEM_PERSISTENT));
     default:
         return queue_text(connection, status, "");
     }

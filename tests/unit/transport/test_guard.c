@@ -197,7 +197,8 @@ static void health(void **state)
     tu_assert_ok(eid_http_server_start("127.0.0.1:0", NULL, answer_ok, NULL, &server));
     ask(eid_http_server_address(server), "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof answer);
     assert_non_null(strstr(answer, "200 OK"));
-    assert_non_null(strstr(answer, "\r\n\r\nok\n"));
+    assert_non_null(strstr(answer, "Content-Type: application/json\r\n"));
+    assert_non_null(strstr(answer, "\r\n\r\n{\"status\":\"healthy\"}"));
     ask(eid_http_server_address(server), "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", answer,
         sizeof answer);
     assert_non_null(strstr(answer, " 404 "));
