@@ -20,6 +20,7 @@ def pair(stage, *arguments):
     return alice, bob, address, ticket
 
 
+# Features 151, 156, 163, 164
 def test_two_peers_talk(stage):
     alice, bob, address, ticket = pair(stage)
     room, host = address.split("@")
@@ -39,6 +40,7 @@ def test_two_peers_talk(stage):
     alice.quit()
 
 
+# Feature 162
 def test_joining_by_the_older_address(stage):
     alice = stage.start("alice")
     address, _, _ = alice.ready()
@@ -132,6 +134,7 @@ def test_long_messages(stage):
     assert len(bob.messages()) == 2 and len(alice.messages()) == 2
 
 
+# Feature 160
 def test_end_of_input(stage):
     alice = stage.start("alice", "--create-only")
     _, ticket, _ = alice.ready()

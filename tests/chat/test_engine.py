@@ -33,6 +33,7 @@ def three(stage, *extra):
     return alice, bob, carol, ticket
 
 
+# Feature 155
 def test_messages_reach_all_within_milliseconds(stage):
     alice, bob, carol, _ = three(stage)
     # Bob and Carol know Alice alone: what one of them writes reaches the other through her.
@@ -46,6 +47,7 @@ def test_messages_reach_all_within_milliseconds(stage):
         chat.quit()
 
 
+# Feature 132
 def test_a_killed_peer_catches_up(stage):
     alice, bob, carol, ticket = three(stage)
     seen_after(alice, (bob, carol), "all here")

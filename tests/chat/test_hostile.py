@@ -210,6 +210,7 @@ class Closed:
         return int(self.process.stdout.readline().split(": ")[1])
 
 
+# Feature 153
 def test_waiting_for_an_admin(stage):
     with Closed() as room:
         bob = stage.start("bob", room.ticket)

@@ -31,6 +31,7 @@ def refused(stage, code, sentence, *arguments):
     assert result.stdout == "", f"{arguments}: {result.stdout}"
 
 
+# Feature 165
 def test_help_and_version(stage):
     for option in ("-h", "--help"):
         result = run(stage, option)
@@ -41,6 +42,7 @@ def test_help_and_version(stage):
         assert result.returncode == 0 and result.stdout == f"eidetica-chat {os.environ['EID_PROJECT_VERSION']}\n", result
 
 
+# Feature 165b
 def test_documents_name_every_option(stage):
     root = os.environ["EID_SOURCE_ROOT"]
     options = set(re.findall(r"--[a-z-]+", run(stage, "--help").stdout))
@@ -54,6 +56,7 @@ def test_documents_name_every_option(stage):
         assert not unknown, f"{path} tells of {sorted(unknown)}, which the program does not know"
 
 
+# Features 152, 159
 def test_transport(stage):
     refused(stage, 1, "not available in this build yet, use http", "--transport", "iroh")
     refused(stage, 1, "not available in this build yet, use http", "--transport", "Iroh")
@@ -114,6 +117,7 @@ def author(result):
     return re.search(r"^\[\d\d:\d\d:\d\d\] (.*): hello$", result.stdout, re.M).group(1)
 
 
+# Features 154, 158
 def test_user_names(stage):
     assert author(run(stage, "-u", "alice", given="hello\n")) == "alice"
     assert author(run(stage, "--username", " Zoë 世 ", given="hello\n")) == "Zoë 世"
@@ -122,6 +126,7 @@ def test_user_names(stage):
     assert author(run(stage, given="hello\n", env={"USER": " "})) == "Anonymous"
 
 
+# Feature 161
 def test_room_names(stage):
     result = run(stage, "--room-name", "Tea Time", given="/quit\n")
     assert re.search("^name: Tea Time$", result.stdout, re.M), result
@@ -131,6 +136,7 @@ def test_room_names(stage):
     assert re.search(r"^name: a\\x1b\[2Jb$", result.stdout, re.M), result
 
 
+# Feature 165
 def test_verbose_logs_to_standard_error(stage):
     quiet = run(stage, "--room-name", "X", given="hello\n/quit\n")
     assert quiet.returncode == 0 and quiet.stderr == "", quiet.stderr

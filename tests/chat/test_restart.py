@@ -27,6 +27,7 @@ def test_the_room_survives(stage):
     again.quit()
 
 
+# Feature 157
 def test_another_name_is_another_room(stage):
     alice = stage.start("alice", "--data", stage.path("a.db"), "--room-name", "One")
     one = alice.ready()

@@ -115,6 +115,7 @@ def with_screen(test):
     return wrapped
 
 
+# Features 156, 166
 @with_screen
 def test_layout(stage):
     screen, ticket = enter_room(stage, "alice", "--room-name", "Tea")
@@ -133,6 +134,7 @@ def test_layout(stage):
     screen.ends()
 
 
+# Features 155, 166
 @with_screen
 def test_conversation(stage):
     screen, ticket = enter_room(stage)
@@ -188,6 +190,7 @@ def test_editing(stage):
     screen.shows("alice: still here")
 
 
+# Feature 166
 @with_screen
 def test_scrolling(stage):
     screen, ticket = enter_room(stage)

@@ -3,11 +3,13 @@
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 import unittest
 
 import exports
+import features
 import files
 import headers
 import layering
@@ -186,6 +188,58 @@ class Exports(unittest.TestCase):
                      "EID_API eid_status eid_b(const char *x,\n    int y);\nEID_API extern const char eid_c[];\n"})
         self.assertEqual(exports.declared(tree.root), {"eid_a", "eid_b", "eid_c"})
         tree.folder.cleanup()
+
+
+class Features(unittest.TestCase):
+    LIST = "# a list\n\n## First\n\n1: One thing: eid_a\n2: Another\n    not there yet\n"
+    TEST = SPDX + "/* Feature 1 */\nstatic void one(void **state)\n{\n}\n"
+
+    def check(self, contents, run_in_build="tests/a.c"):
+        """The output of the check when the page was written just before."""
+        tree = Tree({"include/eidetica/a.h": "EID_API int eid_a(void);\n", features.LIST: self.LIST, "tests/a.c": self.TEST,
+                     "docs/x": "", **contents})
+        info = os.path.join(tree.root, "build", "meson-info")
+        os.makedirs(info)
+        for name, content in (
+                ("intro-targets.json", [{"id": "t", "target_sources": [{"sources": [os.path.join(tree.root, run_in_build)]}]}]),
+                ("intro-tests.json", [{"name": "program", "cmd": ["t"], "depends": ["t"]}])):
+            with open(os.path.join(info, name), "w", encoding="utf-8") as file:
+                json.dump(content, file)
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            features.main(tree.root, os.path.dirname(info), write=features.PAGE not in contents)
+            features.main(tree.root, os.path.dirname(info))
+        page = source.read(tree.root, features.PAGE)
+        tree.folder.cleanup()
+        return output.getvalue(), page
+
+    def test_a_page(self):
+        output, page = self.check({})
+        self.assertEqual(output.count("2 checked, 0 problems"), 2, output)
+        self.assertIn("| 1 | One thing: `eid_a` | program: `one` |\n| 2 | Another | *not there yet* |\n", page)
+
+    def test_stale(self):
+        self.assertIn("is stale", self.check({features.PAGE: "old\n"})[0])
+
+    def test_shown_by_nothing(self):
+        self.assertIn("nothing shows feature 1", self.check({"tests/a.c": SPDX})[0])
+        self.assertIn("nothing shows feature 2", self.check({features.LIST: self.LIST.replace("    not there yet\n", "")})[0])
+
+    def test_unknown(self):
+        self.assertIn("no feature 7", self.check({"tests/a.c": self.TEST.replace("Feature 1", "Features 1, 7")})[0])
+        self.assertIn("names eid_a, which no", self.check({"include/eidetica/a.h": "EID_API int eid_ab(void);\n"})[0])
+
+    def test_twice(self):
+        self.assertIn("1 stands there twice", self.check({features.LIST: self.LIST + "1: Again\n"})[0])
+
+    def test_tag_without_a_test(self):
+        self.assertIn("not stand above a test", self.check({"tests/a.c": self.TEST.replace("static void", "\nstatic void")})[0])
+        self.assertIn("no test of the build runs it", self.check({}, run_in_build="tests/b.c")[0])
+
+    def test_python(self):
+        text = "# Features 1, 2\n@with_screen\ndef test_both(stage):\n    pass\n"
+        self.assertEqual(list(features.tags_of("a.py", text)), [("1", "test_both"), ("2", "test_both")])
+        self.assertEqual(list(features.tags_of("a.py", text.replace("test_both", "helper"))), [("1", None), ("2", None)])
 
 
 class Source(unittest.TestCase):

@@ -188,6 +188,7 @@ static void a_key_without_a_name(void **state)
     EXPECT(OPEN_READ, "yes", .key = s->listed, .permission = &write_5);
 }
 
+/* Features 86, 87, 88, 99 */
 static void key_name_and_permission_of_a_closed_database(void **state)
 {
     stage *s = *state;
@@ -210,6 +211,7 @@ static void key_name_and_permission_of_a_closed_database(void **state)
            .signer = s->revoked);
 }
 
+/* Features 96, 100 */
 static void key_name_and_permission_of_an_open_database(void **state)
 {
     stage *s = *state;
@@ -243,6 +245,7 @@ static void key_and_name_alone(void **state)
 
 /* ---- The difference ---- */
 
+/* Feature 99 */
 static void increments(void **state)
 {
     stage *s = *state;
@@ -278,6 +281,7 @@ static void refusals_leave_nothing_behind(void **state)
 }
 
 /* Revoking works at once, and so does listing. */
+/* Feature 95 */
 static void changes_of_settings_count_at_once(void **state)
 {
     stage *s = *state;

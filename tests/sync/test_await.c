@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for access (rows 86 to 91, 101), and attacks on what is asked: replays, floods of requests, claimed addresses. */
+/* Waiting for access, and attacks on what is asked: replays, floods of requests, claimed addresses. */
 #include "net.h"
 #include "sync/engine.h"
 #include "sync/offers.h"
@@ -88,10 +88,11 @@ static void assert_joined(scene *s)
     tu_assert_ok(eid_user_open_database(s->n->nodes[1].user, &s->n->id, &copy));
     assert_string_equal(node_read(copy, "a"), "for members");
     assert_true(eid_user_is_sync_enabled(s->n->nodes[1].user, &s->n->id));
-    /* Row 91: it can work at once, and the engine carries it. */
+    /* It can work at once, and the engine carries it. */
     eid_database_close(copy);
 }
 
+/* Feature 101 */
 static void the_waiting_peer_learns_of_it_by_asking(void **state)
 {
     (void)state;
@@ -169,6 +170,7 @@ static void a_peer_that_is_away_is_waited_for(void **state)
     finish(s);
 }
 
+/* Features 101, N2 */
 static void decisions_are_made_once(void **state)
 {
     (void)state;

@@ -151,6 +151,7 @@ static void *call_often(void *ctx)
     return NULL;
 }
 
+/* Features 3, 138 */
 static void one_client_many_threads(void **state)
 {
     (void)state;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine step by step, on hosts without threads: what it does by itself, and when. Names carry the rows of the list of
- * features they show. */
+/* The engine step by step, on hosts without threads: what it does by itself, and when. */
 #include "net.h"
 
 #include <stdio.h>
@@ -27,7 +26,8 @@ static eid_peer_info *info_of(net *n, size_t who, size_t whom)
 
 /* ---- Commits ---- */
 
-static void row_39_commits_go_out_at_once(void **state)
+/* Features 1, 4, 39, 105, 120 */
+static void commits_go_out_at_once(void **state)
 {
     (void)state;
     net *n = open_shared(2, &on_commit);
@@ -77,6 +77,7 @@ static void commits_during_a_push_go_together(void **state)
     net_close(n);
 }
 
+/* Features 23, 41, 107 */
 static void without_on_commit_they_wait_for_the_round(void **state)
 {
     (void)state;
@@ -86,12 +87,13 @@ static void without_on_commit_they_wait_for_the_round(void **state)
     net_pass(n, 250000);
     assert_null(node_read(n->handles[1], "a"));
     net_pass(n, 60000);
-    assert_true(net_agrees(n)); /* rows 41 and 23: every 300 s, both ways */
+    assert_true(net_agrees(n)); /* every 300 s, both ways */
     assert_string_equal(node_read(n->handles[0], "b"), "from 1");
     net_close(n);
 }
 
-static void row_63_intervals_of_users(void **state)
+/* Features 63, 76 */
+static void intervals_of_users(void **state)
 {
     (void)state;
     eid_sync_settings often = EID_SYNC_SETTINGS_ENABLED;
@@ -100,7 +102,7 @@ static void row_63_intervals_of_users(void **state)
     node_write(n->handles[0], "a", "from 0");
     net_pass(n, 8000);
     assert_string_equal(node_read(n->handles[1], "a"), "from 0");
-    /* Row 76: a change takes effect without a restart. */
+    /* A change takes effect without a restart. */
     eid_sync_settings seldom = EID_SYNC_SETTINGS_ENABLED;
     seldom.interval_seconds = 1000;
     for (size_t i = 0; i < 2; i++) {
@@ -145,6 +147,7 @@ static void entries_are_passed_on(void **state)
     net_close(n);
 }
 
+/* Feature 45 */
 static void a_mesh_does_not_echo(void **state)
 {
     (void)state;
@@ -185,7 +188,8 @@ static size_t attempts_of(net *n, uint64_t *next_ms)
     return attempts;
 }
 
-static void row_40_retries_double_up_to_64_s(void **state)
+/* Features 40, 106, 148 */
+static void retries_double_up_to_64_s(void **state)
 {
     (void)state;
     static const uint64_t waits[] = {2, 4, 8, 16, 32, 64, 64, 64};
@@ -207,6 +211,7 @@ static void row_40_retries_double_up_to_64_s(void **state)
     net_close(n);
 }
 
+/* Feature 132 */
 static void a_peer_that_shows_itself_is_tried_at_once(void **state)
 {
     (void)state;
@@ -228,6 +233,7 @@ static void a_peer_that_shows_itself_is_tried_at_once(void **state)
     net_close(n);
 }
 
+/* Feature 148 */
 static void refusals_are_retried_too_but_hold_nothing_up(void **state)
 {
     (void)state;
@@ -252,7 +258,8 @@ static void refusals_are_retried_too_but_hold_nothing_up(void **state)
     net_close(n);
 }
 
-static void row_42_looks_every_60_s(void **state)
+/* Features 42, 57, 107, 147 */
+static void looks_every_60_s(void **state)
 {
     (void)state;
     net *n = open_shared(2, &enabled);
@@ -277,6 +284,7 @@ static void row_42_looks_every_60_s(void **state)
     net_close(n);
 }
 
+/* Features 2, O3 */
 static void silent_peers_delay_nobody(void **state)
 {
     (void)state;
@@ -312,7 +320,8 @@ static void silent_peers_delay_nobody(void **state)
 
 /* ---- Who is spoken with ---- */
 
-static void row_58_only_active_peers_are_contacted(void **state)
+/* Features 58, 145 */
+static void only_active_peers_are_contacted(void **state)
 {
     (void)state;
     net *n = open_shared(2, &on_commit);
@@ -336,6 +345,7 @@ static void row_58_only_active_peers_are_contacted(void **state)
 }
 
 /* Somebody else answers at the peer's address: nothing is sent there. */
+/* Features 7, 80 */
 static void pushes_go_to_proven_keys_only(void **state)
 {
     (void)state;
@@ -392,7 +402,8 @@ static void a_claimed_address_gets_nothing(void **state)
     net_close(n);
 }
 
-static void row_50_all_addresses_are_tried_the_last_good_one_first(void **state)
+/* Feature 50 */
+static void all_addresses_are_tried_the_last_good_one_first(void **state)
 {
     (void)state;
     net *n = open_shared(2, &on_commit);
@@ -415,7 +426,8 @@ static void row_50_all_addresses_are_tried_the_last_good_one_first(void **state)
 
 /* ---- By hand ---- */
 
-static void row_137_entries_queued_by_hand(void **state)
+/* Feature 137 */
+static void entries_queued_by_hand(void **state)
 {
     (void)state;
     net *n = open_shared(2, &enabled);
@@ -430,6 +442,7 @@ static void row_137_entries_queued_by_hand(void **state)
     net_close(n);
 }
 
+/* Features 43, O7 */
 static void flush_sends_what_waits(void **state)
 {
     (void)state;
@@ -475,24 +488,24 @@ static void settings_of_the_engine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(row_39_commits_go_out_at_once),
+        cmocka_unit_test(commits_go_out_at_once),
         cmocka_unit_test(a_push_is_one_message),
         cmocka_unit_test(commits_during_a_push_go_together),
         cmocka_unit_test(without_on_commit_they_wait_for_the_round),
-        cmocka_unit_test(row_63_intervals_of_users),
+        cmocka_unit_test(intervals_of_users),
         cmocka_unit_test(what_is_not_shared_is_not_sent),
         cmocka_unit_test(entries_are_passed_on),
         cmocka_unit_test(a_mesh_does_not_echo),
-        cmocka_unit_test(row_40_retries_double_up_to_64_s),
+        cmocka_unit_test(retries_double_up_to_64_s),
         cmocka_unit_test(a_peer_that_shows_itself_is_tried_at_once),
         cmocka_unit_test(refusals_are_retried_too_but_hold_nothing_up),
-        cmocka_unit_test(row_42_looks_every_60_s),
+        cmocka_unit_test(looks_every_60_s),
         cmocka_unit_test(silent_peers_delay_nobody),
-        cmocka_unit_test(row_58_only_active_peers_are_contacted),
+        cmocka_unit_test(only_active_peers_are_contacted),
         cmocka_unit_test(pushes_go_to_proven_keys_only),
         cmocka_unit_test(a_claimed_address_gets_nothing),
-        cmocka_unit_test(row_50_all_addresses_are_tried_the_last_good_one_first),
-        cmocka_unit_test(row_137_entries_queued_by_hand),
+        cmocka_unit_test(all_addresses_are_tried_the_last_good_one_first),
+        cmocka_unit_test(entries_queued_by_hand),
         cmocka_unit_test(flush_sends_what_waits),
         cmocka_unit_test(settings_of_the_engine),
     };

@@ -355,6 +355,7 @@ static void answers_of_other_databases(void **state)
 }
 
 /* One bad entry does not keep the good ones away, and is never stored. */
+/* Features 7, 125 */
 static void falsified_entries(void **state)
 {
     scene *s = *state;
@@ -414,6 +415,7 @@ static void any_text(scene *s, const eid_sync_request *request, eid_buf *answer)
     eid_buf_append_text(answer, s->text);
 }
 
+/* Features 7, 104, 150 */
 static void dishonest_handshakes(void **state)
 {
     scene *s = *state;

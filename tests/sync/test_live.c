@@ -83,6 +83,7 @@ static bool reads(eid_database *database, const char *key, const char *text)
     return false;
 }
 
+/* Features 4, 38, 43, 139 */
 static void both_ways_by_themselves(void **state)
 {
     (void)state;
@@ -111,6 +112,7 @@ static int by_size(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+/* Feature 39 */
 static void a_commit_is_seen_within_milliseconds(void **state)
 {
     (void)state;
@@ -160,7 +162,8 @@ static int listen_silently(char address[32])
     return fd;
 }
 
-static void row_2_fifty_silent_peers_and_one_good_one(void **state)
+/* Feature 2 */
+static void fifty_silent_peers_and_one_good_one(void **state)
 {
     (void)state;
     int sockets[SILENT];
@@ -216,6 +219,7 @@ static void on_done(eid_status status, const char *sentence, const eid_sync_resu
     h->times++;
 }
 
+/* Features 1, 3, 19 */
 static void calls_without_waiting(void **state)
 {
     (void)state;
@@ -387,6 +391,7 @@ static void waiting_inside_the_engine_is_refused(void **state)
     pair_close(p);
 }
 
+/* Features 15, 29, 108, 141, O2 */
 static void servers_without_waiting(void **state)
 {
     (void)state;
@@ -395,7 +400,7 @@ static void servers_without_waiting(void **state)
     eid_sync_call *call;
     char *address, **all;
     node_open(&n, "alice");
-    assert_false(eid_sync_is_server_running(n.sync)); /* row 108 */
+    assert_false(eid_sync_is_server_running(n.sync));
     tu_assert_fails(eid_sync_get_server_address(n.sync, &address), EID_ERR_SERVER_NOT_RUNNING);
     tu_assert_ok(eid_sync_start_server_async(n.sync, "127.0.0.1:0", on_done, &h, &call));
     tu_assert_ok(eid_sync_call_wait(call, UINT64_MAX, NULL));
@@ -448,7 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ways_by_themselves),
         cmocka_unit_test(a_commit_is_seen_within_milliseconds),
-        cmocka_unit_test(row_2_fifty_silent_peers_and_one_good_one),
+        cmocka_unit_test(fifty_silent_peers_and_one_good_one),
         cmocka_unit_test(calls_without_waiting),
         cmocka_unit_test(calls_can_be_broken_off),
         cmocka_unit_test(progress_of_a_long_transfer),

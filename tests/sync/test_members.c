@@ -30,6 +30,7 @@ static void sync_with(node *n, const node *other, const eid_id *database)
     eid_ticket_free(ticket);
 }
 
+/* Features 68, 91 */
 static void a_member_joins_writes_and_leaves(void **state)
 {
     node alice, bob;

@@ -52,6 +52,7 @@ static uint64_t records(const node *n)
 
 /* ---- The database itself ---- */
 
+/* Feature 110 */
 static void the_sync_database(void **state)
 {
     (void)state;
@@ -127,6 +128,7 @@ static void one_users_wishes(void **state)
     node_close(&n);
 }
 
+/* Feature 78 */
 static void several_users_wishes(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What survives a restart, and what is told of peers and past syncs. Names carry rows of the list of features. */
+/* What survives a restart, and what is told of peers and past syncs. */
 #include "net.h"
 #include "sync/engine.h"
 
@@ -30,6 +30,7 @@ static void close_filed(net *n)
 
 /* ---- Restarts ---- */
 
+/* Features 8, 132 */
 static void what_waited_is_sent_after_a_restart(void **state)
 {
     (void)state;
@@ -61,6 +62,7 @@ static void entries_queued_by_hand_survive_too(void **state)
 }
 
 /* Both sides wrote while they were apart, one of them was restarted: the next sync costs the difference. */
+/* Feature 123 */
 static void after_a_restart_a_sync_costs_the_difference(void **state)
 {
     (void)state;
@@ -95,7 +97,8 @@ static void a_peer_that_lost_data_gets_it_again(void **state)
     close_filed(n);
 }
 
-static void row_8_peers_and_relations_survive(void **state)
+/* Features 8, 55 */
+static void peers_and_relations_survive(void **state)
 {
     (void)state;
     net *n = open_filed(3, &on_commit);
@@ -122,7 +125,8 @@ static void row_8_peers_and_relations_survive(void **state)
 
 /* ---- Peers by hand ---- */
 
-static void rows_46_to_57_peers_by_hand(void **state)
+/* Features 46, 47, 52, 53, 54, 55, 57, O4 */
+static void peers_by_hand(void **state)
 {
     (void)state;
     net *n = net_open(1);
@@ -195,7 +199,8 @@ static void rows_46_to_57_peers_by_hand(void **state)
     net_close(n);
 }
 
-static void row_6_relations(void **state)
+/* Features 6, 146 */
+static void relations(void **state)
 {
     (void)state;
     net *n = net_open(2);
@@ -217,7 +222,8 @@ static void row_6_relations(void **state)
     net_close(n);
 }
 
-static void row_51_errors_of_syncs_with_peers(void **state)
+/* Features 51, 127, N2, O6 */
+static void errors_of_syncs_with_peers(void **state)
 {
     (void)state;
     net *n = net_open(2);
@@ -249,8 +255,9 @@ static void row_51_errors_of_syncs_with_peers(void **state)
     net_close(n);
 }
 
-/* Row 144: before any transport, every call that needs one says so. */
-static void row_144_no_transport(void **state)
+/* Before any transport, every call that needs one says so. */
+/* Features 144, N2 */
+static void no_transport(void **state)
 {
     (void)state;
     node n;
@@ -284,7 +291,8 @@ static void row_144_no_transport(void **state)
 
 /* ---- What a peer offers ---- */
 
-static void row_129_databases_of_a_peer(void **state)
+/* Features 122, 129, 130, 131 */
+static void databases_of_a_peer(void **state)
 {
     (void)state;
     net *n = net_open(2);
@@ -308,7 +316,8 @@ static void row_129_databases_of_a_peer(void **state)
     net_close(n);
 }
 
-static void row_19_without_a_database_all_shared_ones(void **state)
+/* Feature 19 */
+static void without_a_database_all_shared_ones(void **state)
 {
     (void)state;
     net *n = net_open(2);
@@ -327,7 +336,8 @@ static void row_19_without_a_database_all_shared_ones(void **state)
 
 /* ---- Statistics ---- */
 
-static void rows_112_to_116_cursors_and_statistics(void **state)
+/* Features 8, 110, 111, 112, 113, 114, 115, 116 */
+static void cursors_and_statistics(void **state)
 {
     (void)state;
     net *n = open_filed(2, &on_commit);
@@ -397,6 +407,7 @@ static void rows_112_to_116_cursors_and_statistics(void **state)
     close_filed(n);
 }
 
+/* Feature O4 */
 static void settings_of_the_program(void **state)
 {
     (void)state;
@@ -446,14 +457,14 @@ int main(void)
         cmocka_unit_test(entries_queued_by_hand_survive_too),
         cmocka_unit_test(after_a_restart_a_sync_costs_the_difference),
         cmocka_unit_test(a_peer_that_lost_data_gets_it_again),
-        cmocka_unit_test(row_8_peers_and_relations_survive),
-        cmocka_unit_test(rows_46_to_57_peers_by_hand),
-        cmocka_unit_test(row_6_relations),
-        cmocka_unit_test(row_51_errors_of_syncs_with_peers),
-        cmocka_unit_test(row_144_no_transport),
-        cmocka_unit_test(row_129_databases_of_a_peer),
-        cmocka_unit_test(row_19_without_a_database_all_shared_ones),
-        cmocka_unit_test(rows_112_to_116_cursors_and_statistics),
+        cmocka_unit_test(peers_and_relations_survive),
+        cmocka_unit_test(peers_by_hand),
+        cmocka_unit_test(relations),
+        cmocka_unit_test(errors_of_syncs_with_peers),
+        cmocka_unit_test(no_transport),
+        cmocka_unit_test(databases_of_a_peer),
+        cmocka_unit_test(without_a_database_all_shared_ones),
+        cmocka_unit_test(cursors_and_statistics),
         cmocka_unit_test(settings_of_the_program),
         cmocka_unit_test(damaged_rows_are_as_good_as_none),
     };

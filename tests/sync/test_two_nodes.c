@@ -54,6 +54,7 @@ static eid_status bob_syncs(pair *p, eid_sync_result *result)
 
 /* ---- Joining ---- */
 
+/* Features 88, 90 */
 static void a_listed_key_joins_at_once(void **state)
 {
     pair *p = *state;
@@ -73,6 +74,7 @@ static void a_listed_key_joins_at_once(void **state)
     eid_database_close(copy);
 }
 
+/* Feature 100 */
 static void everybody_joins_where_everybody_may(void **state)
 {
     pair *p = *state;
@@ -89,6 +91,7 @@ static void everybody_joins_where_everybody_may(void **state)
     eid_database_close(copy);
 }
 
+/* Features 19, 21, 117 */
 static void anonymous_readers_of_an_open_database(void **state)
 {
     pair *p = *state;
@@ -100,6 +103,7 @@ static void anonymous_readers_of_an_open_database(void **state)
     node_assert_same(&p->alice, &p->bob, &p->id);
 }
 
+/* Features 87, 99, N2 */
 static void without_permission_no_data(void **state)
 {
     pair *p = *state;
@@ -133,6 +137,7 @@ static void unknown_and_unshared_look_the_same(void **state)
     assert_string_equal(eid_last_error(), wanted);
 }
 
+/* Features 72, 76 */
 static void sharing_ends_with_the_preference(void **state)
 {
     pair *p = *state;
@@ -174,6 +179,7 @@ static eid_bootstrap_request *pending_of(node *n, size_t *count)
     return requests;
 }
 
+/* Features 86, 101 */
 static void asking_waiting_approving_joining(void **state)
 {
     pair *p = *state;
@@ -218,6 +224,7 @@ static void asking_waiting_approving_joining(void **state)
     eid_database_close(copy);
 }
 
+/* Features 87, 101 */
 static void rejecting(void **state)
 {
     pair *p = *state;
@@ -251,6 +258,7 @@ static void rejecting(void **state)
     assert_non_null(strstr(eid_last_error(), "rejected too often"));
 }
 
+/* Feature 101 */
 static void only_admins_decide(void **state)
 {
     pair *p = *state;
@@ -316,6 +324,7 @@ static void join(pair *p)
     tu_assert_ok(node_join(&p->bob, node_ticket(&p->alice, &p->id), node_write_10, NULL));
 }
 
+/* Features 22, 23, 124 */
 static void incremental_both_ways(void **state)
 {
     pair *p = *state;
@@ -351,6 +360,7 @@ static void incremental_both_ways(void **state)
     eid_database_close(copy);
 }
 
+/* Features 22, 123 */
 static void long_divergence_costs_its_length(void **state)
 {
     pair *p = *state;
@@ -397,6 +407,7 @@ static void large_pushes_are_split(void **state)
     eid_database_close(copy);
 }
 
+/* Features 81, 150 */
 static void a_device_key_without_rights_is_refused(void **state)
 {
     pair *p = *state;
@@ -412,6 +423,7 @@ static void a_device_key_without_rights_is_refused(void **state)
     assert_string_equal(eid_last_error(), wanted);
 }
 
+/* Feature 103 */
 static void readers_may_not_write(void **state)
 {
     pair *p = *state;
@@ -443,6 +455,7 @@ static void clocks_apart(void **state)
 
 /* ---- Peers ---- */
 
+/* Features 56, 104, 121, 142, 147 */
 static void peers_are_known_after_a_handshake(void **state)
 {
     pair *p = *state;
@@ -478,6 +491,7 @@ static void peers_are_known_after_a_handshake(void **state)
     eid_peer_infos_free(peers, count);
 }
 
+/* Feature 45 */
 static void repeated_handshakes_leave_no_trace(void **state)
 {
     pair *p = *state;
@@ -520,6 +534,7 @@ static void relations_come_with_success_only(void **state)
     assert_true(has_relation(&p->bob, &p->id));
 }
 
+/* Features 122, 130, 131 */
 static void handshakes_list_open_databases(void **state)
 {
     pair *p = *state;
@@ -565,6 +580,7 @@ static void an_instance_does_not_peer_with_itself(void **state)
 
 /* ---- Tickets and servers ---- */
 
+/* Feature O1 */
 static void sharing(void **state)
 {
     pair *p = *state;
@@ -590,6 +606,7 @@ static void sharing(void **state)
     eid_database_close(more);
 }
 
+/* Feature O1 */
 static void tickets_try_their_addresses_in_turn(void **state)
 {
     pair *p = *state;
@@ -616,6 +633,7 @@ static void tickets_try_their_addresses_in_turn(void **state)
     eid_ticket_free(ticket);
 }
 
+/* Features 14, 15, 29, 109, 140, 141, N2 */
 static void servers_start_and_stop(void **state)
 {
     pair *p = *state;
@@ -647,6 +665,7 @@ static void servers_start_and_stop(void **state)
     tu_assert_ok(eid_sync_connect_to_peer(p->bob.sync, p->alice.address, &peer));
 }
 
+/* Features 11, 13 */
 static void what_is_not_enabled(void **state)
 {
     (void)state;
@@ -674,6 +693,7 @@ static void what_is_not_enabled(void **state)
 
 /* ---- After a restart ---- */
 
+/* Feature 8 */
 static void what_was_shared_stays_shared(void **state)
 {
     (void)state;

@@ -366,6 +366,7 @@ static void run_world(uint64_t seed)
     tu_temp_dir_remove(dir);
 }
 
+/* Features 76, 77, 78 */
 static void wishes_follow_the_model(void **state)
 {
     (void)state;

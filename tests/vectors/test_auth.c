@@ -194,6 +194,7 @@ static void permission_table(void **state)
     assert_int_equal(jd_len(table), 9);
 }
 
+/* Feature 96 */
 static void permission_order(void **state)
 {
     const jd_node *permissions = jd_need(vectors, "permissions");

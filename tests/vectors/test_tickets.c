@@ -29,6 +29,7 @@ static void check_database(const eid_ticket *ticket, const char *wanted)
     assert_string_equal(text, wanted);
 }
 
+/* Feature O1 */
 static void formatting(void **state)
 {
     (void)state;
@@ -78,6 +79,7 @@ static void check_refused(const jd_node *one)
         assert_string_equal(eid_last_error(), jd_get_str(one, "error"));
 }
 
+/* Feature O1 */
 static void parsing(void **state)
 {
     (void)state;

@@ -477,6 +477,7 @@ static void play(stage_set *set, const jd_node *line)
     eid_request_free(&request);
 }
 
+/* Features 24, 124 */
 static void exchanges(void **state)
 {
     (void)state;
@@ -593,6 +594,7 @@ static void assert_same_http(uint64_t n, const jd_node *response, const eid_buf 
         assert_non_null(strstr(text, "Content-Type: application/json\r\n"));
 }
 
+/* Feature 24 */
 static void malformed_bodies(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The older form of access rules in the settings of a new database (seed-features.md rows 92 to 95). */
+/* The older form of access rules in the settings of a new database. */
 #include "auth/auth.h"
 
 #include <stdio.h>
@@ -49,7 +49,8 @@ static const eid_auth_key *find(const eid_auth_settings *settings, const char *t
     return eid_auth_settings_find(settings, &key);
 }
 
-static void row_92_a_named_key(void **state)
+/* Feature 92 */
+static void a_named_key(void **state)
 {
     const char *names[] = {"admin_key", "other"};
     const char *records[] = {"{\"pubkey\":\"" KEY_1 "\",\"permissions\":{\"Admin\":1},\"status\":\"Active\"}",
@@ -71,7 +72,8 @@ static void row_92_a_named_key(void **state)
     eid_doc_free(settings);
 }
 
-static void row_93_everybody(void **state)
+/* Feature 93 */
+static void everybody(void **state)
 {
     const char *names[] = {"*"};
     const char *records[] = {"{\"pubkey\":\"*\",\"permissions\":{\"Write\":10},\"status\":\"Active\"}"};
@@ -84,13 +86,14 @@ static void row_93_everybody(void **state)
     assert_int_equal(eid_auth_settings_global(parsed)->permission.priority, 10);
     assert_null(eid_auth_settings_global(parsed)->name);
     assert_int_equal(eid_auth_settings_key_count(parsed), 0);
-    /* Row 96: Write(15) is granted by it. */
+    /* Write(15) is granted by it. */
     assert_true(eid_permission_compare(eid_auth_settings_global(parsed)->permission, (eid_permission){EID_PERM_WRITE, 15}) > 0);
     eid_auth_settings_unref(parsed);
     eid_doc_free(settings);
 }
 
-static void row_95_revoked_from_the_start(void **state)
+/* Feature 95 */
+static void revoked_from_the_start(void **state)
 {
     const char *names[] = {"old", "new"};
     const char *records[] = {"{\"pubkey\":\"" KEY_1 "\",\"permissions\":{\"Write\":0},\"status\":\"Revoked\"}",
@@ -183,9 +186,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(row_92_a_named_key),
-        cmocka_unit_test(row_93_everybody),
-        cmocka_unit_test(row_95_revoked_from_the_start),
+        cmocka_unit_test(a_named_key),
+        cmocka_unit_test(everybody),
+        cmocka_unit_test(revoked_from_the_start),
         cmocka_unit_test(without_auth_nothing_changes),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(out_of_memory),

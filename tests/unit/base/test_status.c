@@ -129,6 +129,7 @@ static void the_try_macros_stop_at_a_failure(void **state)
 }
 
 /* Holds the header and the table of names together: each "NAME = number," of the header must be known. */
+/* Feature N1 */
 static void every_code_of_the_header_has_its_name(void **state)
 {
     (void)state;

@@ -98,6 +98,7 @@ static void write_remotely(world *w, const char *store, size_t count, eid_id *id
 
 /* ---- Who hears what ---- */
 
+/* Feature 136 */
 static void test_sources_and_stores(void **state)
 {
     (void)state;
@@ -134,6 +135,7 @@ static void test_sources_and_stores(void **state)
     world_close(&w);
 }
 
+/* Feature 135 */
 static void test_the_three_short_forms(void **state)
 {
     (void)state;

@@ -107,6 +107,7 @@ static void test_good_entries_pass(void **state)
 
 /* ---- Signatures ---- */
 
+/* Features 7, 125 */
 static void test_damaged_signatures(void **state)
 {
     fixture *f = *state;
@@ -142,6 +143,7 @@ static void test_foreign_signature(void **state)
 
 /* ---- Permissions ---- */
 
+/* Feature 103 */
 static void test_permissions(void **state)
 {
     fixture *f = *state;

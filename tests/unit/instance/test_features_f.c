@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the guide's section F names, row by row: users, tracked databases, preferences. */
+/* What the guide names about users, tracked databases, preferences. */
 #include "features.h"
 
-static void row_59_user_accounts(void **state)
+/* Feature 59 */
+static void user_accounts(void **state)
 {
     fixture *f = *state;
     eid_user *alice, *none = NULL;
@@ -22,7 +23,8 @@ static void row_59_user_accounts(void **state)
     assert_null(none);
 }
 
-static void row_60_database_preferences(void **state)
+/* Feature 60 */
+static void database_preferences(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -41,7 +43,8 @@ static void row_60_database_preferences(void **state)
     eid_user_logout(alice);
 }
 
-static void row_61_sync_enabled(void **state)
+/* Feature 61 */
+static void sync_enabled(void **state)
 {
     fixture *f = *state;
     eid_sync *sync = sync_on(f);
@@ -59,7 +62,8 @@ static void row_61_sync_enabled(void **state)
     eid_user_logout(alice);
 }
 
-static void row_62_sync_on_commit(void **state)
+/* Feature 62 */
+static void sync_on_commit(void **state)
 {
     fixture *f = *state;
     eid_sync *sync = sync_on(f);
@@ -78,7 +82,8 @@ static void row_62_sync_on_commit(void **state)
     eid_user_logout(alice);
 }
 
-static void row_63_interval_seconds(void **state)
+/* Feature 63 */
+static void interval_seconds(void **state)
 {
     fixture *f = *state;
     eid_sync *sync = sync_on(f);
@@ -99,7 +104,8 @@ static void row_63_interval_seconds(void **state)
     eid_user_logout(alice);
 }
 
-static void row_64_properties(void **state)
+/* Feature 64 */
+static void properties(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -122,7 +128,8 @@ static void row_64_properties(void **state)
 
 static const eid_sync_settings disabled = EID_SYNC_SETTINGS_DISABLED;
 
-static void row_65_defaults_and_presets(void **state)
+/* Feature 65 */
+static void defaults_and_presets(void **state)
 {
     eid_sync_settings settings, enabled = EID_SYNC_SETTINGS_ENABLED, on_commit = EID_SYNC_SETTINGS_ON_COMMIT;
 
@@ -137,7 +144,8 @@ static void row_65_defaults_and_presets(void **state)
     assert_true(on_commit.sync_enabled && on_commit.sync_on_commit);
 }
 
-static void row_66_get_default_key(void **state)
+/* Feature 66 */
+static void get_default_key(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -166,7 +174,8 @@ static void row_66_get_default_key(void **state)
     eid_user_logout(alice);
 }
 
-static void row_67_add_database(void **state)
+/* Feature 67 */
+static void add_database(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice"), *bob = login(f, "bob");
@@ -207,7 +216,8 @@ static uint32_t priority_used(eid_user *user, const eid_id *id)
     return permission.priority;
 }
 
-static void row_68_best_identity_is_found(void **state)
+/* Feature 68 */
+static void best_identity_is_found(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice"), *bob = login(f, "bob");
@@ -248,7 +258,8 @@ static void row_68_best_identity_is_found(void **state)
     eid_user_logout(bob);
 }
 
-static void row_68_delegated_identity_is_found(void **state)
+/* Feature 68 */
+static void delegated_identity_is_found(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice"), *bob = login(f, "bob");
@@ -274,7 +285,8 @@ static void row_68_delegated_identity_is_found(void **state)
     eid_user_logout(bob);
 }
 
-static void row_69_list_database_prefs_oldest_first(void **state)
+/* Feature 69 */
+static void list_database_prefs_oldest_first(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -305,7 +317,8 @@ static void row_69_list_database_prefs_oldest_first(void **state)
     eid_user_logout(alice);
 }
 
-static void row_70_what_a_record_tells(void **state)
+/* Feature 70 */
+static void what_a_record_tells(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -327,7 +340,8 @@ static void row_70_what_a_record_tells(void **state)
     eid_user_logout(alice);
 }
 
-static void row_71_database_prefs(void **state)
+/* Feature 71 */
+static void database_prefs(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -347,7 +361,8 @@ static void row_71_database_prefs(void **state)
     eid_user_logout(alice);
 }
 
-static void row_72_set_prefs(void **state)
+/* Feature 72 */
+static void set_prefs(void **state)
 {
     fixture *f = *state;
     eid_sync *sync = sync_on(f);
@@ -376,7 +391,8 @@ static void row_72_set_prefs(void **state)
     eid_user_logout(alice);
 }
 
-static void row_73_remove_database(void **state)
+/* Feature 73 */
+static void remove_database(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -395,7 +411,8 @@ static void row_73_remove_database(void **state)
     eid_user_logout(alice);
 }
 
-static void row_74_open_database_and_write(void **state)
+/* Feature 74 */
+static void open_database_and_write(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -424,7 +441,8 @@ static void row_74_open_database_and_write(void **state)
 }
 
 /* Wishes stand with the user, facts with sync: a wish alone makes no relation to a peer. */
-static void row_75_preferences_are_not_status(void **state)
+/* Feature 75 */
+static void preferences_are_not_status(void **state)
 {
     fixture *f = *state;
     eid_sync *sync = sync_on(f);
@@ -447,7 +465,8 @@ static void row_75_preferences_are_not_status(void **state)
     eid_user_logout(alice);
 }
 
-static void row_76_changes_need_no_restart(void **state)
+/* Feature 76 */
+static void changes_need_no_restart(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice");
@@ -503,7 +522,8 @@ static void two_close(two *t)
     eid_user_logout(t->bob);
 }
 
-static void row_77_each_user_sees_the_own_preferences(void **state)
+/* Feature 77 */
+static void each_user_sees_the_own_preferences(void **state)
 {
     eid_database_preferences found;
     two t;
@@ -520,7 +540,8 @@ static void row_77_each_user_sees_the_own_preferences(void **state)
     two_close(&t);
 }
 
-static void row_78_wishes_are_combined(void **state)
+/* Feature 78 */
+static void wishes_are_combined(void **state)
 {
     eid_sync_settings combined;
     two t;
@@ -543,7 +564,8 @@ static void row_78_wishes_are_combined(void **state)
     two_close(&t);
 }
 
-static void row_79_lists_are_independent(void **state)
+/* Feature 79 */
+static void lists_are_independent(void **state)
 {
     eid_database_preferences *list;
     size_t count;
@@ -562,28 +584,28 @@ static void row_79_lists_are_independent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_INSTANCE(row_59_user_accounts),
-        WITH_INSTANCE(row_60_database_preferences),
-        WITH_INSTANCE(row_61_sync_enabled),
-        WITH_INSTANCE(row_62_sync_on_commit),
-        WITH_INSTANCE(row_63_interval_seconds),
-        WITH_INSTANCE(row_64_properties),
-        cmocka_unit_test(row_65_defaults_and_presets),
-        WITH_INSTANCE(row_66_get_default_key),
-        WITH_INSTANCE(row_67_add_database),
-        WITH_INSTANCE(row_68_best_identity_is_found),
-        WITH_INSTANCE(row_68_delegated_identity_is_found),
-        WITH_INSTANCE(row_69_list_database_prefs_oldest_first),
-        WITH_INSTANCE(row_70_what_a_record_tells),
-        WITH_INSTANCE(row_71_database_prefs),
-        WITH_INSTANCE(row_72_set_prefs),
-        WITH_INSTANCE(row_73_remove_database),
-        WITH_INSTANCE(row_74_open_database_and_write),
-        WITH_INSTANCE(row_75_preferences_are_not_status),
-        WITH_INSTANCE(row_76_changes_need_no_restart),
-        WITH_INSTANCE(row_77_each_user_sees_the_own_preferences),
-        WITH_INSTANCE(row_78_wishes_are_combined),
-        WITH_INSTANCE(row_79_lists_are_independent),
+        WITH_INSTANCE(user_accounts),
+        WITH_INSTANCE(database_preferences),
+        WITH_INSTANCE(sync_enabled),
+        WITH_INSTANCE(sync_on_commit),
+        WITH_INSTANCE(interval_seconds),
+        WITH_INSTANCE(properties),
+        cmocka_unit_test(defaults_and_presets),
+        WITH_INSTANCE(get_default_key),
+        WITH_INSTANCE(add_database),
+        WITH_INSTANCE(best_identity_is_found),
+        WITH_INSTANCE(delegated_identity_is_found),
+        WITH_INSTANCE(list_database_prefs_oldest_first),
+        WITH_INSTANCE(what_a_record_tells),
+        WITH_INSTANCE(database_prefs),
+        WITH_INSTANCE(set_prefs),
+        WITH_INSTANCE(remove_database),
+        WITH_INSTANCE(open_database_and_write),
+        WITH_INSTANCE(preferences_are_not_status),
+        WITH_INSTANCE(changes_need_no_restart),
+        WITH_INSTANCE(each_user_sees_the_own_preferences),
+        WITH_INSTANCE(wishes_are_combined),
+        WITH_INSTANCE(lists_are_independent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

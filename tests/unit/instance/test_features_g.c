@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the guide's section G names about keys and rights, row by row. Rows 86 to 91, 99 to 101 and 104 are about asking a
- * peer for access and about connecting to it; they stand in tests/sync. */
+/* What the guide's section on security names about keys and rights; what it names about asking a peer for access stands in
+ * tests/sync/test_features.c. */
 #include "features.h"
 
-static void row_80_and_81_the_device_key(void **state)
+/* Feature 81 */
+static void the_device_key(void **state)
 {
     fixture *f = *state;
     eid_sync *sync = sync_on(f);
@@ -18,7 +19,8 @@ static void row_80_and_81_the_device_key(void **state)
     assert_true(eid_pubkey_equal(&device, &again));
 }
 
-static void row_82_several_named_keys(void **state)
+/* Features 12, 82 */
+static void several_named_keys(void **state)
 {
     fixture *f = *state;
     eid_pubkey main_key, backup, found;
@@ -38,7 +40,8 @@ static void row_82_several_named_keys(void **state)
     assert_true(eid_pubkey_equal(&found, &main_key));
 }
 
-static void row_83_settings_document(void **state)
+/* Feature 83 */
+static void settings_document(void **state)
 {
     fixture *f = *state;
     eid_doc *settings;
@@ -67,7 +70,8 @@ static eid_database *new_database(fixture *f, const char *key_name)
     return database;
 }
 
-static void row_84_new_database_is_the_keys(void **state)
+/* Feature 84 */
+static void new_database_is_the_keys(void **state)
 {
     fixture *f = *state;
     eid_permission permission;
@@ -114,7 +118,8 @@ static void list_key(eid_database *database, fixture *f, const char *key_name, e
     tu_assert_ok(eid_txn_commit_free(txn, NULL));
 }
 
-static void row_85_set_default_auth_key(void **state)
+/* Feature 85 */
+static void set_default_auth_key(void **state)
 {
     fixture *f = *state;
     eid_database *database;
@@ -160,7 +165,8 @@ static eid_database *legacy_database(fixture *f, const char *extra)
     return database;
 }
 
-static void row_92_older_key_entry(void **state)
+/* Feature 92 */
+static void older_key_entry(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, NULL);
@@ -174,7 +180,8 @@ static void row_92_older_key_entry(void **state)
 
 static const char everybody[] = "{\"pubkey\":\"*\",\"permissions\":{\"Write\":10},\"status\":\"Active\"}";
 
-static void row_93_everybody_may_write(void **state)
+/* Feature 93 */
+static void everybody_may_write(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, everybody), *opened;
@@ -192,7 +199,8 @@ static void row_93_everybody_may_write(void **state)
     eid_user_logout(stranger);
 }
 
-static void row_94_nested_document(void **state)
+/* Feature 94 */
+static void nested_document(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, NULL);
@@ -210,7 +218,8 @@ static void row_94_nested_document(void **state)
     eid_database_close(database);
 }
 
-static void row_95_status(void **state)
+/* Feature 95 */
+static void revoked_keys_sign_nothing(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, NULL), *other;
@@ -233,7 +242,8 @@ static void row_95_status(void **state)
 }
 
 /* Write(15) is less than the Write(10) everybody has. */
-static void row_96_priorities(void **state)
+/* Feature 96 */
+static void priorities(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, everybody);
@@ -252,7 +262,8 @@ static void row_96_priorities(void **state)
     eid_database_close(database);
 }
 
-static void row_97_authenticated_operation(void **state)
+/* Feature 97 */
+static void authenticated_operation(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, NULL);
@@ -272,7 +283,8 @@ static void row_97_authenticated_operation(void **state)
     eid_database_close(database);
 }
 
-static void row_98_commit_is_atomic(void **state)
+/* Feature 98 */
+static void commit_is_atomic(void **state)
 {
     fixture *f = *state;
     eid_database *database = legacy_database(f, NULL);
@@ -292,7 +304,8 @@ static void row_98_commit_is_atomic(void **state)
 }
 
 /* A database made while sync is on takes part in it; one from before does not. */
-static void row_22b_databases_of_the_instance_are_served(void **state)
+/* Feature 22b */
+static void databases_of_the_instance_take_part(void **state)
 {
     fixture *f = *state;
     eid_database *before, *after;
@@ -313,7 +326,8 @@ static void row_22b_databases_of_the_instance_are_served(void **state)
 }
 
 /* What was granted is an entry that stays in the history, and nobody below can write over it. */
-static void row_102_and_103_rights_are_entries_and_enforced(void **state)
+/* Features 102, 103 */
+static void rights_are_entries_and_enforced(void **state)
 {
     fixture *f = *state;
     eid_user *alice = login(f, "alice"), *reader = login(f, "reader");
@@ -336,20 +350,20 @@ static void row_102_and_103_rights_are_entries_and_enforced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_INSTANCE(row_22b_databases_of_the_instance_are_served),
-        WITH_INSTANCE(row_80_and_81_the_device_key),
-        WITH_INSTANCE(row_82_several_named_keys),
-        WITH_INSTANCE(row_83_settings_document),
-        WITH_INSTANCE(row_84_new_database_is_the_keys),
-        WITH_INSTANCE(row_85_set_default_auth_key),
-        WITH_INSTANCE(row_92_older_key_entry),
-        WITH_INSTANCE(row_93_everybody_may_write),
-        WITH_INSTANCE(row_94_nested_document),
-        WITH_INSTANCE(row_95_status),
-        WITH_INSTANCE(row_96_priorities),
-        WITH_INSTANCE(row_97_authenticated_operation),
-        WITH_INSTANCE(row_98_commit_is_atomic),
-        WITH_INSTANCE(row_102_and_103_rights_are_entries_and_enforced),
+        WITH_INSTANCE(databases_of_the_instance_take_part),
+        WITH_INSTANCE(the_device_key),
+        WITH_INSTANCE(several_named_keys),
+        WITH_INSTANCE(settings_document),
+        WITH_INSTANCE(new_database_is_the_keys),
+        WITH_INSTANCE(set_default_auth_key),
+        WITH_INSTANCE(older_key_entry),
+        WITH_INSTANCE(everybody_may_write),
+        WITH_INSTANCE(nested_document),
+        WITH_INSTANCE(revoked_keys_sign_nothing),
+        WITH_INSTANCE(priorities),
+        WITH_INSTANCE(authenticated_operation),
+        WITH_INSTANCE(commit_is_atomic),
+        WITH_INSTANCE(rights_are_entries_and_enforced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

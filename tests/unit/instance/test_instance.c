@@ -63,6 +63,7 @@ static void assert_setting(eid_instance *instance, const eid_id *id, const char 
     eid_database_close(database);
 }
 
+/* Feature 10 */
 static void a_new_instance_has_its_system_databases(void **state)
 {
     eid_instance *instance = open_url("memory:");
@@ -96,6 +97,7 @@ static void a_new_instance_has_its_system_databases(void **state)
     eid_instance_close(NULL);
 }
 
+/* Feature 10 */
 static void an_instance_is_there_again(void **state)
 {
     place *p = *state;
@@ -123,6 +125,26 @@ static void an_instance_is_there_again(void **state)
     assert_true(eid_id_equal(&first[0], &second[0]) && eid_id_equal(&first[1], &second[1]));
     eid_free(first);
     eid_free(second);
+    eid_instance_close(instance);
+}
+
+/* Feature 9 */
+static void memory_ends_with_the_instance(void **state)
+{
+    eid_instance *instance = open_url("memory:"), *other = open_url("memory:");
+    eid_pubkey first, second;
+    eid_user *user;
+
+    (void)state;
+    tu_assert_ok(eid_instance_create_user(instance, "alice", NULL));
+    eid_instance_device_pubkey(instance, &first);
+    eid_instance_device_pubkey(other, &second);
+    assert_false(eid_pubkey_equal(&first, &second)); /* each is alone */
+    tu_assert_fails(eid_instance_login_user(other, "alice", NULL, &user), EID_ERR_PASSWORD_REQUIRED);
+    eid_instance_close(other);
+    eid_instance_close(instance);
+    instance = open_url("memory:");
+    tu_assert_fails(eid_instance_login_user(instance, "alice", NULL, &user), EID_ERR_PASSWORD_REQUIRED);
     eid_instance_close(instance);
 }
 
@@ -415,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_instance_has_its_system_databases),
         WITH_PLACE(an_instance_is_there_again),
+        cmocka_unit_test(memory_ends_with_the_instance),
         cmocka_unit_test(options_are_used),
         WITH_PLACE(what_must_exist_is_not_made),
         WITH_PLACE(one_instance_at_a_time),

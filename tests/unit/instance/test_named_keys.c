@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "instance/instance_int.h"
 
+/* Feature 12 */
 static void keys_have_names(void **state)
 {
     fixture *f = *state;

@@ -284,6 +284,7 @@ static void assert_file_holds(const char *path, const char *text, size_t len, bo
 }
 
 /* Neither keys nor passwords are anywhere in the file. */
+/* Feature 134 */
 static void the_file_tells_nothing(void **state)
 {
     fixture *f = *state;
@@ -378,6 +379,7 @@ static void keys_are_added_and_listed(void **state)
 }
 
 /* A database that lets in only the added key is opened with it. */
+/* Feature 134 */
 static void an_added_key_opens_databases(void **state)
 {
     fixture *f = *state;

@@ -14,6 +14,7 @@
 #define ENDPOINT "endpointacfiry65oqe7dfp5klns2pf2lvzmuzyjx4ozieq36n2iqanub5xvyaibab7qaaab2ieq"
 #define HEX64    "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
 
+/* Features 49, 143 */
 static void http_addresses(void **state)
 {
     (void)state;
@@ -70,6 +71,7 @@ static void http_addresses(void **state)
     }
 }
 
+/* Feature 30 */
 static void detecting(void **state)
 {
     (void)state;
@@ -157,6 +159,7 @@ static void bounds_and_copies(void **state)
 
 /* ---- Tickets ---- */
 
+/* Features 126, 162 */
 static void detecting_tickets(void **state)
 {
     (void)state;

@@ -94,6 +94,7 @@ static void the_window_is_exact(void **state)
     assert_fails_with(eid_request_auth_check(tree_of(b), &b->server, UINT64_MAX), stale);
 }
 
+/* Features 7, 80 */
 static void every_part_is_bound(void **state)
 {
     bench *b = *state;

@@ -283,6 +283,7 @@ static void ipv6(void **state)
     eid_http_server_stop(server);
 }
 
+/* Feature 25 */
 static void host_names(void **state)
 {
     fixture *f = *state;
