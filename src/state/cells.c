@@ -15,8 +15,24 @@
 struct eid_state_batch {
     eid_storage *storage;
     eid_map *again;      /* number of a store and a key -> eid_tree_store: keys to be made again from their touches, … */
+    eid_map *odd;        /* … the same in fold order, see cells_int.h, … */
     eid_map *stores;     /* number -> eid_tree_store: … and whole stores, from their entries */
 };
+
+static eid_status new_maps(eid_state_batch *batch)
+{
+    EID_TRY(eid_map_new(&batch->again));
+    EID_TRY(eid_map_new(&batch->odd));
+    return eid_map_new(&batch->stores);
+}
+
+static void free_maps(eid_state_batch *batch)
+{
+    eid_map_free(batch->again, NULL);
+    eid_map_free(batch->odd, NULL);
+    eid_map_free(batch->stores, NULL);
+    batch->again = batch->odd = batch->stores = NULL;
+}
 
 eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out)
 {
@@ -24,9 +40,7 @@ eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out)
     if (batch == NULL)
         return eid_fail_memory();
     batch->storage = storage;
-    eid_status status = eid_map_new(&batch->again);
-    if (status == EID_OK)
-        status = eid_map_new(&batch->stores);
+    eid_status status = new_maps(batch);
     if (status != EID_OK) {
         eid_state_batch_free(batch);
         return status;
@@ -39,9 +53,35 @@ void eid_state_batch_free(eid_state_batch *batch)
 {
     if (batch == NULL)
         return;
-    eid_map_free(batch->again, NULL);
-    eid_map_free(batch->stores, NULL);
+    free_maps(batch);
     eid_free(batch);
+}
+
+/* Numbers of stores order as bytes, so the keys of a store stand together. */
+static eid_status name_of(eid_buf *out, const eid_tree_store *store, eid_slice key)
+{
+    eid_buf_init(out, SIZE_MAX / 2);
+    eid_buf_append_u64_be(out, (uint64_t)store->s);
+    eid_buf_append_slice(out, key);
+    return eid_buf_status(out);
+}
+
+static eid_slice key_of(const eid_map_entry *named)
+{
+    return eid_slice_of(named->key.data + sizeof(uint64_t), named->key.len - sizeof(uint64_t));
+}
+
+static eid_status note_key(eid_map *keys, eid_tree_store *store, eid_slice key)
+{
+    eid_buf name;
+    eid_map_entry *place;
+    eid_status status = name_of(&name, store, key);
+    if (status == EID_OK)
+        status = eid_map_put(keys, eid_buf_slice(&name), &place, NULL);
+    if (status == EID_OK)
+        place->value = store;
+    eid_buf_free(&name);
+    return status;
 }
 
 /* ---- The touch log ---- */
@@ -155,10 +195,25 @@ static eid_status renew_cell(const eid_cells *cells, eid_slice key, int64_t newe
     return eid_sql_run(stmt);
 }
 
+static eid_status refold(const eid_cells *cells, eid_slice key, bool due)
+{
+    eid_buf name;
+    if (cells->odd == NULL || (!due && eid_map_len(cells->odd) == 0))
+        return EID_OK;
+    if (due)
+        return note_key(cells->odd, cells->ctx, key);
+    eid_status status = name_of(&name, store_of(cells), key);
+    if (status == EID_OK)
+        eid_map_remove(cells->odd, eid_buf_slice(&name));
+    eid_buf_free(&name);
+    return status;
+}
+
 /* The one place that removes cells. */
 static eid_status retire_cell(const eid_cells *cells, eid_slice key, const eid_cell_row *row)
 {
     eid_sql_stmt *stmt;
+    EID_TRY(refold(cells, key, false));
     if (store_of(cells)->indexes != NULL)
         EID_TRY(eid_field_index_change(cells->storage, store_of(cells), key, eid_slice_of(NULL, 0)));
     EID_TRY(add_touch(cells->storage, store_of(cells), key, &row->place));
@@ -253,56 +308,19 @@ static const eid_cells_calls rows = {
     .remove_twig = remove_twig,
     .remove_twigs = remove_twigs,
     .each_twig = each_twig,
+    .refold = refold,
 };
 
 eid_cells eid_cells_of(eid_storage *storage, eid_tree_store *store)
 {
-    return (eid_cells){&rows, storage, store, 0};
+    return (eid_cells){&rows, storage, store, 0, NULL};
 }
 
-/* ---- Folding a key again ---- */
-
-static eid_status retire_whole(const eid_cells *cells, eid_slice key)
+static eid_cells cells_in(const eid_state_batch *batch, eid_tree_store *store)
 {
-    uint8_t hash[EID_TWIG_HASH];
-    eid_cell_row row = {0};
-    eid_buf_init(&row.value, SIZE_MAX / 2);
-    eid_status status = read_cell(cells, key, &row);
-    eid_buf_free(&row.value);
-    EID_TRY(status);
-    eid_twig_hash_key(key, hash);
-    EID_TRY(eid_twigs_clear(cells, hash));
-    return retire_cell(cells, key, &row);
-}
-
-static eid_status take_again(const eid_cells *cells, eid_slice key, const eid_node *node, bool *refold)
-{
-    eid_value *value;
-    eid_taken taken;
-    EID_TRY(eid_state_load_child(cells->storage, store_of(cells), key, node->n, &value));
-    if (value == NULL)
-        return EID_OK;
-    eid_status status = eid_cells_take(cells, node, key, value, &taken);
-    *refold = *refold || (status == EID_OK && taken.refold);
-    eid_value_free(value);
-    return status;
-}
-
-/* From all entries that touched it, in order. */
-static eid_status fold_again(const eid_cells *cells, eid_slice key)
-{
-    eid_nodes nodes = {NULL, 0, 0};
-    bool refold = false; /* never: none is late */
-    EID_TRY(retire_whole(cells, key));
-    eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
-    for (size_t i = 0; i < nodes.count && status == EID_OK; i++)
-        status = take_again(cells, key, &nodes.items[i], &refold);
-    if (status == EID_OK) {
-        const eid_node *last = &nodes.items[nodes.count - 1];
-        status = delete_touch(cells->storage, store_of(cells), key, &(eid_seat){(int64_t)last->height, last->n});
-    }
-    eid_free(nodes.items);
-    return status;
+    eid_cells cells = eid_cells_of(batch->storage, store);
+    cells.odd = batch->odd;
+    return cells;
 }
 
 /* ---- One entry ---- */
@@ -315,9 +333,7 @@ static eid_status apply_child(const eid_cells *cells, const eid_node *node, eid_
     if (store->has_barrier && eid_node_compare(node, &store->barrier) < 0)
         return add_touch(cells->storage, store, key, &spot);
     EID_TRY(eid_cells_take(cells, node, key, value, &taken));
-    if (taken.found)
-        EID_TRY(add_touch(cells->storage, store, key, taken.behind ? &taken.place : &spot));
-    return taken.refold ? fold_again(cells, key) : EID_OK;
+    return taken.found ? add_touch(cells->storage, store, key, taken.behind ? &taken.place : &spot) : EID_OK;
 }
 
 static eid_status apply_doc(const eid_cells *cells, eid_tree_store *store, const eid_node *node, const eid_doc *doc)
@@ -366,7 +382,7 @@ eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_ent
         EID_TRY(read_subtree(batch, tree, entry, i, n, &store, &node, &doc));
         if (store == NULL)
             continue;
-        eid_cells cells = eid_cells_of(batch->storage, store);
+        eid_cells cells = cells_in(batch, store);
         cells.entry = n;
         eid_status status = EID_OK;
         if (doc != NULL) {
@@ -387,20 +403,17 @@ eid_status eid_state_apply(eid_state_batch *batch, eid_tree *tree, const eid_ent
  * What they touched is made again as if they had never arrived, or had counted from the beginning: in the order of arrival, so
  * that the rows are those a check computes. Where an atomic Doc hides what was written before it, that is the whole store. */
 
-static eid_status make_again_later(eid_state_batch *batch, eid_tree_store *store, eid_slice key)
+static eid_status retire_whole(const eid_cells *cells, eid_slice key)
 {
-    eid_buf name;
-    eid_map_entry *place;
-    eid_buf_init(&name, SIZE_MAX / 2);
-    eid_buf_append_u64_be(&name, (uint64_t)store->s);
-    eid_buf_append_slice(&name, key);
-    eid_status status = eid_buf_status(&name);
-    if (status == EID_OK)
-        status = eid_map_put(batch->again, eid_buf_slice(&name), &place, NULL);
-    if (status == EID_OK)
-        place->value = store;
-    eid_buf_free(&name);
-    return status;
+    uint8_t hash[EID_TWIG_HASH];
+    eid_cell_row row = {0};
+    eid_buf_init(&row.value, SIZE_MAX / 2);
+    eid_status status = read_cell(cells, key, &row);
+    eid_buf_free(&row.value);
+    EID_TRY(status);
+    eid_twig_hash_key(key, hash);
+    EID_TRY(eid_twigs_clear(cells, hash));
+    return retire_cell(cells, key, &row);
 }
 
 static eid_status make_store_later(eid_state_batch *batch, eid_tree_store *store)
@@ -425,7 +438,7 @@ static eid_status change_touch(const eid_cells *cells, eid_slice key, const eid_
 
 static eid_status change_doc(eid_state_batch *batch, eid_tree_store *store, const eid_node *node, const eid_doc *doc, bool counts)
 {
-    eid_cells cells = eid_cells_of(batch->storage, store);
+    eid_cells cells = cells_in(batch, store);
     eid_seat spot = {(int64_t)node->height, node->n};
     if (store->has_barrier || eid_doc_is_atomic(doc))
         return make_store_later(batch, store);
@@ -435,7 +448,7 @@ static eid_status change_doc(eid_state_batch *batch, eid_tree_store *store, cons
     const eid_value *value;
     while (eid_doc_next_raw(doc, &cursor, &key, &key_len, &value)) {
         EID_TRY(change_touch(&cells, eid_slice_of(key, key_len), &spot, counts));
-        EID_TRY(make_again_later(batch, store, eid_slice_of(key, key_len)));
+        EID_TRY(note_key(batch->again, store, eid_slice_of(key, key_len)));
     }
     return EID_OK;
 }
@@ -468,11 +481,22 @@ static int compare_arrival(const void *a, const void *b)
     return left->n < right->n ? -1 : left->n > right->n;
 }
 
+static eid_status take_again(const eid_cells *cells, eid_slice key, const eid_node *node)
+{
+    eid_value *value;
+    eid_taken taken;
+    EID_TRY(eid_state_load_child(cells->storage, store_of(cells), key, node->n, &value));
+    if (value == NULL)
+        return EID_OK;
+    eid_status status = eid_cells_take(cells, node, key, value, &taken);
+    eid_value_free(value);
+    return status;
+}
+
 /* The key has no cell; all its places are in the touch log. Adds the entries it looked at to *looks. */
 static eid_status make_key(const eid_cells *cells, eid_slice key, uint64_t *looks)
 {
     eid_nodes nodes = {NULL, 0, 0};
-    bool refold = false;
     EID_TRY(eid_kept_forget(cells));
     eid_status status = eid_state_touches(cells->storage, store_of(cells), key, &nodes);
     *looks += nodes.count;
@@ -481,13 +505,12 @@ static eid_status make_key(const eid_cells *cells, eid_slice key, uint64_t *look
         eid_seat spot = {(int64_t)last->height, last->n};
         qsort(nodes.items, nodes.count, sizeof *nodes.items, compare_arrival);
         for (size_t i = 0; i < nodes.count && status == EID_OK; i++)
-            status = take_again(cells, key, &nodes.items[i], &refold);
+            status = take_again(cells, key, &nodes.items[i]);
         if (status == EID_OK)
             status = delete_touch(cells->storage, store_of(cells), key, &spot);
     }
     eid_free(nodes.items);
-    /* As where a late entry arrives: what stands in an odd key depends on the order it was taken in. */
-    return status == EID_OK && refold ? fold_again(cells, key) : status;
+    return status;
 }
 
 static eid_status delete_touches(const eid_cells *cells)
@@ -547,13 +570,13 @@ static eid_status make_keys(eid_state_batch *batch)
     uint64_t looks = 0;
     for (eid_map_entry *e = eid_map_first(batch->again); e != NULL; e = eid_map_next(batch->again, e)) {
         eid_tree_store *store = e->value;
-        eid_cells cells = eid_cells_of(batch->storage, store);
+        eid_cells cells = cells_in(batch, store);
         if (eid_map_get(batch->stores, eid_slice_of(&store->s, sizeof store->s)) != NULL)
             continue;
         looks = store == counted ? looks : 0;
         counted = store;
         if (looks <= store->count) {
-            EID_TRY(make_key(&cells, eid_slice_of(e->key.data + sizeof(uint64_t), e->key.len - sizeof(uint64_t)), &looks));
+            EID_TRY(make_key(&cells, key_of(e), &looks));
             continue;
         }
         EID_TRY(make_store_later(batch, store)); /* and not again for its other keys */
@@ -562,17 +585,137 @@ static eid_status make_keys(eid_state_batch *batch)
     return EID_OK;
 }
 
+/* ---- Odd keys: those of a store together, so that an entry that wrote many of them is read once ---- */
+
+typedef struct folding {
+    eid_cells cells;
+    const eid_map *odd;
+    eid_map_entry *first;    /* its keys are those from here on that are of the store */
+    eid_nodes nodes;         /* the entries that wrote them */
+} folding;
+
+static eid_map_entry *next_odd(const folding *f, const eid_map_entry *e)
+{
+    eid_map_entry *next = eid_map_next(f->odd, e);
+    return next != NULL && next->value == f->cells.ctx ? next : NULL;
+}
+
+static eid_status add_places(folding *f, eid_slice key)
+{
+    eid_sql_stmt *stmt;
+    EID_TRY(eid_sql_prepare(eid_storage_sql(f->cells.storage), "SELECT n, height FROM touch WHERE s = ? AND key = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, store_of(&f->cells)->s);
+    eid_sql_bind_blob(stmt, 2, key);
+    for (;;) {
+        bool row;
+        EID_TRY(eid_sql_step(stmt, &row));
+        if (!row)
+            return EID_OK;
+        eid_node node = {.n = eid_sql_i64(stmt, 0), .height = (uint64_t)eid_sql_i64(stmt, 1)};
+        eid_status status = eid_nodes_add(&f->nodes, &node);
+        if (status != EID_OK) {
+            eid_sql_reset(stmt);
+            return status;
+        }
+    }
+}
+
+/* In fold order, each once. Keys that have more places than the store has entries are found by looking at all of these. */
+static eid_status find_nodes(folding *f)
+{
+    const eid_tree_store *store = store_of(&f->cells);
+    eid_nodes *nodes = &f->nodes;
+    for (eid_map_entry *e = f->first; e != NULL && nodes->count <= store->count; e = next_odd(f, e))
+        EID_TRY(add_places(f, key_of(e)));
+    if (nodes->count > store->count) {
+        nodes->count = 0;
+        return eid_state_arrived(f->cells.storage, store, 0, INT64_MAX, nodes);
+    }
+    size_t kept = 0;
+    qsort(nodes->items, nodes->count, sizeof *nodes->items, compare_arrival);
+    for (size_t i = 0; i < nodes->count; i++)
+        if (kept == 0 || nodes->items[kept - 1].n != nodes->items[i].n)
+            nodes->items[kept++] = nodes->items[i];
+    nodes->count = kept;
+    for (size_t i = 0; i < kept; i++)
+        EID_TRY(eid_storage_id(f->cells.storage, nodes->items[i].n, &nodes->items[i].id));
+    eid_nodes_sort(nodes->items, nodes->count);
+    return EID_OK;
+}
+
+static eid_status take_odd(const folding *f, const eid_node *node, const eid_doc *doc)
+{
+    const eid_doc_cursor *cursor = NULL;
+    const char *key;
+    size_t key_len;
+    const eid_value *value;
+    eid_status status = EID_OK;
+    while (status == EID_OK && eid_doc_next_raw(doc, &cursor, &key, &key_len, &value)) {
+        eid_buf name;
+        eid_taken taken;
+        status = name_of(&name, store_of(&f->cells), eid_slice_of(key, key_len));
+        if (status == EID_OK && eid_map_find(f->odd, eid_buf_slice(&name)) != NULL)
+            status = eid_cells_take(&f->cells, node, eid_slice_of(key, key_len), value, &taken);
+        eid_buf_free(&name);
+    }
+    return status;
+}
+
+static eid_status take_nodes(const folding *f)
+{
+    const eid_tree_store *store = store_of(&f->cells);
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < f->nodes.count && status == EID_OK; i++) {
+        const eid_node *node = &f->nodes.items[i];
+        eid_doc *doc = NULL;
+        if (store->has_barrier && eid_node_compare(node, &store->barrier) < 0)
+            continue;
+        status = eid_state_payload(f->cells.storage, store, NULL, node->n, &doc);
+        if (status == EID_OK && doc != NULL)
+            status = take_odd(f, node, doc);
+        eid_doc_free(doc);
+    }
+    return status;
+}
+
+static eid_status fold_odd(folding *f)
+{
+    EID_TRY(eid_kept_forget(&f->cells));
+    for (eid_map_entry *e = f->first; e != NULL; e = next_odd(f, e))
+        EID_TRY(retire_whole(&f->cells, key_of(e)));
+    EID_TRY(find_nodes(f));
+    EID_TRY(take_nodes(f));
+    for (eid_map_entry *e = f->first; e != NULL; e = next_odd(f, e)) {
+        eid_seat place;
+        EID_TRY(eid_cells_stay_odd(&f->cells, key_of(e), &place));
+        EID_TRY(delete_touch(f->cells.storage, store_of(&f->cells), key_of(e), &place));
+    }
+    return EID_OK;
+}
+
+static eid_status fold_all_odd(eid_state_batch *batch)
+{
+    eid_map_entry *e = eid_map_first(batch->odd);
+    while (e != NULL) {
+        folding f = {.cells = eid_cells_of(batch->storage, e->value), .odd = batch->odd, .first = e};
+        eid_status status = fold_odd(&f);
+        eid_free(f.nodes.items);
+        EID_TRY(status);
+        do
+            e = eid_map_next(batch->odd, e);
+        while (e != NULL && e->value == f.cells.ctx);
+    }
+    return EID_OK;
+}
+
 eid_status eid_state_batch_finish(eid_state_batch *batch)
 {
     for (eid_map_entry *e = eid_map_first(batch->stores); e != NULL; e = eid_map_next(batch->stores, e)) {
-        eid_cells cells = eid_cells_of(batch->storage, e->value);
+        eid_cells cells = cells_in(batch, e->value);
         EID_TRY(make_store(&cells, e->value));
     }
     EID_TRY(make_keys(batch));
-    eid_map_free(batch->stores, NULL);
-    eid_map_free(batch->again, NULL);
-    batch->stores = NULL;
-    batch->again = NULL;
-    EID_TRY(eid_map_new(&batch->again));
-    return eid_map_new(&batch->stores);
+    EID_TRY(fold_all_odd(batch));
+    free_maps(batch);
+    return new_maps(batch);
 }

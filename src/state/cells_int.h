@@ -19,7 +19,9 @@
  * all twigs it could take away.
  *
  * One thing does depend on the first write of a place instead of the last: the form of a list position that is not in
- * lowest terms. A key where two forms of one position met is *odd*; a late entry makes it be folded from its entries.
+ * lowest terms. A key where two forms of one position met is *odd*; a late entry makes it be folded from its entries, once
+ * for all late ones of a batch. An odd key stays odd until something replaces its whole value, so its rows do not tell where
+ * a batch ended.
  */
 #ifndef EID_STATE_CELLS_INT_H
 #define EID_STATE_CELLS_INT_H
@@ -87,6 +89,8 @@ typedef struct eid_cells_calls {
     eid_status (*remove_twig)(const eid_cells *cells, const uint8_t *parent, eid_slice name);
     eid_status (*remove_twigs)(const eid_cells *cells, const uint8_t *parent);
     eid_status (*each_twig)(const eid_cells *cells, const uint8_t *parent, eid_twig_callback callback, void *ctx);
+    /* What came late to an odd key: it is to be folded from its entries, or (false) need not be any more. */
+    eid_status (*refold)(const eid_cells *cells, eid_slice key, bool due);
 } eid_cells_calls;
 
 struct eid_cells {
@@ -94,6 +98,7 @@ struct eid_cells {
     eid_storage *storage;
     void *ctx;
     int64_t entry;         /* being applied: what it changes in split values is kept (kept.c); 0: nothing is */
+    eid_map *odd;          /* of rows: the keys to be folded again when the batch ends, see eid_state_batch; NULL: none can be */
 };
 
 /* The cells of a store in the data file. */
@@ -135,12 +140,13 @@ typedef struct eid_taken {
     bool found;            /* the key had a cell */
     bool behind;           /* what was taken sorts behind that cell's place */
     eid_seat place;        /* that cell's place */
-    bool refold;           /* late, and the key is odd: fold it from its entries */
 } eid_taken;
 
 /* What an entry wrote under one key. */
 eid_status eid_cells_take(const eid_cells *cells, const eid_node *node, eid_slice key, const eid_value *value, eid_taken *out);
 /* A barrier: what was last written before it goes. */
 eid_status eid_cells_cut(const eid_cells *cells, const eid_node *barrier);
+/* An odd key was folded from its entries: it stays odd. *place gets that of its cell. */
+eid_status eid_cells_stay_odd(const eid_cells *cells, eid_slice key, eid_seat *place);
 
 #endif

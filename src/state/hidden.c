@@ -19,6 +19,7 @@ struct eid_hidden_state {
     int64_t newest;        /* the largest number of one that is in */
     uint64_t marks;        /* eid_storage_marks when it was made: entries taken in may have ceased to count since */
     bool has_barrier;
+    bool again;            /* an odd key is to be folded from its entries, see cells_int.h */
     eid_node barrier;
     uint64_t left_out;
 };
@@ -29,7 +30,6 @@ typedef struct following {
     eid_storage *storage;
     eid_tree_store *store;
     const eid_decoder *decoder;
-    bool again; /* an entry came late, and its effect is not known without folding again */
 } following;
 
 eid_status eid_hidden_state_new(eid_hidden_state **out)
@@ -257,6 +257,14 @@ static eid_status each_twig(const eid_cells *cells, const uint8_t *parent, eid_t
     return status;
 }
 
+static eid_status refold(const eid_cells *cells, eid_slice key, bool due)
+{
+    (void)key; /* all of them */
+    eid_hidden_state *state = cells->ctx;
+    state->again = state->again || due;
+    return EID_OK;
+}
+
 static const eid_cells_calls in_vault = {
     .read = read_cell,
     .write = write_cell,
@@ -268,12 +276,13 @@ static const eid_cells_calls in_vault = {
     .remove_twig = remove_twig,
     .remove_twigs = remove_twigs,
     .each_twig = each_twig,
+    .refold = refold,
 };
 
 /* `storage` is needed for taking in, not for reading. */
 static eid_cells cells_of(const eid_hidden_state *state, eid_storage *storage)
 {
-    return (eid_cells){&in_vault, storage, (void *)(uintptr_t)state, 0};
+    return (eid_cells){&in_vault, storage, (void *)(uintptr_t)state, 0, NULL};
 }
 
 /* ---- Entries ---- */
@@ -296,7 +305,6 @@ static eid_status take_doc(following *f, const eid_node *node, const eid_doc *do
     while (eid_doc_next_raw(doc, &cursor, &key, &key_len, &value)) {
         eid_taken taken;
         EID_TRY(eid_cells_take(&cells, node, eid_slice_of(key, key_len), value, &taken));
-        f->again = f->again || taken.refold;
     }
     return EID_OK;
 }
@@ -320,7 +328,7 @@ static eid_status take_arrived(following *f, int64_t up_to)
 {
     eid_nodes nodes = {NULL, 0, 0};
     eid_status status = eid_state_arrived(f->storage, f->store, f->state->done, up_to, &nodes);
-    for (size_t i = 0; i < nodes.count && status == EID_OK && !f->again; i++)
+    for (size_t i = 0; i < nodes.count && status == EID_OK && !f->state->again; i++)
         status = take_entry(f, &nodes.items[i]);
     eid_free(nodes.items);
     return status;
@@ -329,7 +337,7 @@ static eid_status take_arrived(following *f, int64_t up_to)
 eid_status eid_hidden_state_follow(eid_hidden_state *state, eid_storage *storage, eid_tree_store *store,
                                    const eid_decoder *decoder, int64_t up_to, bool *shows)
 {
-    following f = {state, storage, store, decoder, false};
+    following f = {state, storage, store, decoder};
     int64_t end = store->newest < up_to ? store->newest : up_to;
     eid_status status = EID_OK;
     if (state->marks != eid_storage_marks(storage)) {
@@ -338,9 +346,8 @@ eid_status eid_hidden_state_follow(eid_hidden_state *state, eid_storage *storage
     }
     if (end > state->done) {
         status = take_arrived(&f, end);
-        if (status == EID_OK && f.again) {
+        if (status == EID_OK && state->again) {
             forget(state);
-            f.again = false;
             status = take_arrived(&f, end); /* all in fold order, so nothing is late */
         }
         if (status != EID_OK) {

@@ -248,7 +248,7 @@ eid_status eid_kept_read(const eid_cells *cells, eid_slice key, eid_slice path, 
     eid_status status = read_rows(&p);
     *known = status == EID_OK && p.has_cell && !p.has_wall && p.newest <= up_to;
     if (*known) {
-        eid_cells as_it_was = {&in_past, cells->storage, &p, 0};
+        eid_cells as_it_was = {&in_past, cells->storage, &p, 0, NULL};
         status = eid_cell_along(&as_it_was, key, path, eid_buf_slice(&p.cell), out);
     }
     eid_map_free(p.relics, free_relic);

@@ -2,10 +2,10 @@
 /* The state of stores: the ordered fold, kept as materialised cells.
  *
  * The state of a store is the left fold of its entries' payloads in (store height, ID text) order. The fold works key by
- * key, so each top-level key has a cell: its merged value and the place of the last entry that touched it. An entry that
- * sorts behind that place is merged into the cell; an entry that arrives late makes the cell be folded again from the
- * entries that touched the key (their places are in the touch log). A top-level atomic Doc is a barrier: only what sorts at
- * or behind the last barrier counts.
+ * key, so each top-level key has a cell: its merged value and the place of the last entry that touched it (those of all others
+ * are in the touch log). An entry is merged into the cells of its keys wherever it sorts; cells_int.h tells how, and which few
+ * keys a late entry makes be folded again. A top-level atomic Doc is a barrier: only what sorts at or behind the last barrier
+ * counts.
  *
  * All functions expect the storage lock to be held.
  */
@@ -16,7 +16,7 @@
 #include "crdt/doc.h"
 #include "storage/storage.h"
 
-/* Collects the keys to be folded again, so that a batch of late entries folds each key once. */
+/* Collects what is to be folded again, so that a batch does it once. */
 typedef struct eid_state_batch eid_state_batch;
 eid_status eid_state_batch_new(eid_storage *storage, eid_state_batch **out);
 void eid_state_batch_free(eid_state_batch *batch);

@@ -272,6 +272,8 @@ typedef struct cell {
 static eid_status replace_cell(const eid_cells *cells, cell *c, const eid_seat *spot, const eid_value *value, int64_t newest)
 {
     eid_twig root = replaced_by(&c->root, spot, value);
+    if (c->root.odd)
+        EID_TRY(cells->calls->refold(cells, c->key, false));
     if (is_inner(c->root.kind) && c->inner == NULL)
         EID_TRY(eid_twigs_clear(cells, c->hash));
     return write_cell(cells, c->key, &root, value, newest);
@@ -328,8 +330,7 @@ static eid_status take_into(const eid_cells *cells, const eid_node *node, cell *
     if (what == REPLACE)
         return replace_cell(cells, c, &spot, value, newest);
     EID_TRY(merge_cell(cells, c, &spot, value, what, behind, newest));
-    out->refold = c->root.odd && !behind;
-    return EID_OK;
+    return c->root.odd && !behind ? cells->calls->refold(cells, c->key, true) : EID_OK;
 }
 
 eid_status eid_cells_take(const eid_cells *cells, const eid_node *node, eid_slice key, const eid_value *value, eid_taken *out)
@@ -368,6 +369,8 @@ static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell
             EID_TRY(eid_twigs_clear(cells, hash));
         return cells->calls->retire(cells, key, row);
     }
+    if (root.odd)
+        EID_TRY(cells->calls->refold(cells, key, true));
     /* What one entry wrote stays whole. */
     if (!split)
         return EID_OK;
@@ -400,6 +403,36 @@ eid_status eid_cells_cut(const eid_cells *cells, const eid_node *barrier)
     }
     eid_buf_free_secret(&keys[0]);
     eid_buf_free_secret(&keys[1]);
+    eid_buf_free_secret(&row.value);
+    return status;
+}
+
+/* ---- Odd keys ---- */
+
+static eid_status mark_odd(const eid_cells *cells, eid_slice key, const eid_cell_row *row)
+{
+    eid_twig root;
+    eid_value *inner;
+    EID_TRY(eid_cell_root(row, &root, &inner));
+    eid_status status = EID_OK;
+    if (is_inner(root.kind) && !root.odd) {
+        root.odd = true;
+        status = write_cell(cells, key, &root, inner, row->newest);
+    }
+    eid_value_free(inner);
+    return status;
+}
+
+eid_status eid_cells_stay_odd(const eid_cells *cells, eid_slice key, eid_seat *place)
+{
+    eid_cell_row row = {0};
+    eid_buf_init(&row.value, SIZE_MAX / 2);
+    eid_status status = cells->calls->read(cells, key, &row);
+    if (status == EID_OK && !row.found)
+        status = eid_fail(EID_ERR_CORRUPT, "The entries that wrote a key are not found; check the database");
+    if (status == EID_OK)
+        status = mark_odd(cells, key, &row);
+    *place = row.place;
     eid_buf_free_secret(&row.value);
     return status;
 }

@@ -186,7 +186,7 @@ bool eid_cell_is_leaf(eid_slice stored)
 
 eid_status eid_cell_store(eid_buf *out, const eid_twig *root, const eid_value *whole)
 {
-    if (whole == NULL || (root->has_cut && !root->atomic)) {
+    if (whole == NULL || root->odd || (root->has_cut && !root->atomic)) {
         eid_twig record = *root;
         record.last = (eid_seat){0, 0};
         record.text = eid_slice_of(NULL, 0);

@@ -197,6 +197,13 @@ static const struct {
      {{1, K(LIST(SLOT(2, 4, INT(1))))}, {2, K("\"Deleted\"")}, {3, K(LIST(SLOT(3, 6, INT(3))))}, {4, K(LIST(SLOT(1, 2, INT(4))))}},
      4,
      K(LIST(SLOT(3, 6, INT(4))))},
+    {"the first writer behind a barrier",
+     {{1, K(LIST(SLOT(2, 4, INT(1)) "," SLOT(1, 1, INT(1))))},
+      {2, "{\"_a\":true,\"children\":{\"ab\":" INT(2) "}}"},
+      {3, K(LIST(SLOT(3, 6, INT(3))))},
+      {4, K(LIST(SLOT(1, 2, INT(4))))}},
+     4,
+     "{\"_a\":true,\"children\":{\"ab\":" INT(2) ",\"k\":" LIST(SLOT(3, 6, INT(4))) "}}"},
     {"a barrier among Docs of one key",
      {{1, K(DOC("\"a\":" INT(1)))},
       {2, K(DOC("\"u\":" ATOM("\"b\":" INT(2))))},
@@ -557,11 +564,13 @@ static void memory_may_fail_anywhere(void **state)
             int64_t n;
             tu_assert_ok(eid_storage_begin(h.storage));
             tu_assert_ok(eid_storage_tree(h.storage, &h.root->id, &h.tree));
-            tu_assert_ok(eid_state_batch_new(h.storage, &batch));
             tu_assert_ok(eid_storage_admit(h.storage, h.tree, entry, &h.n_root, 1, &n));
             tu_alloc_install();
+            tu_assert_ok(eid_state_batch_new(h.storage, &batch));
             tu_alloc_fail_at(point);
             eid_status status = eid_state_apply(batch, h.tree, entry, n);
+            if (status == EID_OK)
+                status = eid_state_batch_finish(batch);
             bool fired = tu_alloc_fired();
             tu_alloc_fail_at(0);
             tu_alloc_remove();
@@ -601,6 +610,8 @@ static void storage_may_fail_anywhere(void **state)
             tu_assert_ok(eid_storage_admit(h.storage, h.tree, entry, &h.n_root, 1, &n));
             eid_sql_fail_after(eid_storage_sql(h.storage), point);
             eid_status status = eid_state_apply(batch, h.tree, entry, n);
+            if (status == EID_OK)
+                status = eid_state_batch_finish(batch);
             bool fired = eid_sql_calls_left(eid_storage_sql(h.storage)) == 0;
             eid_sql_fail_after(eid_storage_sql(h.storage), 0);
             assert_int_equal(status, fired ? EID_ERR_STORAGE : EID_OK);
