@@ -28,6 +28,7 @@
 #define EID_LIMIT_INDEX_BEHIND 4096                 /* entries a crash can cost the index: a tenth of a second of work */
 #define EID_LIMIT_INDEX_REBUILD 32768               /* the same while an index is built */
 #define EID_LIMIT_FRESH_IDS 65536                   /* IDs kept apart so that the pages of all others are written once for many */
+#define EID_LIMIT_BUCKET_NOTES 32768                /* digests in memory before they are added to their rows: 1.5 MiB */
 #define EID_LIMIT_REPLAY_BATCH 512                  /* entries put into the index in one storage transaction */
 #define EID_LIMIT_JOURNAL_CACHE_KIB 8192            /* pages of the journal kept in memory: it is appended to, seldom read, … */
 #define EID_LIMIT_INDEX_CACHE_KIB 32768             /* … and of the index */

@@ -326,6 +326,10 @@ static const comparison comparisons[] = {
      "SELECT a.n FROM part_order a LEFT JOIN part_order b ON b.s = ?1 AND b.late = a.late AND b.height = a.height AND b.n = a.n"
      " WHERE a.s = ?2 AND b.n IS NULL",
      "place of entry number", offsetof(eid_check_report, wrong_participation)},
+    {"SELECT a.b, b.s IS NOT NULL FROM bucket a LEFT JOIN bucket b ON b.s = ?1 AND b.b = a.b WHERE a.s = ?2 AND"
+     " (b.s IS NULL OR b.count <> a.count OR b.sum <> a.sum)",
+     "SELECT a.b FROM bucket a LEFT JOIN bucket b ON b.s = ?1 AND b.b = a.b WHERE a.s = ?2 AND b.s IS NULL",
+     "sum of bucket", offsetof(eid_check_report, wrong_participation)},
     {"SELECT a.n, 0 FROM dangling a LEFT JOIN dangling b ON b.s = ?1 AND b.id = a.id AND b.n = a.n WHERE a.s = ?2 AND"
      " b.n IS NULL",
      "SELECT a.n FROM dangling a LEFT JOIN dangling b ON b.s = ?1 AND b.id = a.id AND b.n = a.n WHERE a.s = ?2 AND b.n IS NULL",
@@ -574,6 +578,7 @@ static eid_status check_index_orphans(check *c, uint64_t *problems)
     } orphans[] = {
         {"SELECT COUNT(*) FROM part WHERE s NOT IN (SELECT s FROM store)", "participations in no store"},
         {"SELECT COUNT(*) FROM part_order WHERE s NOT IN (SELECT s FROM store)", "places in no store"},
+        {"SELECT COUNT(*) FROM bucket WHERE s NOT IN (SELECT s FROM store)", "sums of no store"},
         {"SELECT COUNT(*) FROM cell WHERE s NOT IN (SELECT s FROM store)", "values of no store"},
         {"SELECT COUNT(*) FROM twig WHERE s NOT IN (SELECT s FROM store)", "parts of values of no store"},
         {"SELECT COUNT(*) FROM touch WHERE s NOT IN (SELECT s FROM store)", "writes of no store"},

@@ -6,15 +6,13 @@
 #include "codec/cid.h"
 #include "crypto/blake3.h"
 
-/* Where the digest stands in an entry's ID, behind version, codec, hash and length. */
-#define DIGEST_AT (EID_CID_BYTES - 32)
 #define ROWS_BYTES (1u << 20) /* of entries read under one hold of the lock */
 
 int64_t eid_id_prefix(const eid_id *id)
 {
     uint64_t number = 0;
     for (size_t i = 0; i < 8; i++)
-        number = number << 8 | id->bytes[DIGEST_AT + i];
+        number = number << 8 | id->bytes[EID_DIGEST_AT + i];
     return (int64_t)number;
 }
 
@@ -59,8 +57,8 @@ static eid_status damaged_entry(int64_t n)
     return eid_fail(EID_ERR_CORRUPT, "Entry number %lld in the data file is damaged", (long long)n);
 }
 
-/* The ID is the hash of the bytes; *d 0: there is no such entry. */
-static eid_status read_id(eid_storage *storage, int64_t n, eid_id *out, int64_t *d)
+/* The ID is the hash of the bytes. */
+eid_status eid_storage_read_id(eid_storage *storage, int64_t n, eid_id *out, int64_t *d)
 {
     eid_sql_stmt *stmt;
     bool row;
@@ -86,7 +84,7 @@ eid_status eid_storage_id(eid_storage *storage, int64_t n, eid_id *out)
 {
     int64_t d;
     eid_id id;
-    EID_TRY(read_id(storage, n, &id, &d));
+    EID_TRY(eid_storage_read_id(storage, n, &id, &d));
     if (d == 0)
         return missing_entry(n);
     *out = id;
@@ -108,7 +106,7 @@ static eid_status find_in_index(eid_storage *storage, const eid_id *id, int64_t 
         if (!row)
             return EID_OK;
         int64_t candidate = eid_sql_i64(stmt, 0);
-        eid_status status = read_id(storage, candidate, &found, &found_d);
+        eid_status status = eid_storage_read_id(storage, candidate, &found, &found_d);
         bool same = status == EID_OK && found_d != 0 && eid_id_equal(&found, id);
         if (same) {
             *n = candidate;

@@ -177,6 +177,7 @@ static void go_back(eid_storage *storage, int64_t n)
     storage->settle_at = n + EID_LIMIT_INDEX_BEHIND;
     storage->fresh_ids = storage->settled_fresh_ids;
     memset(storage->recent, 0, sizeof storage->recent);
+    eid_buf_reset(&storage->bucket_notes);
     eid_storage_forget(storage);
 }
 

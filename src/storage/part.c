@@ -284,6 +284,7 @@ eid_status eid_storage_join(eid_storage *storage, eid_tree *tree, const eid_entr
     eid_node node = {.n = n, .height = 0, .id = entry->id};
     EID_TRY(rank_of(storage, tree, entry, parents, parent_count, &node.height));
     EID_TRY(join_main(storage, tree, &node, parents, parent_count));
+    EID_TRY(eid_buckets_note(storage, tree->main->s, &entry->id));
     for (size_t i = 0; i < entry->subtree_count; i++) {
         const eid_subtree *subtree = &entry->subtrees[i];
         /* Of several nodes with one name only the first exists for every reader (entry.md section 5). */

@@ -59,6 +59,7 @@ eid_status eid_storage_shadow_adopt(eid_storage *storage, const eid_tree *shadow
     static const char *const removals[] = {
         "DELETE FROM part WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM part_order WHERE s IN (SELECT s FROM store WHERE d = ?)",
+        "DELETE FROM bucket WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM dangling WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM cell WHERE s IN (SELECT s FROM store WHERE d = ?)",
         "DELETE FROM touch WHERE s IN (SELECT s FROM store WHERE d = ?)",

@@ -46,6 +46,10 @@ const char eid_index_schema[] =
     /* Places by height: of those lower than an earlier one (late 1) all, of the others one in many. */
     "CREATE TABLE part_order (s INTEGER NOT NULL, late INTEGER NOT NULL, height INTEGER NOT NULL, n INTEGER NOT NULL,"
     " PRIMARY KEY (s, late, height, n)) WITHOUT ROWID;"
+    /* Entries of a tree (s: its main DAG) by the first 12 bits of their digest: how many, and the sum of their digests, see
+     * buckets.c. */
+    "CREATE TABLE bucket (s INTEGER NOT NULL, b INTEGER NOT NULL, count INTEGER NOT NULL, sum BLOB NOT NULL,"
+    " PRIMARY KEY (s, b)) WITHOUT ROWID;"
     /* Store parents that were named before they were held, and by whom. */
     "CREATE TABLE dangling (s INTEGER NOT NULL, id BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (s, id, n)) WITHOUT ROWID;"
     /* Merged value of each top-level key: stored JSON form or the record of a split one, the place of the last entry that touched it, and the newest. */

@@ -25,6 +25,7 @@ static const part_of_file index_parts[] = {
     {"old_id", offsetof(eid_sizes, entry_ids), NULL},
     {"part", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(parents) + 15) FROM part"},
     {"dangling", offsetof(eid_sizes, participation), "SELECT SUM(LENGTH(id) + 12) FROM dangling"},
+    {"bucket", offsetof(eid_sizes, participation_order), "SELECT SUM(LENGTH(sum) + 9) FROM bucket"},
     {"part_order", offsetof(eid_sizes, participation_order), "SELECT SUM(14) FROM part_order"},
     {"cell", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(key) + LENGTH(value) + 20) FROM cell"},
     {"twig", offsetof(eid_sizes, cells), "SELECT SUM(LENGTH(parent) + LENGTH(name) + LENGTH(record) + 8) FROM twig"},

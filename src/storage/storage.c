@@ -43,6 +43,7 @@ eid_status eid_storage_open(const eid_storage_options *options, eid_storage **ou
     if (storage == NULL)
         return eid_fail_memory();
     pthread_mutex_init(&storage->mutex, NULL);
+    eid_buf_init(&storage->bucket_notes, SIZE_MAX / 2);
     storage->for_check = options->for_check;
     eid_status status = open_files(storage, options);
     if (status != EID_OK) {
@@ -68,6 +69,7 @@ void eid_storage_close(eid_storage *storage)
         eid_map_free(storage->trees, NULL);
     }
     eid_free(storage->dirty);
+    eid_buf_free(&storage->bucket_notes);
     bool damaged = storage->index != NULL && eid_sql_is_damaged(storage->index);
     eid_sql_close(storage->index);
     if (damaged) /* else the next owner would have to find it out again */

@@ -205,6 +205,22 @@ eid_status eid_storage_has_data(eid_storage *storage, const eid_tree_store *stor
 /* Differs from what it was before when some entry was marked meanwhile. */
 uint64_t eid_storage_marks(const eid_storage *storage);
 
+/* ---- What a tree holds, in sums ---- */
+
+#define EID_BUCKETS 4096 /* entries by the first 12 bits of their digest */
+typedef struct eid_bucket {
+    uint64_t count;
+    uint64_t sum[4]; /* of the digests as numbers, big endian, modulo 2^256; the lowest limb first */
+} eid_bucket;
+void eid_bucket_add(eid_bucket *sum, const eid_bucket *other);
+eid_status eid_storage_buckets(eid_storage *storage, const eid_tree *tree, eid_bucket out[EID_BUCKETS]);
+/* The entries in one of them, appended in no order. */
+typedef struct eid_member {
+    int64_t n;
+    uint8_t digest[32];
+} eid_member;
+eid_status eid_storage_bucket_members(eid_storage *storage, const eid_tree *tree, uint32_t bucket, eid_buf *out);
+
 /* ---- Recomputing what follows from entries ---- */
 
 /* The rows of a tree once more, in stores of their own beside the present ones, under the number -d: for comparing and for

@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <pthread.h>
 
+#include "codec/cid.h"
 #include "storage/storage.h"
 
 /* Entries found or admitted lately: an entry's parents and pins mostly are among them. */
@@ -46,6 +47,7 @@ struct eid_storage {
     eid_replay replay;
     void *replay_batch;
     eid_recent recent[EID_RECENT];
+    eid_buf bucket_notes;       /* of buckets.c: what belongs to the index's open transaction and is not in its rows yet */
     void (*free_cache)(void *cache);
     uint64_t marks;             /* see eid_storage_marks */
 };
@@ -89,7 +91,20 @@ void eid_index_look(eid_storage *storage);
 eid_status eid_meta_read(eid_sql *sql, const char *key, bool *found, eid_buf *out); /* appended */
 eid_status eid_meta_write(eid_sql *sql, const char *key, eid_slice value);
 
+/* ---- buckets.c ---- */
+
+/* An entry takes part in the main DAG with this number. */
+eid_status eid_buckets_note(eid_storage *storage, int64_t s, const eid_id *id);
+/* Writes the rows that follow from what was noted. */
+eid_status eid_buckets_write(eid_storage *storage);
+
 /* ---- entries.c ---- */
+
+/* Where the digest stands in an entry's ID, behind version, codec, hash and length. */
+#define EID_DIGEST_AT (EID_CID_BYTES - 32)
+
+/* The ID of the entry of this number and its tree; *d 0: there is no such entry. */
+eid_status eid_storage_read_id(eid_storage *storage, int64_t n, eid_id *out, int64_t *d);
 
 /* The index's row of an entry's ID. */
 eid_status eid_storage_add_id(eid_storage *storage, const eid_id *id, int64_t n);
@@ -123,7 +138,7 @@ static inline void eid_numbers_decode(eid_slice packed, int64_t *out)
 
 /* Remembers that the store's row has to be written before the commit. */
 eid_status eid_storage_mark_dirty(eid_storage *storage, eid_tree_store *store);
-/* Writes the rows of all changed stores. */
+/* Writes the rows of all changed stores and of buckets. */
 eid_status eid_storage_write_dirty(eid_storage *storage);
 /* After a rollback: cached trees are read again before their next use. */
 void eid_storage_forget(eid_storage *storage);

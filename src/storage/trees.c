@@ -432,6 +432,7 @@ static eid_status write_store(eid_storage *storage, const eid_tree_store *store)
 
 eid_status eid_storage_write_dirty(eid_storage *storage)
 {
+    EID_TRY(eid_buckets_write(storage));
     while (storage->dirty_count > 0) {
         eid_tree_store *store = storage->dirty[storage->dirty_count - 1];
         EID_TRY(write_store(storage, store));

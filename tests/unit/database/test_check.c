@@ -58,6 +58,7 @@ static dump dump_file(eid_core *core)
               "SELECT d || hex(name) || late || ' ' || height || ' ' || n FROM part_order JOIN store USING (s)"
               " ORDER BY d, name, late, height, n",
               &hasher);
+    hash_rows(sql, "SELECT d || b || ' ' || bucket.count || hex(sum) FROM bucket JOIN store USING (s) ORDER BY d, b", &hasher);
     hash_rows(sql, "SELECT d || hex(name) || n || hex(id) FROM dangling JOIN store USING (s) ORDER BY d, name, id, n", &hasher);
     hash_rows(sql,
               "SELECT d || hex(name) || hex(key) || hex(value) || height || ' ' || n || ' ' || cell.newest"
@@ -282,6 +283,10 @@ static const damage damages[] = {
     {"DELETE FROM dangling", PARTICIPATION, "late parent"},
     {"INSERT INTO dangling (s, id, n) VALUES (" STORE("notes") ", x'0171', 7)", PARTICIPATION, "late parent"},
     {"DELETE FROM cell WHERE s = " STORE("notes") " AND key = CAST('even' AS BLOB)", CELLS, "key even: missing"},
+    {"UPDATE bucket SET count = count + 1 WHERE s = " STORE("") " AND b = (SELECT MAX(b) FROM bucket WHERE s = " STORE("") ")",
+     PARTICIPATION, "wrong"},
+    {"UPDATE bucket SET sum = zeroblob(32) WHERE s = " STORE(""), PARTICIPATION, "sum of bucket"},
+    {"DELETE FROM bucket WHERE s = " STORE(""), PARTICIPATION, "missing"},
     {"UPDATE cell SET value = CAST('{\"Int\":99}' AS BLOB) WHERE s = " STORE("notes") " AND key = CAST('odd' AS BLOB)", CELLS,
      "key odd: wrong"},
     {"UPDATE cell SET value = CAST('{\"In' AS BLOB) WHERE s = " STORE("notes") " AND key = CAST('odd' AS BLOB)", CELLS, "wrong"},
