@@ -9,6 +9,7 @@
 #define EID_LIMIT_CID_DIGEST 64         /* largest multihash digest an ID can carry */
 #define EID_LIMIT_DOC_PATH 42           /* deepest path a Rust peer can read back (3 containers a level) */
 #define EID_LIMIT_ERROR_TEXT 1024       /* bytes of the last-error slot */
+#define EID_LIMIT_WAIT_MS 1000000000    /* longest single wait, 11 days: no sum of times overflows anywhere */
 
 /* Entries */
 #define EID_LIMIT_ENTRY_BYTES (1u << 20)   /* 1 MiB of DAG-CBOR: its JSON form must still fit a 4 MiB answer */

@@ -2,6 +2,7 @@
 /* Calls of the program: their handles, how orders become sessions, and how ends become callbacks. The forms that make orders
  * are in forms.c. */
 #include "base/alloc.h"
+#include "base/wait.h"
 #include "sync/engine_int.h"
 
 #define CALL_OF(work, member) ((eid_sync_call *)(void *)((char *)(work)-offsetof(eid_sync_call, member)))
@@ -20,22 +21,8 @@ void eid_call_unref(eid_sync_call *call)
         return;
     eid_offered_trees_free(call->trees, call->tree_count);
     eid_free(call->sentence);
-    pthread_cond_destroy(&call->changed);
-    pthread_mutex_destroy(&call->mutex);
+    eid_wait_destroy(&call->mutex, &call->changed);
     eid_free(call);
-}
-
-static eid_status init_changed(eid_sync_call *call)
-{
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return eid_fail(EID_ERR_IO, "the system gives no more condition variables");
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int error = pthread_cond_init(&call->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    if (error == 0 && (error = pthread_mutex_init(&call->mutex, NULL)) != 0)
-        pthread_cond_destroy(&call->changed);
-    return error == 0 ? EID_OK : eid_fail(EID_ERR_IO, "the system gives no more mutexes");
 }
 
 eid_status eid_call_new(eid_engine *engine, const eid_call_hooks *hooks, eid_sync_call **out)
@@ -43,7 +30,7 @@ eid_status eid_call_new(eid_engine *engine, const eid_call_hooks *hooks, eid_syn
     eid_sync_call *call = eid_alloc_zero(1, sizeof *call);
     if (call == NULL)
         return eid_fail_memory();
-    eid_status status = init_changed(call);
+    eid_status status = eid_wait_init(&call->mutex, &call->changed);
     if (status != EID_OK) {
         eid_free(call);
         return status;
@@ -164,19 +151,6 @@ void eid_call_progress(eid_session *s)
 
 /* ---- Waiting ---- */
 
-static void deadline_in(uint64_t ms, struct timespec *out)
-{
-    clock_gettime(CLOCK_MONOTONIC, out);
-    if (ms > UINT64_C(1000000000))
-        ms = UINT64_C(1000000000);
-    out->tv_sec += (time_t)(ms / 1000);
-    out->tv_nsec += (long)(ms % 1000) * 1000000;
-    if (out->tv_nsec >= 1000000000) {
-        out->tv_sec++;
-        out->tv_nsec -= 1000000000;
-    }
-}
-
 /* The call's mutex is held; false when nothing can happen any more, or not in time. */
 static bool wait_some(eid_sync_call *call, const struct timespec *until)
 {
@@ -204,7 +178,7 @@ eid_status eid_call_may_wait(eid_engine *engine, bool called_back)
 eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync_result *result)
 {
     struct timespec until;
-    deadline_in(timeout_ms, &until);
+    eid_wait_deadline(timeout_ms, &until);
     pthread_mutex_lock(&call->mutex);
     eid_engine *engine = call->engine;
     pthread_mutex_unlock(&call->mutex);

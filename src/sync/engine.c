@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/wait.h"
 
 static void on_turn(eid_work *work);
 static void on_alarm(eid_work *work);
@@ -13,19 +14,6 @@ static void on_saved(eid_work *work);
 #define ENGINE_OF(work, member) ((eid_engine *)(void *)((char *)(work)-offsetof(eid_engine, member)))
 
 /* ---- Life ---- */
-
-static eid_status init_locks(eid_engine *engine)
-{
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return eid_fail(EID_ERR_IO, "the system gives no more condition variables");
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int error = pthread_cond_init(&engine->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
-    if (error == 0 && (error = pthread_mutex_init(&engine->mutex, NULL)) != 0)
-        pthread_cond_destroy(&engine->idle);
-    return error == 0 ? EID_OK : eid_fail(EID_ERR_IO, "the system gives no more mutexes");
-}
 
 eid_status eid_engine_new(eid_sync *sync, eid_engine **out)
 {
@@ -39,7 +27,7 @@ eid_status eid_engine_new(eid_sync *sync, eid_engine **out)
     engine->save.run = on_save;
     engine->save.done = on_saved;
     engine->next_save_ms = EID_NEVER;
-    eid_status status = init_locks(engine);
+    eid_status status = eid_wait_init(&engine->mutex, &engine->idle);
     if (status != EID_OK) {
         eid_free(engine);
         return status;
@@ -66,8 +54,7 @@ void eid_engine_free(eid_engine *engine)
     eid_map_free(engine->links, NULL);
     eid_map_free(engine->modified, eid_free);
     eid_map_free(engine->neighbours, eid_neighbour_free);
-    pthread_cond_destroy(&engine->idle);
-    pthread_mutex_destroy(&engine->mutex);
+    eid_wait_destroy(&engine->mutex, &engine->idle);
     eid_free(engine);
 }
 
@@ -121,14 +108,7 @@ bool eid_engine_wait(eid_engine *engine, uint64_t until_ms)
     if (now >= until_ms)
         return false;
     struct timespec at;
-    uint64_t wait = until_ms - now < 1000000 ? until_ms - now : 1000000;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(wait / 1000);
-    at.tv_nsec += (long)(wait % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
+    eid_wait_deadline(until_ms - now, &at);
     pthread_cond_timedwait(&engine->idle, &engine->mutex, &at);
     return true;
 }

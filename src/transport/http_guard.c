@@ -5,12 +5,12 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/wait.h"
 
 struct eid_guarded {
     int fd;
@@ -150,8 +150,7 @@ static void *watch(void *ctx)
             /* The server sees the end of the connection and closes it. */
             if (now > c->until_ns)
                 (void)shutdown(c->fd, SHUT_RDWR);
-        clock_gettime(CLOCK_MONOTONIC, &next);
-        next.tv_sec++;
+        eid_wait_deadline(1000, &next);
         pthread_cond_timedwait(&guard->stop, &guard->mutex, &next);
     }
     pthread_mutex_unlock(&guard->mutex);
@@ -162,17 +161,10 @@ static void *watch(void *ctx)
 
 static eid_status start_watch(eid_http_guard *guard)
 {
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return eid_fail(EID_ERR_IO, "the system gives no more condition variables");
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard->stop, &attributes);
-    pthread_condattr_destroy(&attributes);
-    pthread_mutex_init(&guard->mutex, NULL);
+    EID_TRY(eid_wait_init(&guard->mutex, &guard->stop));
     if (pthread_create(&guard->thread, NULL, watch, guard) == 0)
         return EID_OK;
-    pthread_mutex_destroy(&guard->mutex);
-    pthread_cond_destroy(&guard->stop);
+    eid_wait_destroy(&guard->mutex, &guard->stop);
     return eid_fail(EID_ERR_IO, "the system gives no more threads");
 }
 
@@ -206,7 +198,6 @@ void eid_http_guard_free(eid_http_guard *guard)
     pthread_mutex_unlock(&guard->mutex);
     pthread_join(guard->thread, NULL);
     eid_map_free(guard->buckets, eid_free);
-    pthread_mutex_destroy(&guard->mutex);
-    pthread_cond_destroy(&guard->stop);
+    eid_wait_destroy(&guard->mutex, &guard->stop);
     eid_free(guard);
 }

@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/wait.h"
 
 #define TEXT_TYPE      "text/plain; charset=utf-8"
 #define JSON_TYPE      "application/json"
@@ -419,24 +420,10 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 
 /* ---- Life ---- */
 
-static eid_status init_idle(eid_http_server *server)
-{
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return eid_fail(EID_ERR_IO, "the system gives no more condition variables");
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    int error = pthread_cond_init(&server->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
-    if (error == 0 && (error = pthread_mutex_init(&server->mutex, NULL)) != 0)
-        pthread_cond_destroy(&server->idle);
-    return error == 0 ? EID_OK : eid_fail(EID_ERR_IO, "the system gives no more mutexes");
-}
-
 static void free_server(eid_http_server *server)
 {
     eid_http_guard_free(server->guard);
-    pthread_mutex_destroy(&server->mutex);
-    pthread_cond_destroy(&server->idle);
+    eid_wait_destroy(&server->mutex, &server->idle);
     eid_free(server);
 }
 
@@ -476,7 +463,7 @@ eid_status eid_http_server_start(const char *bind_address, const eid_http_server
     eid_http_server *server = eid_alloc_zero(1, sizeof *server);
     if (server == NULL)
         return eid_fail_memory();
-    eid_status status = init_idle(server);
+    eid_status status = eid_wait_init(&server->mutex, &server->idle);
     if (status != EID_OK) {
         eid_free(server);
         return status;
@@ -507,8 +494,7 @@ eid_status eid_http_server_start(const char *bind_address, const eid_http_server
 static void wait_for_open_requests(eid_http_server *server)
 {
     struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += EID_LIMIT_HTTP_STOP_MS / 1000;
+    eid_wait_deadline(EID_LIMIT_HTTP_STOP_MS, &deadline);
 
     pthread_mutex_lock(&server->mutex);
     server->stopping = true;
