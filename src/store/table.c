@@ -2,7 +2,7 @@
 /* Table: rows of JSON text, each under a key (spec stores.md section 3).
  *
  * A row is one value and merges as a whole: of two concurrent changes of a row the later one stays. */
-#include "store/store_int.h"
+#include "store/spot_int.h"
 
 #include "base/alloc.h"
 #include "base/random.h"
@@ -129,25 +129,11 @@ eid_status eid_table_get(eid_txn *txn, const char *name, const char *key, char *
 {
     eid_txn_store *store;
     eid_value *value = NULL;
-    const char *text;
-    size_t text_len;
 
     EID_TRY(check_key(eid_slice_text(key)));
     EID_TRY(open_table(txn, name, &store));
     EID_TRY(get_row(store, key, &value));
-    eid_status status = eid_value_as_text(value, &text, &text_len);
-    if (status == EID_OK) {
-        char *copy = eid_memdup(text, text_len);
-        if (copy == NULL) {
-            status = eid_fail_memory();
-        } else {
-            *row = copy;
-            if (len != NULL)
-                *len = text_len;
-        }
-    }
-    eid_value_free(value);
-    return status;
+    return eid_value_take_text(value, row, len);
 }
 
 typedef struct row_scan {
