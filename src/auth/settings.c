@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/search.h"
 #include "crypto/key.h"
 
 struct eid_auth_settings {
@@ -277,35 +278,31 @@ bool eid_auth_record_is_key(eid_auth_record *record)
     return record->point == 1;
 }
 
+static int compare_key(const void *key, const void *record)
+{
+    return memcmp(((const eid_pubkey *)key)->bytes, (*(eid_auth_record *const *)record)->pubkey.bytes, sizeof(eid_pubkey));
+}
+
 const eid_auth_record *eid_auth_record_of_key(const eid_auth_settings *settings, const eid_pubkey *key)
 {
-    size_t low = 0, high = settings->by_key_count;
+    bool found;
+    size_t at = eid_search(key, settings->by_key, settings->by_key_count, sizeof *settings->by_key, compare_key, &found);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(settings->by_key[middle]->pubkey.bytes, key->bytes, sizeof key->bytes);
-        if (order == 0)
-            return settings->by_key[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return found ? settings->by_key[at] : NULL;
+}
+
+static int compare_name(const void *name, const void *record)
+{
+    return eid_slice_compare(*(const eid_slice *)name, name_of(*(eid_auth_record *const *)record));
 }
 
 eid_auth_record *const *eid_auth_records_of_name(const eid_auth_settings *settings, eid_slice name,
                                                  size_t *count)
 {
-    size_t low = 0, high = settings->by_name_count, end;
+    bool found;
+    size_t low = eid_search(&name, settings->by_name, settings->by_name_count, sizeof *settings->by_name, compare_name, &found);
+    size_t end;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (eid_slice_compare(name_of(settings->by_name[middle]), name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     for (end = low; end < settings->by_name_count && eid_slice_equal(name_of(settings->by_name[end]), name);)
         end++;
     *count = end - low;
@@ -351,21 +348,18 @@ const eid_auth_delegation *eid_auth_settings_delegation_at(const eid_auth_settin
     return &settings->delegations[index];
 }
 
+static int compare_tree(const void *key, const void *delegation)
+{
+    return eid_id_compare_text(key, &((const eid_auth_delegation *)delegation)->key);
+}
+
 const eid_auth_delegation *eid_auth_settings_delegation(const eid_auth_settings *settings, const eid_id *key)
 {
-    size_t low = 0, high = settings->delegation_count;
+    bool found;
+    size_t at = eid_search(key, settings->delegations, settings->delegation_count, sizeof *settings->delegations, compare_tree,
+                           &found);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = eid_id_compare_text(&settings->delegations[middle].key, key);
-        if (order == 0)
-            return &settings->delegations[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return found ? &settings->delegations[at] : NULL;
 }
 
 /* ---- Writing ---- */

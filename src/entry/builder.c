@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/search.h"
 #include "base/utf8.h"
 #include "codec/cid.h"
 #include "entry/entry_int.h"
@@ -103,20 +104,15 @@ static eid_slice name_of(const eid_subtree *subtree)
     return eid_slice_of(subtree->name, subtree->name_len);
 }
 
+static int compare_name(const void *name, const void *subtree)
+{
+    return eid_slice_compare(*(const eid_slice *)name, name_of(subtree));
+}
+
 /* The place of the name: where it stands, or where it belongs. */
 static size_t find_place(const eid_entry_builder *builder, eid_slice name, bool *found)
 {
-    size_t low = 0;
-    size_t high = builder->subtree_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (eid_slice_compare(name_of(&builder->subtrees[middle]), name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *found = low < builder->subtree_count && eid_slice_equal(name_of(&builder->subtrees[low]), name);
-    return low;
+    return eid_search(&name, builder->subtrees, builder->subtree_count, sizeof *builder->subtrees, compare_name, found);
 }
 
 static eid_status make_room(eid_entry_builder *builder)

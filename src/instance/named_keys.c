@@ -2,6 +2,7 @@
 /* Named keys: private keys of the instance itself, for programs that work without users. They stand in one record beside the
  * databases, so that a removed key is gone. */
 #include "base/alloc.h"
+#include "base/search.h"
 #include "base/utf8.h"
 #include "codec/fields.h"
 #include "instance/instance_int.h"
@@ -21,25 +22,15 @@ void eid_named_keys_free(eid_instance *instance)
     instance->named_key_count = 0;
 }
 
+static int compare_name(const void *name, const void *key)
+{
+    return strcmp(name, ((const eid_named_key *)key)->name);
+}
+
 /* The index of the name, or where it would stand. */
 static size_t place_of(const eid_instance *instance, const char *name, bool *found)
 {
-    size_t low = 0, high = instance->named_key_count;
-
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(instance->named_keys[middle].name, name);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return eid_search(name, instance->named_keys, instance->named_key_count, sizeof(eid_named_key), compare_name, found);
 }
 
 static eid_status reserve_key(eid_instance *instance)

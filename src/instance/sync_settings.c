@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sync settings: one user's wish for one database, or the wishes of all of them combined (spec users.md sections 12 and 13). */
 #include "base/alloc.h"
+#include "base/search.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "codec/fields.h"
@@ -25,25 +26,15 @@ void eid_sync_settings_clear(eid_sync_settings *settings)
     eid_sync_settings_init(settings);
 }
 
+static int compare_name(const void *name, const void *property)
+{
+    return strcmp(name, ((const eid_property *)property)->name);
+}
+
 /* The place of the name, or where it would stand. */
 static size_t place_of(const eid_sync_settings *settings, const char *name, bool *found)
 {
-    size_t low = 0, high = settings->property_count;
-
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(settings->properties[middle].name, name);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return eid_search(name, settings->properties, settings->property_count, sizeof(eid_property), compare_name, found);
 }
 
 /* Takes both texts, on failure too; the name is not wanted when it is there already. */
