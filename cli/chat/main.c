@@ -30,7 +30,7 @@ char *chat_send(struct chat *chat, const char *text, size_t len)
         problem = cli_format("the message is too long (%zu bytes, %u are allowed) and was not sent",
                               content_len, MESSAGE_MAX_BYTES);
     } else if (content_len > 0) {
-        if (messages_send(chat->room.database, chat->room.author, content) == EID_OK) {
+        if (messages_send(chat->messages, chat->room.author, content) == EID_OK) {
             link_request(chat->link);
         } else {
             char *why = cli_last_error();

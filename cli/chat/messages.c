@@ -2,13 +2,13 @@
 /* The ordered list of messages and how it is kept up to date; see messages.h. */
 #include "messages.h"
 
-#include <pthread.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include <eidetica/changes.h>
 #include <eidetica/memory.h>
 
 #include "text.h"
@@ -16,7 +16,7 @@
 #include "wake.h"
 
 /* More changed rows than this are not read one by one: the table is scanned again. */
-#define PENDING_MAX 4096u
+#define ONE_BY_ONE_MAX 4096u
 
 struct messages {
     eid_database *database;
@@ -28,10 +28,9 @@ struct messages {
     size_t untaken; /* how many of them messages_take_new has not seen */
     void *by_key;   /* tsearch tree over the same messages */
 
-    pthread_mutex_t lock; /* guards what the callback fills: */
-    char **pending;       /* keys of rows that changed */
-    size_t pending_count;
-    bool reload; /* something changed that can not be named: scan the table */
+    eid_changes *feed; /* of the table's entries */
+    bool reload;       /* something changed that can not be named, or was not read: scan the table */
+    struct stamp sent; /* the time of the last message sent from here */
 };
 
 /* ---- One row ---- */
@@ -105,23 +104,28 @@ static eid_status make_id(char out[EID_ROW_KEY_SIZE])
     return EID_OK;
 }
 
-eid_status messages_send(eid_database *database, const char *author, const char *content)
+eid_status messages_send(struct messages *m, const char *author, const char *content)
 {
     char id[EID_ROW_KEY_SIZE];
     struct stamp now;
     eid_txn *txn;
     eid_status status = make_id(id);
     if (status == EID_OK)
-        status = eid_database_new_transaction(database, &txn);
+        status = eid_database_new_transaction(m->database, &txn);
     if (status != EID_OK)
         return status;
     stamp_now(&now);
+    stamp_follow(&now, m->sent);
     char *row = message_row(id, author, content, now);
     status = eid_table_set(txn, MESSAGES_STORE, id, row);
     free(row);
+    if (status != EID_OK) {
+        eid_txn_free(txn);
+        return status;
+    }
+    status = eid_txn_commit_free(txn, NULL);
     if (status == EID_OK)
-        return eid_txn_commit_free(txn, NULL);
-    eid_txn_free(txn);
+        m->sent = now;
     return status;
 }
 
@@ -262,89 +266,94 @@ static eid_status read_one(struct messages *m, const char *key, bool *changed)
 
 /* ---- What changed ---- */
 
-/* Called with the lock held. */
-static void queue_keys(struct messages *m, const void *data, size_t len)
+/* Reads the rows again that an entry names, as long as there are not too `many`. */
+static eid_status read_named(struct messages *m, const void *data, size_t len, size_t *many, bool *changed)
 {
     eid_doc *doc;
     const eid_doc_cursor *cursor = NULL;
-    const char *key;
-    size_t key_len;
+    const char *text;
+    size_t text_len;
     const eid_value *value;
+    eid_status status = EID_OK;
     if (eid_doc_from_json(data, len, &doc) != EID_OK) {
         m->reload = true;
-        return;
+        return EID_OK;
     }
-    while (eid_doc_next_raw(doc, &cursor, &key, &key_len, &value)) {
-        if (memchr(key, '.', key_len) != NULL || memchr(key, '\0', key_len) != NULL || key_len == 0)
+    while (status == EID_OK && !m->reload && eid_doc_next_raw(doc, &cursor, &text, &text_len, &value)) {
+        if (memchr(text, '.', text_len) != NULL || memchr(text, '\0', text_len) != NULL || text_len == 0)
             continue;
-        if (m->pending_count == PENDING_MAX) {
-            m->reload = true;
-            break;
-        }
-        char *copy = cli_alloc(key_len + 1);
-        memcpy(copy, key, key_len);
-        m->pending = cli_grow(m->pending, m->pending_count + 1, sizeof *m->pending);
-        m->pending[m->pending_count++] = copy;
+        char *key = cli_alloc(text_len + 1);
+        memcpy(key, text, text_len);
+        m->reload = ++*many > ONE_BY_ONE_MAX;
+        if (!m->reload)
+            status = read_one(m, key, changed);
+        free(key);
     }
     eid_doc_free(doc);
+    return status;
+}
+
+static eid_status read_entry(struct messages *m, const eid_entry *entry, size_t *many, bool *changed)
+{
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < eid_entry_store_count(entry) && status == EID_OK; i++) {
+        const void *data;
+        size_t len;
+        if (strcmp(eid_entry_store_name(entry, i), MESSAGES_STORE) == 0 && eid_entry_store_data(entry, i, &data, &len))
+            status = read_named(m, data, len, many, changed);
+    }
+    return status;
+}
+
+/* In the order of arrival, in which nothing comes before what it was written after: what one person wrote is never shown
+ * in another order. Write callbacks do not tell in that order when entries arrive on several connections at once. */
+static eid_status read_feed(struct messages *m, bool *changed)
+{
+    size_t many = 0;
+    for (;;) {
+        eid_change change;
+        eid_status status = eid_changes_next(m->feed, &change);
+        if (status != EID_OK || change.kind == EID_CHANGE_NONE)
+            return status;
+        if (!m->reload)
+            status = read_entry(m, change.entry, &many, changed);
+        eid_entry_unref(change.entry);
+        if (status != EID_OK)
+            return status;
+    }
+}
+
+eid_status messages_refresh(struct messages *m, bool *changed)
+{
+    *changed = false;
+    eid_status status = read_feed(m, changed);
+    if (status == EID_OK && m->reload)
+        status = read_all(m, changed);
+    m->reload = status != EID_OK; /* the feed has passed by; the next call makes up for it */
+    return status;
 }
 
 static void on_write(eid_database *database, eid_entry *entry, eid_write_source source, void *ctx)
 {
     (void)database;
+    (void)entry;
     (void)source;
-    struct messages *m = ctx;
-    pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < eid_entry_store_count(entry); i++) {
-        const void *data;
-        size_t len;
-        if (strcmp(eid_entry_store_name(entry, i), MESSAGES_STORE) == 0 &&
-            eid_entry_store_data(entry, i, &data, &len))
-            queue_keys(m, data, len);
-    }
-    pthread_mutex_unlock(&m->lock);
+    (void)ctx;
     wake_ring();
-}
-
-eid_status messages_refresh(struct messages *m, bool *changed)
-{
-    pthread_mutex_lock(&m->lock);
-    char **keys = m->pending;
-    size_t count = m->pending_count;
-    bool reload = m->reload;
-    m->pending = NULL;
-    m->pending_count = 0;
-    m->reload = false;
-    pthread_mutex_unlock(&m->lock);
-
-    eid_status status = EID_OK;
-    *changed = false;
-    if (reload)
-        status = read_all(m, changed);
-    for (size_t i = 0; i < count; i++) {
-        if (status == EID_OK)
-            status = read_one(m, keys[i], changed);
-        free(keys[i]);
-    }
-    free(keys);
-    if (status != EID_OK) {
-        pthread_mutex_lock(&m->lock);
-        m->reload = true; /* the keys are gone; the next call makes up for it */
-        pthread_mutex_unlock(&m->lock);
-    }
-    return status;
 }
 
 eid_status messages_open(eid_database *database, struct messages **out)
 {
     struct messages *m = cli_alloc(sizeof *m);
     m->database = database;
-    pthread_mutex_init(&m->lock, NULL);
-    /* Listening first, so that nothing falls between the scan and the first callback. */
-    eid_status status = eid_database_on_write(database, on_write, m, &m->registration);
-    bool changed = false;
+    m->reload = true;
+    /* Listening first, so that nothing falls between the scan and what the feed tells. */
+    eid_status status = eid_changes_open(database, MESSAGES_STORE, NULL, &m->feed);
     if (status == EID_OK)
-        status = read_all(m, &changed);
+        status = eid_database_on_write(database, on_write, NULL, &m->registration);
+    bool changed;
+    if (status == EID_OK)
+        status = messages_refresh(m, &changed);
     if (status != EID_OK) {
         messages_close(m);
         return status;
@@ -364,14 +373,11 @@ void messages_close(struct messages *m)
         return;
     if (m->registration != NULL)
         eid_callback_remove(m->registration);
+    eid_changes_close(m->feed);
     tdestroy(m->by_key, leave_item);
     for (size_t i = 0; i < m->count; i++)
         message_free(m->items[i]);
-    for (size_t i = 0; i < m->pending_count; i++)
-        free(m->pending[i]);
     free(m->items);
-    free(m->pending);
-    pthread_mutex_destroy(&m->lock);
     free(m);
 }
 

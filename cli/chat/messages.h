@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The conversation: rows of the table `messages`, kept in the order of their time.
  *
- * A row is JSON, {"id","author","content","timestamp"}. The list is read once; afterwards the write callback
- * of the database names the rows that changed, and only these are read again.
+ * A row is JSON, {"id","author","content","timestamp"}. The list is read once; afterwards the change feed of the
+ * table names the rows that changed, and only these are read again.
  *
- * The list belongs to the main thread; only the callback runs elsewhere, and it touches nothing but the
- * queue. */
+ * The list belongs to the main thread; only the write callback runs elsewhere, and it does nothing but ring. */
 #ifndef CHAT_MESSAGES_H
 #define CHAT_MESSAGES_H
 
@@ -51,7 +50,7 @@ struct message *messages_at(struct messages *messages, size_t index); /* ordered
 typedef void (*message_callback)(const struct message *message);
 void messages_take_new(struct messages *messages, message_callback callback);
 
-/* Puts a message into the room, as one commit. */
-eid_status messages_send(eid_database *database, const char *author, const char *content);
+/* Puts a message into the room, as one commit. Its time is after that of the one sent before, whatever the clock says. */
+eid_status messages_send(struct messages *messages, const char *author, const char *content);
 
 #endif

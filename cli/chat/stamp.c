@@ -96,6 +96,15 @@ void stamp_now(struct stamp *out)
     out->nanos = (uint32_t)now.tv_nsec;
 }
 
+void stamp_follow(struct stamp *stamp, struct stamp last)
+{
+    if (stamp_compare(*stamp, last) > 0)
+        return;
+    bool carry = last.nanos == 999999999;
+    stamp->seconds = last.seconds + carry;
+    stamp->nanos = carry ? 0 : last.nanos + 1;
+}
+
 void stamp_format(struct stamp stamp, char out[STAMP_TEXT_SIZE])
 {
     time_t seconds = (time_t)stamp.seconds;

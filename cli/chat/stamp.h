@@ -20,6 +20,8 @@ struct stamp {
  * as the second before. False for everything else. */
 bool stamp_parse(const char *text, size_t len, struct stamp *out);
 void stamp_now(struct stamp *out);
+/* Makes it a nanosecond later than `last` unless it is later already. */
+void stamp_follow(struct stamp *stamp, struct stamp last);
 /* "2026-01-31T10:20:30.123456789Z" */
 void stamp_format(struct stamp stamp, char out[STAMP_TEXT_SIZE]);
 /* "HH:MM:SS" in the local time zone. */

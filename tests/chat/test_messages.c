@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <locale.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,8 +302,8 @@ static void test_many_changes_at_once(void **state)
 static void test_sending_and_reopening(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(messages_send(f->database, "alice", "one"), EID_OK);
-    assert_int_equal(messages_send(f->database, "bob \"b\"", "two\nlines"), EID_OK);
+    assert_int_equal(messages_send(f->messages, "alice", "one"), EID_OK);
+    assert_int_equal(messages_send(f->messages, "bob \"b\"", "two\nlines"), EID_OK);
     refresh(f, true);
     expect_contents(f, "one,two\\nlines");
     assert_int_equal(strlen(messages_at(f->messages, 0)->key), EID_ROW_KEY_SIZE - 1);
@@ -313,6 +314,67 @@ static void test_sending_and_reopening(void **state)
     expect_contents(f, "one,two\\nlines");
     assert_string_equal(messages_at(f->messages, 1)->author, "bob \"b\"");
     refresh(f, false);
+}
+
+/* ---- Writers on several threads ---- */
+
+/* The first write is stored, but its callbacks do not get past this one before it is allowed. */
+struct gate {
+    struct fixture *fixture;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    bool reached;
+    bool open;
+};
+
+static void hold_first(eid_database *database, eid_entry *entry, eid_write_source source, void *ctx)
+{
+    (void)database;
+    (void)entry;
+    (void)source;
+    struct gate *gate = ctx;
+    pthread_mutex_lock(&gate->lock);
+    bool first = !gate->reached;
+    gate->reached = true;
+    pthread_cond_broadcast(&gate->moved);
+    while (first && !gate->open)
+        pthread_cond_wait(&gate->moved, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void *write_one(void *ctx)
+{
+    struct gate *gate = ctx;
+    put_message(gate->fixture, "k1", 100, "one");
+    return NULL;
+}
+
+/* Entries that arrive on two connections are told by two threads, the later one perhaps first. */
+static void test_order_of_one_writer(void **state)
+{
+    struct fixture *f = *state;
+    struct gate gate = {f, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false};
+    eid_callback *before;
+    pthread_t thread;
+    messages_close(f->messages);
+    f->messages = NULL;
+    assert_int_equal(eid_database_on_write(f->database, hold_first, &gate, &before), EID_OK);
+    assert_int_equal(messages_open(f->database, &f->messages), EID_OK);
+    assert_int_equal(pthread_create(&thread, NULL, write_one, &gate), 0);
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.reached)
+        pthread_cond_wait(&gate.moved, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    put_message(f, "k2", 200, "two");
+    refresh(f, true);
+    expect_new(f, "one,two");
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.moved);
+    pthread_mutex_unlock(&gate.lock);
+    pthread_join(thread, NULL);
+    refresh(f, false);
+    eid_callback_remove(before);
 }
 
 int main(void)
@@ -335,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_other_stores_do_not_matter, open_list, close_list),
         cmocka_unit_test_setup_teardown(test_many_changes_at_once, open_list, close_list),
         cmocka_unit_test_setup_teardown(test_sending_and_reopening, open_list, close_list),
+        cmocka_unit_test_setup_teardown(test_order_of_one_writer, open_list, close_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,12 +135,29 @@ static void test_order(void **state)
     assert_int_equal(stamp_compare((struct stamp){1, 1}, (struct stamp){1, 1}), 0);
 }
 
+static void check_follow(struct stamp stamp, struct stamp last, struct stamp wanted)
+{
+    stamp_follow(&stamp, last);
+    assert_int_equal(stamp_compare(stamp, wanted), 0);
+}
+
+static void test_following(void **state)
+{
+    (void)state;
+    check_follow((struct stamp){5, 6}, (struct stamp){0, 0}, (struct stamp){5, 6});
+    check_follow((struct stamp){5, 6}, (struct stamp){5, 5}, (struct stamp){5, 6});
+    check_follow((struct stamp){5, 6}, (struct stamp){5, 6}, (struct stamp){5, 7});
+    check_follow((struct stamp){5, 6}, (struct stamp){9, 1}, (struct stamp){9, 2}); /* the clock was set back */
+    check_follow((struct stamp){5, 6}, (struct stamp){5, 999999999}, (struct stamp){6, 0});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_rfc3339),  cmocka_unit_test(test_refuses_the_rest),
         cmocka_unit_test(test_calendar),       cmocka_unit_test(test_writes_what_it_reads),
         cmocka_unit_test(test_clock_is_local), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_following),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
