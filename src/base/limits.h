@@ -39,6 +39,9 @@
 #define EID_LIMIT_IMPORT_ENTRIES 4096               /* received at once, so that signatures are checked side by side, … */
 #define EID_LIMIT_IMPORT_BYTES (4u << 20)           /* … unless they are large */
 
+#define EID_LIMIT_LONG_PASTS (32u << 20)            /* bytes a database keeps of what settings entries had not seen, where hostile
+                                                       writers made that long; beyond it is looked up again */
+
 /* Indexes of tables */
 #define EID_LIMIT_INDEX_FIELD 256       /* bytes of a declared path: names people give to members */
 #define EID_LIMIT_INDEX_DEPTH 16        /* members on the way */

@@ -98,11 +98,13 @@ static slot *oldest_slot(tree_cache *cache)
 static eid_status pinned_doc(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_doc **out)
 {
     eid_charter *charter;
-    eid_runs known;
+    eid_runs scratch = {NULL, 0, 0};
+    const eid_runs *known;
     EID_TRY(eid_charter_of(core->storage, tree, INT64_MAX, &charter));
-    EID_TRY(eid_charter_knowledge(charter, tips, count, &known));
-    eid_status status = eid_charter_fold(core->storage, charter, &known, NULL, NULL, out);
-    eid_runs_free(&known);
+    eid_status status = eid_charter_knowledge(charter, tips, count, &scratch, &known);
+    if (status == EID_OK)
+        status = eid_charter_fold(core->storage, charter, known, NULL, NULL, out);
+    eid_runs_free(&scratch);
     return status;
 }
 

@@ -65,7 +65,7 @@ static eid_status join_act(eid_storage *storage, eid_tree *tree, eid_charter *ch
     }
     bool alone;
     eid_standing_verdict verdict;
-    EID_TRY(eid_act_stands_alone(storage, tree, act, &alone));
+    EID_TRY(eid_act_stands_alone(storage, tree, charter, act, &alone));
     EID_TRY(eid_act_judge(storage, tree, charter, act, &verdict));
     act->status = verdict.reason;
     charter->undecided = charter->undecided || !alone;
@@ -458,21 +458,25 @@ eid_status eid_standing_check_commit(eid_storage *storage, eid_tree *tree, const
 static eid_status gather_standing(eid_storage *storage, const eid_charter *charter, const eid_tree_store *store, eid_heap *heap,
                                   eid_buf *found)
 {
-    eid_runs covered = {NULL, 0, 0};
+    eid_runs covered = {NULL, 0, 0}, scratch = {NULL, 0, 0};
+    const eid_runs *closure;
     eid_status status = EID_OK;
     while (heap->count > 0 && status == EID_OK) {
         int64_t n = eid_heap_pop(heap).n;
-        const eid_act *act = eid_charter_act(charter, n);
+        eid_act *act = eid_charter_act(charter, n);
         if (act == NULL || eid_runs_have(&covered, act->index))
             continue;
         if (act->status == EID_STANDS) {
             eid_buf_append(found, &n, sizeof n);
-            status = eid_runs_unite(&covered, &act->closure);
+            status = eid_acts_closure(charter, &act, 1, &scratch, &closure);
+            if (status == EID_OK)
+                status = eid_runs_unite(&covered, closure);
         } else {
             status = eid_state_push_parents(storage, store, n, NULL, heap);
         }
     }
     eid_runs_free(&covered);
+    eid_runs_free(&scratch);
     return status == EID_OK ? eid_buf_status(found) : status;
 }
 

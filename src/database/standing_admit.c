@@ -8,14 +8,9 @@
 
 static eid_status holder_name(const eid_key_hint *hint, eid_buf *name)
 {
-    char text[EID_PUBKEY_TEXT_SIZE];
-    if (hint->is_global) {
-        eid_buf_append_byte(name, 'g');
-        return eid_buf_status(name);
-    }
-    eid_pubkey_format(&hint->pubkey, text);
-    eid_buf_append_byte(name, 'k');
-    eid_buf_append_text(name, text);
+    if (!hint->is_global)
+        return eid_holder_key_name(&hint->pubkey, name);
+    eid_buf_append_byte(name, 'g');
     return eid_buf_status(name);
 }
 
@@ -106,19 +101,12 @@ static eid_status judge_by_fold(eid_core *core, eid_tree *tree, const int64_t *p
     return *refusal == EID_ERR_NO_MEMORY ? *refusal : EID_OK;
 }
 
-static eid_status judge_by_knowledge(eid_core *core, eid_tree *tree, const eid_charter *charter, const eid_runs *known,
-                                     const int64_t *pins, size_t count, const eid_entry *entry, const eid_pubkey *verified,
-                                     eid_status *refusal)
-{
-    EID_TRY(judge_by_charter(core->storage, charter, known, entry, verified, refusal));
-    return *refusal == EID_ERR_UNSUPPORTED ? judge_by_fold(core, tree, pins, count, entry, verified, refusal) : EID_OK;
-}
-
 eid_status eid_standing_judge(eid_core *core, eid_tree *tree, const int64_t *pins, size_t count, const eid_entry *entry,
                               const eid_pubkey *verified, eid_status *refusal)
 {
     eid_charter *charter;
-    eid_runs united = {NULL, 0, 0};
+    eid_runs scratch = {NULL, 0, 0};
+    const eid_runs *known;
     const char *malformed = eid_entry_malformed(entry);
     EID_TRY(eid_charter_of(core->storage, tree, INT64_MAX, &charter));
     *refusal = EID_OK;
@@ -128,12 +116,9 @@ eid_status eid_standing_judge(eid_core *core, eid_tree *tree, const int64_t *pin
     }
     if (charter->odd)
         return judge_by_fold(core, tree, pins, count, entry, verified, refusal);
-    /* Nearly every entry pins one: nothing has to be put together. */
-    const eid_act *act = count == 1 ? eid_charter_act(charter, pins[0]) : NULL;
-    if (act != NULL)
-        return judge_by_knowledge(core, tree, charter, &act->closure, pins, count, entry, verified, refusal);
-    EID_TRY(eid_charter_knowledge(charter, pins, count, &united));
-    eid_status status = judge_by_knowledge(core, tree, charter, &united, pins, count, entry, verified, refusal);
-    eid_runs_free(&united);
-    return status;
+    EID_TRY(eid_charter_knowledge(charter, pins, count, &scratch, &known));
+    eid_status status = judge_by_charter(core->storage, charter, known, entry, verified, refusal);
+    eid_runs_free(&scratch);
+    EID_TRY(status);
+    return *refusal == EID_ERR_UNSUPPORTED ? judge_by_fold(core, tree, pins, count, entry, verified, refusal) : EID_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading rights out of payloads of `_settings`, and sets of numbers as runs. */
+/* Reading rights out of payloads of `_settings`. */
 #include "database/standing_int.h"
 
 #include <stdlib.h>
@@ -7,65 +7,6 @@
 #include "base/alloc.h"
 
 #define SETTINGS "_settings"
-
-/* ---- Runs ---- */
-
-void eid_runs_free(eid_runs *runs)
-{
-    eid_free(runs->items);
-    *runs = (eid_runs){NULL, 0, 0};
-}
-
-bool eid_runs_have(const eid_runs *runs, int64_t number)
-{
-    size_t low = 0, high = runs->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (runs->items[middle].high < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < runs->count && runs->items[low].low <= number;
-}
-
-eid_status eid_runs_append(eid_runs *runs, int64_t low, int64_t high)
-{
-    if (runs->count > 0 && runs->items[runs->count - 1].high >= low - 1) {
-        eid_run *last = &runs->items[runs->count - 1];
-        last->high = high > last->high ? high : last->high;
-        return EID_OK;
-    }
-    if (runs->count == runs->capacity) {
-        size_t capacity = runs->capacity == 0 ? 2 : runs->capacity * 2;
-        eid_run *grown = eid_realloc_array(runs->items, capacity, sizeof *grown);
-        if (grown == NULL)
-            return eid_fail_memory();
-        runs->items = grown;
-        runs->capacity = capacity;
-    }
-    runs->items[runs->count++] = (eid_run){low, high};
-    return EID_OK;
-}
-
-eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other)
-{
-    eid_runs united = {NULL, 0, 0};
-    eid_status status = EID_OK;
-    size_t a = 0, b = 0;
-    while ((a < runs->count || b < other->count) && status == EID_OK) {
-        bool first = b == other->count || (a < runs->count && runs->items[a].low <= other->items[b].low);
-        const eid_run *next = first ? &runs->items[a++] : &other->items[b++];
-        status = eid_runs_append(&united, next->low, next->high);
-    }
-    if (status != EID_OK) {
-        eid_runs_free(&united);
-        return status;
-    }
-    eid_runs_free(runs);
-    *runs = united;
-    return EID_OK;
-}
 
 /* ---- Records ---- */
 

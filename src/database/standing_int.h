@@ -34,11 +34,6 @@ typedef struct eid_runs {
     size_t capacity;
 } eid_runs;
 
-void eid_runs_free(eid_runs *runs);
-bool eid_runs_have(const eid_runs *runs, int64_t number);
-eid_status eid_runs_append(eid_runs *runs, int64_t low, int64_t high); /* low beyond everything in it */
-eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other);
-
 typedef struct eid_act eid_act;
 
 typedef struct eid_ruling {
@@ -62,6 +57,16 @@ typedef struct eid_holder {
     size_t authored_capacity;
 } eid_holder;
 
+/* Numbers below that of an act of entries that are not in its past. */
+typedef struct eid_outside {
+    bool found;              /* once asked for */
+    bool is_long;            /* it may be forgotten and found again */
+    eid_runs runs;
+    uint8_t *bits;           /* instead of runs: of `size` numbers from `low` on */
+    int64_t low;
+    size_t size;
+} eid_outside;
+
 struct eid_act {
     eid_node node;           /* number, height in `_settings`, ID */
     int64_t index;           /* among the acts */
@@ -76,10 +81,14 @@ struct eid_act {
     eid_act *skip;
     eid_ruling *changes;
     size_t change_count;
-    eid_runs known;          /* indices of acts in its knowledge */
-    eid_runs closure;        /* those it builds on in `_settings`, itself included */
-    eid_runs outside;        /* numbers below its own of entries that are not in its past; once asked for */
-    bool outside_found;
+    eid_act **named;         /* acts it pins, then those it builds on in `_settings` */
+    size_t pin_count;
+    size_t named_count;
+    eid_runs known;          /* indices of acts in its knowledge, … */
+    bool known_is_long;      /* … unless they are many runs: eid_act_known works them out */
+    eid_runs closure;        /* those it builds on in `_settings`, itself included, … */
+    bool closure_is_long;    /* … in the same way */
+    eid_outside outside;
     eid_standing_reason status;
     eid_standing_reason next; /* while all are decided anew */
 };
@@ -104,6 +113,7 @@ struct eid_charter {
     bool closed;             /* the root gives rights, so that nobody writes unsigned */
     bool odd;                /* some payload is not made of whole records: rights are then read from real folds */
     size_t void_count;       /* acts that do not count */
+    size_t long_bytes;       /* of what acts have outside their past, where it is long */
     size_t ended_count;      /* holders that some change gives less than Write */
     bool undecided;          /* an act arrived that may change the standing of others */
     eid_buf changed;         /* acts by which entries have to be looked at again */
@@ -120,19 +130,22 @@ eid_status eid_charter_load(eid_storage *storage, eid_tree *tree, int64_t up_to,
 eid_act *eid_charter_act(const eid_charter *charter, int64_t n);
 eid_holder *eid_charter_find(const eid_charter *charter, eid_slice name); /* NULL: nobody ever changed it */
 
-/* What an entry knows: the union of the closures of the acts among its pins. `pins` are arrival numbers, in any order. */
-eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *out);
-/* The numbers of what the entry pins and is held; *count of them. eid_free. */
-eid_status eid_charter_pins(eid_storage *storage, const eid_charter *charter, const eid_entry *entry, int64_t **out, size_t *count);
+/* The holder of this name, made when there is none. */
+eid_status eid_charter_holder(eid_charter *charter, eid_slice name, eid_holder **out);
+eid_status eid_holder_key_name(const eid_pubkey *key, eid_buf *name); /* appended */
 
-/* An act for this entry, not among the others yet; eid_act_free, or join, which takes it. */
-eid_status eid_act_new(eid_storage *storage, eid_charter *charter, const eid_entry *entry, int64_t n,
-                       eid_act **out);
-void eid_act_free(eid_act *act);
+/* Which of these entries are acts: pointers to them, appended. */
+eid_status eid_charter_find_acts(eid_storage *storage, const eid_charter *charter, const eid_id *ids, size_t count, eid_buf *acts);
+/* The acts by which an entry is judged: those it pins, else the root. */
+eid_status eid_charter_pins(eid_storage *storage, const eid_charter *charter, const eid_entry *entry, eid_buf *acts);
+
+/* Takes the act; unchanged on failure. */
 eid_status eid_charter_join(eid_charter *charter, eid_act *act);
 
 /* Which acts are to be looked at; NULL: all of the knowledge. */
 typedef bool (*eid_act_filter)(const eid_act *act, const void *ctx);
+/* The last of those acts to change the holder; NULL: none did. */
+const eid_ruling *eid_holder_latest(const eid_holder *holder, const eid_runs *knowledge, eid_act_filter filter, const void *ctx);
 /* The power of a holder after those acts. */
 eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
                              const eid_holder *holder, eid_act_filter filter, const void *ctx, uint64_t *out);
@@ -157,6 +170,33 @@ eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, 
  * sentence in the last error. Not when charter->odd. */
 eid_status eid_charter_signer(const eid_charter *charter, const eid_runs *knowledge, const eid_entry *entry, const eid_holder **out,
                               eid_status *refusal);
+
+/* ---- standing_act.c ---- */
+
+/* An act for this entry, not among the others yet; eid_act_free, or eid_charter_join. */
+eid_status eid_act_new(eid_storage *storage, eid_charter *charter, const eid_entry *entry, int64_t n, eid_act **out);
+void eid_act_free(eid_act *act);
+
+/* ---- standing_sets.c ---- */
+
+void eid_runs_free(eid_runs *runs);
+bool eid_runs_have(const eid_runs *runs, int64_t number);
+eid_status eid_runs_append(eid_runs *runs, int64_t low, int64_t high); /* low beyond everything in it, or next to its end */
+eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other);
+
+/* The three below lend a set that an act has, or work it out into *scratch: empty or of an earlier call, eid_runs_free it when
+ * the set is not needed any more. */
+
+/* Indices of these acts and all they build on. */
+eid_status eid_acts_closure(const eid_charter *charter, eid_act *const *acts, size_t count, eid_runs *scratch, const eid_runs **out);
+/* The same for acts with these arrival numbers, in any order; numbers of none are passed over. */
+eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *scratch, const eid_runs **out);
+eid_status eid_act_known(const eid_charter *charter, const eid_act *act, eid_runs *scratch, const eid_runs **out);
+/* For a new act, whose `named` is filled. */
+eid_status eid_act_keep_sets(const eid_charter *charter, eid_act *act);
+/* Whether an entry with this number is in the past of the act. */
+eid_status eid_act_has_in_past(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, int64_t n, bool *out);
+void eid_act_forget_past(eid_act *act);
 
 /* ---- standing_fold.c: reading rights out of payloads ---- */
 
@@ -188,9 +228,7 @@ eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *char
 /* Decides all acts anew: `next` of each. */
 eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter);
 /* Whether the act can be decided without the others being looked at again. */
-eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_act *act, bool *out);
-/* Whether an entry with this number is in the past of the act. */
-eid_status eid_act_has_in_past(eid_storage *storage, eid_tree *tree, eid_act *act, int64_t n, bool *out);
+eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, bool *out);
 /* Whether an entry that is no act counts. */
 eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
                           eid_standing_verdict *out);

@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "database/places.h"
-#include "database/walk.h"
 
 /* ---- Strength (3) ---- */
 
@@ -56,61 +55,6 @@ bool eid_act_stronger(const eid_act *a, const eid_act *b)
     return compare_strength(a, b) < 0;
 }
 
-/* ---- The past of an act ---- */
-
-static eid_status walk_outside(eid_storage *storage, const eid_tree *tree, const eid_act *act, eid_dag_walk *walk, eid_buf *found)
-{
-    for (size_t i = 0; i < tree->main->tip_count; i++)
-        EID_TRY(eid_dag_walk_push(walk, tree->main->tips[i].n, 0));
-    EID_TRY(eid_dag_walk_push(walk, act->node.n, 1));
-    while (walk->wanted > 0) {
-        eid_dag_item item;
-        EID_TRY(eid_dag_walk_next(walk, storage, tree, &item));
-        if (item.marks == 0 && item.n < act->node.n)
-            eid_buf_append(found, &item.n, sizeof item.n);
-    }
-    return eid_buf_status(found);
-}
-
-/* The walk meets falling numbers. Entries it did not meet between two of these are of another database, or in the past. */
-static eid_status keep_outside(eid_act *act, const eid_buf *found)
-{
-    for (size_t i = found->len / sizeof(int64_t); i > 0; i--) {
-        int64_t n;
-        memcpy(&n, found->data + (i - 1) * sizeof n, sizeof n);
-        EID_TRY(eid_runs_append(&act->outside, n, n));
-    }
-    act->outside_found = true;
-    return EID_OK;
-}
-
-static eid_status find_outside(eid_storage *storage, const eid_tree *tree, eid_act *act)
-{
-    eid_dag_walk walk;
-    eid_buf found;
-    eid_dag_walk_init(&walk, 1);
-    eid_buf_init(&found, SIZE_MAX / 2);
-    eid_status status = walk_outside(storage, tree, act, &walk, &found);
-    if (status == EID_OK)
-        status = keep_outside(act, &found);
-    if (status != EID_OK)
-        eid_runs_free(&act->outside);
-    eid_buf_free(&found);
-    eid_dag_walk_free(&walk);
-    return status;
-}
-
-eid_status eid_act_has_in_past(eid_storage *storage, eid_tree *tree, eid_act *act, int64_t n, bool *out)
-{
-    *out = n == act->node.n;
-    if (n >= act->node.n)
-        return EID_OK;
-    if (!act->outside_found)
-        EID_TRY(find_outside(storage, tree, act));
-    *out = !eid_runs_have(&act->outside, n);
-    return EID_OK;
-}
-
 /* ---- Cuts (2) ---- */
 
 /* Whoever is to be judged: an act, or any other entry. */
@@ -139,7 +83,7 @@ static eid_status is_cut_by(const subject *s, eid_act *act, bool *out)
     if (s->act != NULL && !eid_act_stronger(act, s->act))
         return EID_OK;
     bool in_past;
-    EID_TRY(eid_act_has_in_past(s->storage, s->tree, act, s->n, &in_past));
+    EID_TRY(eid_act_has_in_past(s->storage, s->tree, s->charter, act, s->n, &in_past));
     *out = !in_past;
     return EID_OK;
 }
@@ -244,54 +188,65 @@ static eid_status check_rights(subject *s)
     return status;
 }
 
+static eid_status judge_act(subject *s)
+{
+    EID_TRY(check_rights(s));
+    if (is_open(s))
+        EID_TRY(find_ending(s));
+    return is_open(s) ? find_raises(s) : EID_OK;
+}
+
 eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_verdict *out)
 {
     subject s = {.storage = storage,
                  .tree = tree,
                  .charter = charter,
                  .n = act->node.n,
-                 .known = &act->known,
                  .needs = act->power,
                  .act = act,
                  .verdict = {.author = act->author}};
     if (!act->is_root) {
-        EID_TRY(check_rights(&s));
-        if (is_open(&s))
-            EID_TRY(find_ending(&s));
-        if (is_open(&s))
-            EID_TRY(find_raises(&s));
+        eid_runs scratch = {NULL, 0, 0};
+        eid_status status = eid_act_known(charter, act, &scratch, &s.known);
+        if (status == EID_OK)
+            status = judge_act(&s);
+        eid_runs_free(&scratch);
+        EID_TRY(status);
     }
     *out = s.verdict;
+    return EID_OK;
+}
+
+static eid_status judge_data(subject *s, const eid_entry *entry, eid_buf *name)
+{
+    EID_TRY(eid_charter_author(s->storage, s->charter, s->known, entry, name));
+    s->verdict.author = eid_charter_find(s->charter, eid_buf_slice(name));
+    EID_TRY(find_ending(s));
+    if (is_open(s) && s->verdict.author != NULL && s->charter->void_count > 0) {
+        uint64_t power;
+        EID_TRY(eid_charter_power(s->storage, s->charter, s->known, s->verdict.author, eid_act_stands, NULL, &power));
+        if (power < EID_POWER_WRITE)
+            s->verdict.reason = EID_VOID_NO_RIGHT;
+    }
     return EID_OK;
 }
 
 eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
                           eid_standing_verdict *out)
 {
-    int64_t *pins = NULL;
-    size_t count = 0;
-    eid_runs known = {NULL, 0, 0};
-    eid_buf name;
-    subject s = {.storage = storage, .tree = tree, .charter = charter, .n = n, .known = &known, .needs = EID_POWER_WRITE};
+    subject s = {.storage = storage, .tree = tree, .charter = charter, .n = n, .needs = EID_POWER_WRITE};
+    eid_runs scratch = {NULL, 0, 0};
+    eid_buf pins, name;
+    eid_buf_init(&pins, SIZE_MAX / 2);
     eid_buf_init(&name, SIZE_MAX / 2);
-    eid_status status = eid_charter_pins(storage, charter, entry, &pins, &count);
+    eid_status status = eid_charter_pins(storage, charter, entry, &pins);
     if (status == EID_OK)
-        status = eid_charter_knowledge(charter, pins, count, &known);
+        status = eid_acts_closure(charter, (eid_act *const *)(const void *)pins.data, pins.len / sizeof(eid_act *), &scratch, &s.known);
     if (status == EID_OK)
-        status = eid_charter_author(storage, charter, &known, entry, &name);
-    if (status == EID_OK) {
-        s.verdict.author = eid_charter_find(charter, eid_buf_slice(&name));
-        status = find_ending(&s);
-    }
-    if (status == EID_OK && is_open(&s) && s.verdict.author != NULL && charter->void_count > 0) {
-        uint64_t power;
-        status = eid_charter_power(storage, charter, &known, s.verdict.author, eid_act_stands, NULL, &power);
-        if (status == EID_OK && power < EID_POWER_WRITE)
-            s.verdict.reason = EID_VOID_NO_RIGHT;
-    }
+        status = judge_data(&s, entry, &name);
     eid_buf_free(&name);
-    eid_runs_free(&known);
-    eid_free(pins);
+    eid_buf_free(&pins);
+    eid_runs_free(&scratch);
     EID_TRY(status);
     *out = s.verdict;
     return EID_OK;
@@ -337,27 +292,28 @@ eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter 
 /* ---- One act on top of the others ---- */
 
 /* Whether the act takes from somebody what an act used that it did not see. */
-static eid_status takes_from_act(eid_storage *storage, eid_tree *tree, eid_act *act, const eid_ruling *change, bool *out)
+static eid_status takes_from_act(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, const eid_ruling *change,
+                                 bool *out)
 {
     const eid_holder *holder = change->holder;
     bool in_past = true;
     for (size_t i = 0; i < holder->authored_count && in_past; i++)
         if (holder->authored[i] != act && holder->authored[i]->power > change->kept)
-            EID_TRY(eid_act_has_in_past(storage, tree, act, holder->authored[i]->node.n, &in_past));
+            EID_TRY(eid_act_has_in_past(storage, tree, charter, act, holder->authored[i]->node.n, &in_past));
     for (size_t i = 0; i < holder->count && in_past && change->power > EID_POWER_NONE; i++)
         if (holder->changes[i]->act != act && holder->changes[i]->act->power < change->power)
-            EID_TRY(eid_act_has_in_past(storage, tree, act, holder->changes[i]->act->node.n, &in_past));
+            EID_TRY(eid_act_has_in_past(storage, tree, charter, act, holder->changes[i]->act->node.n, &in_past));
     *out = !in_past;
     return EID_OK;
 }
 
-eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_act *act, bool *out)
+eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, bool *out)
 {
-    const eid_runs *known = &act->known;
+    const eid_runs *known = &act->known; /* nothing, when it is long: then it is not one run either */
     bool knows_all = act->index == 0 || (known->count == 1 && known->items[0].low == 0 && known->items[0].high == act->index - 1);
     bool takes = act->sweeps;
     for (size_t i = 0; i < act->change_count && knows_all && !takes; i++)
-        EID_TRY(takes_from_act(storage, tree, act, &act->changes[i], &takes));
+        EID_TRY(takes_from_act(storage, tree, charter, act, &act->changes[i], &takes));
     *out = knows_all && !takes;
     return EID_OK;
 }

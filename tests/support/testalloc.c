@@ -2,6 +2,7 @@
 /* The allocator that counts and refuses. The counters are atomic: the library may allocate on any thread. */
 #include "support/testutil.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 static struct {
     atomic_size_t count;   /* requests since the counting started */
     atomic_size_t live;    /* blocks given and not returned */
+    atomic_size_t bytes;   /* in them, as the system counts them */
     atomic_size_t fail_at; /* the request to refuse, 0 for none */
     atomic_bool for_good;  /* all later ones too */
     atomic_bool fired;
@@ -29,20 +31,27 @@ static void *counted_allocate(size_t size, void *ctx)
 {
     (void)ctx;
     void *memory = refused() ? NULL : malloc(size);
-    if (memory != NULL)
+    if (memory != NULL) {
         atomic_fetch_add(&alloc_state.live, 1);
+        atomic_fetch_add(&alloc_state.bytes, malloc_usable_size(memory));
+    }
     return memory;
 }
 
 static void *counted_reallocate(void *memory, size_t size, void *ctx)
 {
     (void)ctx;
-    return refused() ? NULL : realloc(memory, size);
+    size_t before = malloc_usable_size(memory);
+    void *moved = refused() ? NULL : realloc(memory, size);
+    if (moved != NULL)
+        atomic_fetch_add(&alloc_state.bytes, malloc_usable_size(moved) - before);
+    return moved;
 }
 
 static void counted_release(void *memory, void *ctx)
 {
     (void)ctx;
+    atomic_fetch_sub(&alloc_state.bytes, malloc_usable_size(memory));
     free(memory);
     size_t before = atomic_fetch_sub(&alloc_state.live, 1);
     if (before == 0)
@@ -62,6 +71,7 @@ void tu_alloc_install(void)
     static const eid_allocator counting = {counted_allocate, counted_reallocate, counted_release, NULL};
     arm(0, false);
     atomic_store(&alloc_state.live, 0);
+    atomic_store(&alloc_state.bytes, 0);
     tu_assert_ok(eid_set_allocator(&counting));
 }
 
@@ -89,6 +99,11 @@ size_t tu_alloc_count(void)
 size_t tu_alloc_live(void)
 {
     return atomic_load(&alloc_state.live);
+}
+
+size_t tu_alloc_bytes(void)
+{
+    return atomic_load(&alloc_state.bytes);
 }
 
 bool tu_alloc_fired(void)

@@ -84,7 +84,8 @@ void tu_alloc_fail_at(size_t n);
 /* Like tu_alloc_fail_at, but all allocations after the n-th fail too, as when memory has really run out. */
 void tu_alloc_fail_from(size_t n);
 size_t tu_alloc_count(void); /* allocations and reallocations since the counting started */
-size_t tu_alloc_live(void);  /* blocks not freed yet */
+size_t tu_alloc_live(void);  /* blocks not freed yet … */
+size_t tu_alloc_bytes(void); /* … and what is in them */
 bool tu_alloc_fired(void);   /* an allocation was refused since the counting started */
 
 /* Runs `step` with the first allocation failing, then with the second, and so on until a run needs no more:

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making an act: what a settings entry says about rights, read once from it and its past. */
+#include "database/standing_int.h"
+
+#include "base/alloc.h"
+#include "codec/cid.h"
+#include "crypto/key.h"
+#include "database/database_int.h"
+
+void eid_act_free(eid_act *act)
+{
+    if (act == NULL)
+        return;
+    for (size_t i = 0; i < act->change_count; i++)
+        eid_free(act->changes[i].label);
+    eid_free(act->changes);
+    eid_free(act->named);
+    eid_runs_free(&act->known);
+    eid_runs_free(&act->closure);
+    eid_act_forget_past(act);
+    eid_free(act);
+}
+
+typedef struct making {
+    eid_storage *storage;
+    eid_charter *charter;
+    eid_act *act;
+    eid_runs scratch;
+    const eid_runs *known;   /* indices of acts in its knowledge */
+    eid_doc *before;         /* the knowledge, and with the payload on top of it: when rights can not be read off records */
+    eid_doc *after;
+    eid_buf changes;
+} making;
+
+static bool has_change(const making *m, const eid_holder *holder)
+{
+    const eid_ruling *changes = (const eid_ruling *)(const void *)m->changes.data;
+    for (size_t i = 0; i < m->changes.len / sizeof *changes; i++)
+        if (changes[i].holder == holder)
+            return true;
+    return false;
+}
+
+static eid_status add_change(making *m, eid_holder *holder, uint64_t power)
+{
+    eid_ruling change = {.act = m->act, .holder = holder, .power = power, .kept = power};
+    if (m->after != NULL) {
+        EID_TRY(eid_power_in(m->after, holder->name, &change.power));
+        change.kept = change.power;
+    }
+    eid_buf_append(&m->changes, &change, sizeof change);
+    return eid_buf_status(&m->changes);
+}
+
+/* The text under a key; false, without a failing call that would leave a sentence, when there is none. */
+static bool text_child(const eid_doc *doc, const char *key, eid_slice *out)
+{
+    const eid_value *value = eid_doc_child(doc, eid_slice_text(key));
+    const char *text;
+    size_t len;
+    if (value == NULL || eid_value_get_kind(value) != EID_VALUE_TEXT || eid_value_as_text(value, &text, &len) != EID_OK)
+        return false;
+    *out = eid_slice_of(text, len);
+    return true;
+}
+
+/* The name in a record that can be read; it selects keys for signatures that name them by it. */
+static bool label_of(eid_slice holder_name, const eid_value *record, eid_slice *out)
+{
+    const eid_doc *doc, *permissions;
+    eid_permission permission;
+    eid_slice status;
+    if (holder_name.data[0] != 'k' || eid_value_get_kind(record) != EID_VALUE_DOC || eid_value_as_doc(record, &doc) != EID_OK ||
+        !text_child(doc, "name", out) || !text_child(doc, "status", &status))
+        return false;
+    return (eid_slice_is(status, "Active") || eid_slice_is(status, "Revoked")) &&
+           eid_doc_get_doc(doc, "permissions", &permissions) == EID_OK && eid_permission_from_doc(permissions, &permission) == EID_OK;
+}
+
+static eid_status add_record(eid_slice name, const eid_value *record, void *ctx)
+{
+    making *m = ctx;
+    eid_holder *holder;
+    eid_slice label;
+    EID_TRY(eid_charter_holder(m->charter, name, &holder));
+    EID_TRY(add_change(m, holder, eid_power_of_record(name, record)));
+    if (!label_of(name, record, &label))
+        return EID_OK;
+    eid_ruling *change = (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
+    change->label = eid_memdup(label.data, label.len);
+    change->label_len = label.len;
+    return change->label == NULL ? eid_fail_memory() : EID_OK;
+}
+
+/* What replaces whole groups changes every holder that is known. */
+static eid_status add_swept(making *m)
+{
+    for (eid_map_entry *e = eid_map_first(m->charter->holders); e != NULL; e = eid_map_next(m->charter->holders, e)) {
+        eid_holder *holder = e->value;
+        if (holder->name.len > 0 && eid_holder_latest(holder, m->known, NULL, NULL) != NULL && !has_change(m, holder))
+            EID_TRY(add_change(m, holder, EID_POWER_NONE));
+    }
+    return EID_OK;
+}
+
+static const eid_value *tips_in(const eid_doc *settings, eid_slice holder_name)
+{
+    const eid_value *value = eid_doc_child(settings, eid_slice_text("auth"));
+    const char *const steps[] = {"delegations", NULL, "tree"};
+    for (size_t i = 0; i < 3 && value != NULL; i++) {
+        const eid_doc *doc;
+        eid_slice step = steps[i] == NULL ? eid_slice_of(holder_name.data + 1, holder_name.len - 1) : eid_slice_text(steps[i]);
+        value = eid_value_as_doc(value, &doc) == EID_OK ? eid_doc_child(doc, step) : NULL;
+    }
+    return value;
+}
+
+/* A delegation that looks at its tree from later on: what was signed by an earlier view of it ends. */
+static eid_status find_moved(making *m, const eid_doc *payload)
+{
+    eid_ruling *changes = (eid_ruling *)(void *)m->changes.data;
+    for (size_t i = 0; i < m->changes.len / sizeof *changes; i++) {
+        eid_slice name = changes[i].holder->name;
+        if (name.len == 0 || name.data[0] != 'd' || eid_holder_latest(changes[i].holder, m->known, NULL, NULL) == NULL)
+            continue;
+        if (m->before == NULL)
+            EID_TRY(eid_charter_fold(m->storage, m->charter, m->known, NULL, NULL, &m->before));
+        const eid_value *old = tips_in(m->before, name), *new = tips_in(m->after != NULL ? m->after : payload, name);
+        if (old == NULL || new == NULL || !eid_value_equal(old, new))
+            changes[i].kept = EID_POWER_NONE;
+    }
+    return EID_OK;
+}
+
+static eid_status fold_around(making *m, const eid_doc *payload)
+{
+    EID_TRY(eid_charter_fold(m->storage, m->charter, m->known, NULL, NULL, &m->before));
+    EID_TRY(eid_doc_copy(m->before, &m->after));
+    return eid_doc_merge(m->after, payload);
+}
+
+static eid_status look_at(eid_slice name, const eid_value *record, void *ctx)
+{
+    (void)name;
+    (void)record;
+    (*(size_t *)ctx)++;
+    return EID_OK;
+}
+
+/* Whoever gives a right takes that of everybody; but only the first to do so takes it from those who do not know. */
+static eid_status close_to_everybody(making *m)
+{
+    uint64_t open;
+    EID_TRY(eid_charter_power(m->storage, m->charter, m->known, m->charter->everybody, NULL, NULL, &open));
+    EID_TRY(add_change(m, m->charter->everybody, EID_POWER_NONE));
+    eid_ruling *change = (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
+    change->repeats = !m->act->sweeps && open == EID_POWER_NONE;
+    if (change->repeats)
+        change->kept = EID_POWER_OPEN;
+    return EID_OK;
+}
+
+static eid_status read_changes(making *m, const eid_doc *payload)
+{
+    eid_charter *charter = m->charter;
+    bool sweeps, partial;
+    size_t named = 0;
+    EID_TRY(eid_records_of(payload, look_at, &named, &sweeps, &partial));
+    m->act->sweeps = sweeps;
+    charter->odd = charter->odd || sweeps || partial;
+    if (named == 0 && !sweeps)
+        return EID_OK;
+    if (charter->odd)
+        EID_TRY(fold_around(m, payload));
+    EID_TRY(eid_records_of(payload, add_record, m, &sweeps, &partial));
+    if (sweeps)
+        EID_TRY(add_swept(m));
+    EID_TRY(find_moved(m, payload));
+    return close_to_everybody(m);
+}
+
+static eid_status read_payload(making *m, const eid_entry *entry)
+{
+    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS));
+    eid_doc *payload = NULL;
+    eid_status status = EID_OK;
+    if (subtree->has_data && subtree->data_len > 0)
+        status = eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &payload);
+    if (status == EID_ERR_NO_MEMORY)
+        return status;
+    if (payload == NULL)
+        return EID_OK; /* no document: it takes no part in the fold */
+    status = read_changes(m, payload);
+    eid_doc_free(payload);
+    return status;
+}
+
+/* Whether it takes from its author the power it uses. */
+static bool ends_itself(const eid_act *act)
+{
+    for (size_t i = 0; i < act->change_count; i++)
+        if (act->changes[i].holder == act->author)
+            return act->changes[i].kept < act->power;
+    return act->sweeps;
+}
+
+/* The act since when the holder has had this power without a break, in the order of the fold. */
+static eid_act *grant_of(const eid_holder *holder, const eid_runs *knowledge, uint64_t power)
+{
+    eid_act *since = NULL;
+    for (size_t i = holder->count; i > 0; i--) {
+        const eid_ruling *change = holder->changes[i - 1];
+        if (change->repeats || !eid_runs_have(knowledge, change->act->index))
+            continue;
+        if (since != NULL && change->power < power)
+            break;
+        since = change->act;
+    }
+    return since;
+}
+
+/* The place in the forest of grants. Links skip so that two chains are compared in logarithmic time. */
+static void set_chain(eid_act *act)
+{
+    const eid_act *grant = act->grant;
+    if (grant == NULL) {
+        act->skip = act;
+        return;
+    }
+    act->depth = grant->depth + 1;
+    bool even = grant->depth - grant->skip->depth == grant->skip->depth - grant->skip->skip->depth;
+    act->skip = even ? grant->skip->skip : act->grant;
+}
+
+static eid_status find_author(making *m, const eid_entry *entry)
+{
+    eid_act *act = m->act;
+    eid_buf name;
+    eid_pubkey key;
+    eid_buf_init(&name, SIZE_MAX / 2);
+    eid_status status;
+    if (!act->is_root)
+        status = eid_charter_author(m->storage, m->charter, m->known, entry, &name);
+    else
+        status = eid_entry_is_signed(entry) && eid_entry_signer(entry, &key) ? eid_holder_key_name(&key, &name) : EID_OK;
+    if (status == EID_OK)
+        status = eid_charter_holder(m->charter, eid_buf_slice(&name), &act->author);
+    eid_buf_free(&name);
+    EID_TRY(status);
+    if (act->is_root) {
+        act->power = UINT64_MAX;
+        return EID_OK;
+    }
+    EID_TRY(eid_charter_power(m->storage, m->charter, m->known, act->author, NULL, NULL, &act->power));
+    act->grant = grant_of(act->author, m->known, act->power);
+    return EID_OK;
+}
+
+/* What it pins, then what it builds on. */
+static eid_status find_named(making *m, const eid_entry *entry, eid_buf *acts)
+{
+    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS));
+    EID_TRY(eid_charter_pins(m->storage, m->charter, entry, acts));
+    m->act->pin_count = acts->len / sizeof(eid_act *);
+    return eid_charter_find_acts(m->storage, m->charter, subtree->parents, subtree->parent_count, acts);
+}
+
+static eid_status find_below(making *m, const eid_entry *entry)
+{
+    eid_act *act = m->act;
+    eid_buf acts;
+    uint8_t *data = NULL;
+    size_t len = 0;
+    eid_buf_init(&acts, SIZE_MAX / 2);
+    eid_status status = find_named(m, entry, &acts);
+    if (status == EID_OK)
+        status = eid_buf_take(&acts, &data, &len);
+    if (status != EID_OK) {
+        eid_buf_free(&acts);
+        return status;
+    }
+    act->named = (eid_act **)(void *)data;
+    act->named_count = len / sizeof(eid_act *);
+    EID_TRY(eid_act_keep_sets(m->charter, act));
+    return eid_act_known(m->charter, act, &m->scratch, &m->known);
+}
+
+static eid_status make(making *m, const eid_entry *entry)
+{
+    eid_act *act = m->act;
+    uint8_t *changes;
+    size_t len;
+    EID_TRY(find_below(m, entry));
+    EID_TRY(find_author(m, entry));
+    EID_TRY(read_payload(m, entry));
+    EID_TRY(eid_buf_take(&m->changes, &changes, &len));
+    act->changes = (eid_ruling *)(void *)changes;
+    act->change_count = len / sizeof(eid_ruling);
+    act->ends_itself = !act->is_root && ends_itself(act);
+    set_chain(act);
+    return EID_OK;
+}
+
+eid_status eid_act_new(eid_storage *storage, eid_charter *charter, const eid_entry *entry, int64_t n, eid_act **out)
+{
+    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS));
+    eid_act *act = eid_alloc_zero(1, sizeof *act);
+    if (act == NULL)
+        return eid_fail_memory();
+    uint64_t height = subtree->has_height ? subtree->height : entry->height;
+    act->node = (eid_node){.n = n, .height = height > INT64_MAX ? INT64_MAX : height, .id = entry->id};
+    act->index = (int64_t)charter->count;
+    act->is_root = entry->is_root;
+    making m = {.storage = storage, .charter = charter, .act = act};
+    eid_buf_init(&m.changes, SIZE_MAX / 2);
+    eid_status status = make(&m, entry);
+    eid_runs_free(&m.scratch);
+    eid_doc_free(m.before);
+    eid_doc_free(m.after);
+    for (size_t i = 0; i < m.changes.len / sizeof(eid_ruling); i++) /* of an act that could not be made */
+        eid_free(((eid_ruling *)(void *)m.changes.data)[i].label);
+    eid_buf_free(&m.changes);
+    if (status != EID_OK) {
+        eid_act_free(act);
+        return status;
+    }
+    *out = act;
+    return EID_OK;
+}
