@@ -77,6 +77,7 @@
 #define EID_LIMIT_HTTP_REQUEST_BYTES (2u << 20)     /* the Rust server's limit; ours answers 413 above it too */
 #define EID_LIMIT_HTTP_RESPONSE_BYTES (1u << 30)    /* a bootstrap answer may be large; never without an end */
 #define EID_LIMIT_PUSH_BYTES (1000u << 10)          /* JSON of one SendEntries: below 1 MiB (Iroh) and 2 MiB (HTTP) */
+#define EID_LIMIT_STREAM_HELD (1u << 20)            /* of a streamed answer, come and not taken: reading stops there */
 #define EID_LIMIT_HTTP_CONNECTIONS 256              /* simultaneous, all peers */
 #define EID_LIMIT_HTTP_CONNECTIONS_PER_IP 64
 #define EID_LIMIT_HTTP_CONNECT_MS 10000

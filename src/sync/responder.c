@@ -498,9 +498,10 @@ static eid_handle_result refuse_body(eid_buf *answer, eid_status status)
     return malformed ? EID_BODY_MALFORMED : EID_BODY_WRONG_SHAPE;
 }
 
-eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
+eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer, eid_source **rest,
                                   void *ctx)
 {
+    (void)rest;
     eid_sync_request request;
     serving s = {.sync = ctx, .origin = origin, .answer = answer};
 

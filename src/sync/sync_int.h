@@ -162,7 +162,7 @@ eid_status eid_request_decide_with(eid_sync *sync, const char *id, eid_database 
 /* ---- responder.c ---- */
 
 /* The eid_request_handler of every transport; ctx is the sync object. */
-eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
+eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer, eid_source **rest,
                                   void *ctx);
 
 /* ---- transports, in sync.c ---- */

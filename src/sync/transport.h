@@ -2,6 +2,10 @@
 /* The seam between sync and the network: a transport carries one request body to an address and brings one
  * answer body back, and hands incoming bodies to a handler. Sync knows no sockets; transports know no
  * messages. Tests and the simulator bring transports of their own.
+ *
+ * Two peers of this library speak another form of the protocol (stream.h), in which an answer may be of any length: it is
+ * made while it is sent and taken while it comes, and whoever is slower holds the other up. A transport that can carry it
+ * tells so of each peer it met; one that can not ignores what is said of it here, and peers get on without.
  */
 #ifndef EID_SYNC_TRANSPORT_H
 #define EID_SYNC_TRANSPORT_H
@@ -17,7 +21,17 @@ typedef struct eid_request_origin {
     const char *address;   /* text of the remote end */
     const char *peer;      /* device key the sender claims, as text, unproven: good for saving work, never for rights;
                             * NULL when it claims none */
+    bool stream;           /* the body is of the streamed form, and the answer has to be */
 } eid_request_origin;
+
+/* What follows the beginning of an answer: made while it is sent, as fast as the receiver takes it. One thread at a time. */
+typedef struct eid_source eid_source;
+struct eid_source {
+    /* Appends the next bytes to `out`, some ten thousand; none: the end. After a failure the answer is broken off so that the
+     * receiver can tell. */
+    eid_status (*read)(eid_source *source, eid_buf *out);
+    void (*close)(eid_source *source); /* frees it; also when it was not read to its end */
+};
 
 /* How the body was received; a transport turns it into its own refusal (HTTP status 400, 422, …). */
 typedef enum eid_handle_result {
@@ -27,9 +41,10 @@ typedef enum eid_handle_result {
     EID_HANDLER_FAILED    /* memory or storage: HTTP 500 */
 } eid_handle_result;
 
-/* Called on threads of the transport, several at once. */
-typedef eid_handle_result (*eid_request_handler)(eid_slice body, const eid_request_origin *origin,
-                                                 eid_buf *answer, void *ctx);
+/* Called on threads of the transport, several at once. *rest is NULL before, and is given only for the streamed form: what
+ * follows `answer`; the transport closes it. */
+typedef eid_handle_result (*eid_request_handler)(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
+                                                 eid_source **rest, void *ctx);
 
 /* One request under way. The memory is the caller's until `done` was called. */
 typedef struct eid_exchange eid_exchange;
@@ -43,6 +58,12 @@ struct eid_exchange {
     uint64_t silence_ms;   /* without a byte either way */
     uint64_t total_ms;     /* in all */
     bool outside_only;     /* never to link-local, metadata and other special addresses, also when a name leads there */
+    bool stream;           /* the body is of the streamed form: only for peers that speak it */
+    bool peer_streams;     /* set by the transport before `done`, also after failures: whoever answered speaks it */
+    /* Not NULL: the answer is taken piece by piece. Called on the engine's thread when bytes were appended to `answer`, also from
+     * inside `send` and `resume`; they may be taken out on that thread at any time until `done`. While EID_LIMIT_STREAM_HELD
+     * of them or more wait there, the transport reads no further, until `resume`. */
+    void (*arrived)(eid_exchange *exchange);
     /* Bytes of the answer so far and in all (0: unknown). The engine's thread. May be NULL. */
     void (*progress)(eid_exchange *exchange, uint64_t received, uint64_t total);
     /* Called once, on the engine's thread; also from inside `send` and `cancel`. A failure leaves its sentence in
@@ -61,6 +82,9 @@ typedef struct eid_transport_functions {
     /* Breaks off an exchange that is under way: `done` is called with EID_ERR_CANCELLED before this returns. The engine's
      * thread. */
     void (*cancel)(eid_transport *transport, eid_exchange *exchange);
+    /* Bytes were taken out of the answer of an exchange that is under way. The engine's thread. NULL in transports that do not
+     * carry the streamed form. */
+    void (*resume)(eid_transport *transport, eid_exchange *exchange);
     /* Starts serving; may wait a little. EID_ERR_SERVER_ALREADY_RUNNING, EID_ERR_SERVER_BIND, EID_ERR_UNSUPPORTED. */
     eid_status (*start)(eid_transport *transport, const char *bind_address, eid_request_handler handler,
                         void *ctx);

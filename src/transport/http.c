@@ -38,6 +38,11 @@ static void http_cancel(eid_transport *transport, eid_exchange *exchange)
     eid_http_client_cancel(http_of(transport)->client, exchange);
 }
 
+static void http_resume(eid_transport *transport, eid_exchange *exchange)
+{
+    eid_http_client_resume(http_of(transport)->client, exchange);
+}
+
 static eid_status http_start(eid_transport *transport, const char *bind_address, eid_request_handler handler,
                              void *ctx)
 {
@@ -172,6 +177,7 @@ static void http_close(eid_transport *transport)
 static const eid_transport_functions http_functions = {
     .send = http_send,
     .cancel = http_cancel,
+    .resume = http_resume,
     .start = http_start,
     .stop = http_stop,
     .server_address = http_server_address,

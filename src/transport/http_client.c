@@ -33,6 +33,7 @@ struct http_call {
     uint64_t received;
     uint64_t started_ms;
     bool too_large;
+    bool paused;  /* what came is to be taken first */
     bool special; /* the address is one the engine does not go to by itself */
     http_call *next, *previous;
 };
@@ -171,6 +172,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200 || status > 299)
         return len; /* the status says it all */
+    if (exchange->arrived != NULL && exchange->answer.len >= EID_LIMIT_STREAM_HELD) {
+        call->paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (len > exchange->answer_max - call->received) {
         call->too_large = true;
         return 0;
@@ -181,7 +186,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
         curl_easy_getinfo(call->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
         exchange->progress(exchange, call->received, total > 0 ? (uint64_t)total : 0);
     }
-    return exchange->answer.status == EID_OK ? len : 0;
+    if (exchange->answer.status != EID_OK)
+        return 0;
+    if (exchange->arrived != NULL)
+        exchange->arrived(exchange);
+    return len;
 }
 
 /* Names are resolved by now: this is the address that would really be spoken to. */
@@ -197,12 +206,13 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-static struct curl_slist *make_headers(const char *peer)
+static struct curl_slist *make_headers(const char *peer, bool stream)
 {
     /* An empty Expect: the answer to "100-continue" would cost a round trip, or a second of waiting for peers
      * that do not know it. */
     char own[128];
-    const char *lines[] = {"Content-Type: application/json", "Accept: */*", "Expect:", own};
+    const char *lines[] = {stream ? "Content-Type: " EID_HTTP_STREAM_TYPE : "Content-Type: application/json",
+                           "Accept: */*, " EID_HTTP_STREAM_TYPE, "Expect:", own};
     struct curl_slist *list = NULL;
     size_t count = peer != NULL ? 4 : 3;
     if (peer != NULL)
@@ -271,6 +281,13 @@ static void free_call(http_call *call)
     eid_free(call);
 }
 
+static bool answered_by_streamer(const http_call *call)
+{
+    struct curl_header *header;
+    return curl_easy_header(call->curl, EID_HTTP_STREAM_HEADER, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+           strcmp(header->value, EID_HTTP_STREAM_VERSION) == 0;
+}
+
 /* Takes the call out and tells its end, whose sentence is in eid_last_error(). */
 static void end_call(http_call *call, eid_status status)
 {
@@ -284,6 +301,7 @@ static void end_call(http_call *call, eid_status status)
     if (call->next != NULL)
         call->next->previous = call->previous;
     exchange->state = NULL;
+    exchange->peer_streams = answered_by_streamer(call);
     free_call(call);
     exchange->done(exchange, status);
 }
@@ -302,7 +320,7 @@ static eid_status start_call(http_call *call)
     eid_address_free(checked);
     eid_status status = eid_buf_status(&url);
     call->curl = status == EID_OK ? curl_easy_init() : NULL;
-    call->headers = make_headers(exchange->peer);
+    call->headers = make_headers(exchange->peer, exchange->stream);
     if (status == EID_OK && (call->curl == NULL || call->headers == NULL))
         status = eid_fail_memory();
     if (status == EID_OK) {
@@ -337,6 +355,16 @@ void eid_http_client_send(eid_http_client *client, eid_exchange *exchange)
     if (call->next != NULL)
         call->next->previous = call;
     client->calls = call;
+}
+
+void eid_http_client_resume(eid_http_client *client, eid_exchange *exchange)
+{
+    http_call *call = exchange->state;
+    (void)client;
+    if (call == NULL || !call->paused || exchange->answer.len >= EID_LIMIT_STREAM_HELD)
+        return;
+    call->paused = false;
+    curl_easy_pause(call->curl, CURLPAUSE_CONT);
 }
 
 void eid_http_client_cancel(eid_http_client *client, eid_exchange *exchange)

@@ -11,6 +11,11 @@
 /* The sender's device key, for eid_request_origin.peer. */
 #define EID_HTTP_PEER_HEADER "Eidetica-Peer"
 #define EID_HTTP_PATH        "/api/v0"
+/* The streamed form: its content type, which a client that speaks it also accepts, and how a server tells such a client that it
+ * speaks it too. */
+#define EID_HTTP_STREAM_TYPE    "application/vnd.eidetica.stream"
+#define EID_HTTP_STREAM_HEADER  "Eidetica-Stream"
+#define EID_HTTP_STREAM_VERSION "1"
 #define EID_HTTP_HEALTH_PATH "/health"
 
 /* ---- Server ---- */
@@ -51,6 +56,7 @@ void eid_http_client_free(eid_http_client *client);
  * Connections are kept for later requests. Redirects are not followed: whoever is asked answers. Proxy settings of the
  * environment are ignored. */
 void eid_http_client_send(eid_http_client *client, eid_exchange *exchange);
+void eid_http_client_resume(eid_http_client *client, eid_exchange *exchange);
 void eid_http_client_cancel(eid_http_client *client, eid_exchange *exchange);
 
 #endif

@@ -24,6 +24,7 @@
 
 #define TEXT_TYPE      "text/plain; charset=utf-8"
 #define JSON_TYPE      "application/json"
+#define PIECE_BYTES    65536 /* of a streamed answer, at a time */
 #define ADDRESS_SIZE   80 /* an IP of 64 bytes at most, colon, port */
 #define LISTEN_BACKLOG 128
 
@@ -42,6 +43,7 @@ struct eid_http_server {
 /* One request while it arrives. */
 typedef struct http_exchange {
     unsigned refusal; /* HTTP status decided from the head, 0 when the body is wanted; 200: the answer of /health */
+    bool stream;      /* the body is of the streamed form */
     eid_buf body;
     size_t drained;       /* bytes of a refused body */
     uint64_t deadline_ns; /* the whole body must be here by then */
@@ -168,6 +170,9 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
         return MHD_NO;
     if (type != NULL)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    const char *accepted = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    if (accepted != NULL && strstr(accepted, EID_HTTP_STREAM_TYPE) != NULL)
+        MHD_add_response_header(response, EID_HTTP_STREAM_HEADER, EID_HTTP_STREAM_VERSION);
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "POST");
     enum MHD_Result result = MHD_queue_response(connection, status, response);
@@ -243,6 +248,73 @@ static bool may_ask(eid_http_server *server, struct MHD_Connection *connection)
     return info == NULL || info->client_addr == NULL || eid_http_guard_allow(server->guard, info->client_addr);
 }
 
+/* ---- Answers of any length ---- */
+
+typedef struct pouring {
+    eid_http_server *server;
+    eid_guarded *guarded;
+    eid_source *source;
+    eid_buf piece;
+    size_t at; /* bytes of it that are sent */
+} pouring;
+
+static bool is_stopping(eid_http_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    bool stopping = server->stopping;
+    pthread_mutex_unlock(&server->mutex);
+    return stopping;
+}
+
+/* Called when the connection has room: who does not take what was sent is not sent more. */
+static ssize_t pour(void *ctx, uint64_t position, char *out, size_t max)
+{
+    pouring *p = ctx;
+    (void)position;
+    if (p->at == p->piece.len) {
+        p->at = 0;
+        eid_buf_reset(&p->piece);
+        if (is_stopping(p->server) || p->source->read(p->source, &p->piece) != EID_OK || p->piece.status != EID_OK)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (p->piece.len == 0)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        eid_http_guard_expect(p->server->guard, p->guarded,
+                              EID_LIMIT_HTTP_HEAD_MS + p->piece.len * 1000 / EID_LIMIT_HTTP_RATE);
+    }
+    size_t len = p->piece.len - p->at < max ? p->piece.len - p->at : max;
+    memcpy(out, p->piece.data + p->at, len);
+    p->at += len;
+    return (ssize_t)len;
+}
+
+static void end_pouring(void *ctx)
+{
+    pouring *p = ctx;
+    p->source->close(p->source);
+    eid_buf_free(&p->piece);
+    eid_free(p);
+}
+
+/* The bytes of the buffer and what follows them. Closes the source. */
+static enum MHD_Result queue_stream(eid_http_server *server, struct MHD_Connection *connection, eid_buf *begin,
+                                    eid_source *rest)
+{
+    if (rest == NULL)
+        return queue_buffer(connection, MHD_HTTP_OK, EID_HTTP_STREAM_TYPE, begin);
+    pouring *p = eid_alloc_zero(1, sizeof *p);
+    if (p == NULL) {
+        rest->close(rest);
+        return MHD_NO;
+    }
+    *p = (pouring){.server = server, .guarded = guarded_of(connection), .source = rest, .piece = *begin};
+    eid_buf_init(begin, 0);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, pour, p, end_pouring);
+    if (response == NULL)
+        end_pouring(p);
+    return queue(connection, MHD_HTTP_OK, EID_HTTP_STREAM_TYPE, response);
+}
+
 static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *connection,
                              http_exchange *exchange)
 {
@@ -252,19 +324,21 @@ static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *con
     if (info != NULL && info->client_addr != NULL)
         format_address(info->client_addr, remote);
     eid_request_origin origin = {
-        "http", remote, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, EID_HTTP_PEER_HEADER)};
+        "http", remote, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, EID_HTTP_PEER_HEADER), exchange->stream};
+    eid_source *rest = NULL;
     eid_buf answer;
     eid_buf_init(&answer, EID_LIMIT_HTTP_RESPONSE_BYTES);
 
     enum MHD_Result result;
     eid_guarded *guarded = guarded_of(connection);
     eid_http_guard_expect(server->guard, guarded, EID_LIMIT_HTTP_SERVE_MS);
-    eid_handle_result handled = server->handler(eid_buf_slice(&exchange->body), &origin, &answer, server->ctx);
+    eid_handle_result handled = server->handler(eid_buf_slice(&exchange->body), &origin, &answer, &rest, server->ctx);
     /* From here the peer has to take the answer, at no less than the slowest line we put up with. */
     eid_http_guard_expect(server->guard, guarded, EID_LIMIT_HTTP_HEAD_MS + answer.len * 1000 / EID_LIMIT_HTTP_RATE);
     switch (handled) {
     case EID_HANDLED:
-        result = queue_buffer(connection, MHD_HTTP_OK, JSON_TYPE, &answer);
+        result = exchange->stream ? queue_stream(server, connection, &answer, rest)
+                                  : queue_buffer(connection, MHD_HTTP_OK, JSON_TYPE, &answer);
         break;
     case EID_BODY_MALFORMED:
         result = queue_buffer(connection, MHD_HTTP_BAD_REQUEST, TEXT_TYPE, &answer);
@@ -288,8 +362,13 @@ static bool has_suffix(const char *text, size_t len, const char *suffix)
     return len >= suffix_len && strncasecmp(text + len - suffix_len, suffix, suffix_len) == 0;
 }
 
-/* application/json or application/…+json, whatever parameters follow. */
-static bool is_json_type(const char *type)
+static bool is_type(const char *type, size_t len, const char *wanted)
+{
+    return len == strlen(wanted) && strncasecmp(type, wanted, len) == 0;
+}
+
+/* application/json or application/…+json or the streamed form, whatever parameters follow. */
+static bool is_known_type(const char *type, bool *stream)
 {
     if (type == NULL)
         return false;
@@ -297,9 +376,9 @@ static bool is_json_type(const char *type)
     size_t len = strcspn(type, ";");
     while (len != 0 && (type[len - 1] == ' ' || type[len - 1] == '\t'))
         len--;
-    return strncasecmp(type, "application/", 12) == 0 &&
-           ((len == strlen(JSON_TYPE) && strncasecmp(type, JSON_TYPE, len) == 0) ||
-            has_suffix(type, len, "+json"));
+    *stream = is_type(type, len, EID_HTTP_STREAM_TYPE);
+    return *stream || is_type(type, len, JSON_TYPE) ||
+           (strncasecmp(type, "application/", 12) == 0 && has_suffix(type, len, "+json"));
 }
 
 static uint64_t declared_length(struct MHD_Connection *connection)
@@ -311,7 +390,7 @@ static uint64_t declared_length(struct MHD_Connection *connection)
 
 /* What the head of the request alone decides; 0 when nothing speaks against it. */
 static unsigned judge_head(eid_http_server *server, struct MHD_Connection *connection, const char *url,
-                           const char *method)
+                           const char *method, bool *stream)
 {
     if (!may_ask(server, connection))
         return MHD_HTTP_TOO_MANY_REQUESTS;
@@ -321,7 +400,8 @@ static unsigned judge_head(eid_http_server *server, struct MHD_Connection *conne
         return MHD_HTTP_NOT_FOUND;
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
         return MHD_HTTP_METHOD_NOT_ALLOWED;
-    if (!is_json_type(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE)))
+    const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (!is_known_type(type, stream))
         return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
     if (declared_length(connection) > EID_LIMIT_HTTP_REQUEST_BYTES)
         return MHD_HTTP_CONTENT_TOO_LARGE;
@@ -348,7 +428,8 @@ static void end_request(eid_http_server *server)
 static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connection *connection,
                                       const char *url, const char *method, void **state)
 {
-    unsigned refusal = judge_head(server, connection, url, method);
+    bool stream = false;
+    unsigned refusal = judge_head(server, connection, url, method, &stream);
     eid_http_guard_expect(server->guard, guarded_of(connection), EID_LIMIT_HTTP_UPLOAD_MS);
     if (!begin_request(server))
         return MHD_NO;
@@ -358,6 +439,7 @@ static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connec
         return MHD_NO;
     }
     exchange->refusal = refusal;
+    exchange->stream = stream;
     exchange->deadline_ns = eid_monotonic_ns() + EID_LIMIT_HTTP_UPLOAD_MS * UINT64_C(1000000);
     eid_buf_init(&exchange->body, EID_LIMIT_HTTP_REQUEST_BYTES);
     *state = exchange;

@@ -177,9 +177,10 @@ static void direct_send(eid_transport *transport, eid_exchange *exchange)
                                           exchange->address));
         return;
     }
-    eid_request_origin origin = {transport->type, "here:1", exchange->peer};
+    eid_request_origin origin = {transport->type, "here:1", exchange->peer, false};
+    eid_source *rest = NULL;
     eid_status status = EID_OK;
-    if (eid_sync_handle(exchange->body, &origin, &exchange->answer, at->to->sync) != EID_HANDLED)
+    if (eid_sync_handle(exchange->body, &origin, &exchange->answer, &rest, at->to->sync) != EID_HANDLED)
         status = eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: 500 Internal Server Error");
     else if (h->twist != NULL)
         status = h->twist(exchange->address, exchange->body, &exchange->answer, h->twist_ctx);
@@ -226,7 +227,7 @@ static void direct_close(eid_transport *transport)
     free(transport);
 }
 
-static const eid_transport_functions direct_functions = {direct_send, direct_cancel,  direct_start,
+static const eid_transport_functions direct_functions = {direct_send, direct_cancel, NULL, direct_start,
                                                          direct_stop, direct_address, direct_close};
 
 /* ---- For tests ---- */

@@ -77,7 +77,7 @@ static void crooked_close(eid_transport *transport)
     free(transport);
 }
 
-static const eid_transport_functions crooked_functions = {crooked_send, crooked_cancel,  crooked_start,
+static const eid_transport_functions crooked_functions = {crooked_send, crooked_cancel, NULL, crooked_start,
                                                           crooked_stop, crooked_address, crooked_close};
 
 static int set_up(void **state)

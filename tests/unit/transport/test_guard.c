@@ -28,9 +28,10 @@ static void sleep_ms(long ms)
     nanosleep(&time, NULL);
 }
 
-static eid_handle_result answer_ok(eid_slice body, const eid_request_origin *origin, eid_buf *answer, void *ctx)
+static eid_handle_result answer_ok(eid_slice body, const eid_request_origin *origin, eid_buf *answer, eid_source **rest,
+                                   void *ctx)
 {
-    (void)body, (void)origin, (void)ctx;
+    (void)body, (void)origin, (void)rest, (void)ctx;
     eid_buf_append_text(answer, "\"Ack\"");
     return EID_HANDLED;
 }

@@ -126,9 +126,11 @@ typedef struct played {
     char last_remote[128]; /* only read by tests with one client */
 } played;
 
-static eid_handle_result play(eid_slice body, const eid_request_origin *origin, eid_buf *answer, void *ctx)
+static eid_handle_result play(eid_slice body, const eid_request_origin *origin, eid_buf *answer, eid_source **rest,
+                              void *ctx)
 {
     played *seen = ctx;
+    (void)rest;
     seen->served++;
     if (eid_slice_is(body, "\"who\"")) {
         snprintf(seen->last_remote, sizeof seen->last_remote, "%s %s", origin->transport, origin->address);
