@@ -48,7 +48,8 @@ void args_each_command(args_command_callback callback, void *ctx)
 static void show_options(const struct option_spec *options)
 {
     for (const struct option_spec *o = options; o->name != NULL; o++) {
-        char *name = cli_format("%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
+        char *name =
+            cli_format("%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
         char letter[] = {'-', o->letter, ',', '\0'};
         printf("  %3s --%-20s %s\n", o->letter != 0 ? letter : "", name, o->help);
         free(name);
@@ -58,7 +59,8 @@ static void show_options(const struct option_spec *options)
 static void show_line(const struct command *command, void *ctx)
 {
     (void)ctx;
-    char *usage = cli_format("%s%s%s", command->name, command->positionals[0] != '\0' ? " " : "", command->positionals);
+    char *usage =
+        cli_format("%s%s%s", command->name, command->positionals[0] != '\0' ? " " : "", command->positionals);
     if (strlen(usage) > 34)
         printf("  %s\n  %-34s %s\n", usage, "", command->help);
     else
@@ -69,11 +71,13 @@ static void show_line(const struct command *command, void *ctx)
 static int show_help(const struct command *command)
 {
     if (command == NULL) {
-        printf("Usage: eidetica [OPTIONS] COMMAND [ARGUMENTS]\n\nDatabases of signed entries that keep each other in step.\n"
+        printf("Usage: eidetica [OPTIONS] COMMAND [ARGUMENTS]\n\nDatabases of signed entries that keep each "
+               "other in step.\n"
                "\nCommands (eidetica COMMAND --help tells more):\n");
         args_each_command(show_line, NULL);
     } else {
-        printf("Usage: eidetica %s%s%s%s\n\n%s.\n", command->name, own_options(command)->name != NULL ? " [OPTIONS]" : "",
+        printf("Usage: eidetica %s%s%s%s\n\n%s.\n", command->name,
+               own_options(command)->name != NULL ? " [OPTIONS]" : "",
                command->positionals[0] != '\0' ? " " : "", command->positionals, command->help);
         if (own_options(command)->name != NULL) {
             printf("\nOptions:\n");
@@ -110,9 +114,10 @@ static bool is_named(const struct option_spec *o, const char *name, size_t len)
     return strlen(o->name) == len && memcmp(o->name, name, len) == 0;
 }
 
-/* The place of an option in args->given; false when there is none of the name (or, without a name, the letter). */
-static bool find_option(const struct args *args, const char *name, size_t len, char letter, const struct option_spec **spec,
-                        size_t *place)
+/* The place of an option in args->given; false when there is none of the name (or, without a name, the
+ * letter). */
+static bool find_option(const struct args *args, const char *name, size_t len, char letter,
+                        const struct option_spec **spec, size_t *place)
 {
     const struct option_spec *lists[] = {args_common, own_options(args->command)};
     for (size_t list = 0; list < 2; list++) {
@@ -144,7 +149,8 @@ static int take_option(struct args *args, int argc, char **argv, int *at)
         known = find_option(args, NULL, 0, word[1], &spec, &place);
     }
     if (!known && args->command == NULL)
-        return args_wrong(args, "%s is no option of every command; options of a command stand behind its name", word);
+        return args_wrong(
+            args, "%s is no option of every command; options of a command stand behind its name", word);
     if (!known)
         return args_wrong(args, "'eidetica %s' has no option %s", args->command->name, word);
     if (spec->value == NULL && value != NULL)
@@ -175,7 +181,8 @@ bool args_flag(const struct args *args, const char *name)
     return args_value(args, name) != NULL;
 }
 
-bool args_number(const struct args *args, const char *name, unsigned long most, unsigned long otherwise, unsigned long *out)
+bool args_number(const struct args *args, const char *name, unsigned long most, unsigned long otherwise,
+                 unsigned long *out)
 {
     const char *text = args_value(args, name);
     if (text == NULL) {
@@ -267,10 +274,11 @@ static int check_positionals(const struct args *args)
     size_t least, most;
     count_positionals(args->command->positionals, &least, &most);
     if (args->positional_count < least)
-        return args_wrong(args, "something is missing: eidetica %s %s", args->command->name, args->command->positionals);
-    if (args->positional_count > most)
-        return args_wrong(args, "'%s' is one argument too many: eidetica %s %s", args->positional[most], args->command->name,
+        return args_wrong(args, "something is missing: eidetica %s %s", args->command->name,
                           args->command->positionals);
+    if (args->positional_count > most)
+        return args_wrong(args, "'%s' is one argument too many: eidetica %s %s", args->positional[most],
+                          args->command->name, args->command->positionals);
     return RUN;
 }
 

@@ -7,7 +7,8 @@
 
 /* ---- Reading ---- */
 
-static void show_right(struct out *out, const char *who, const char *name, eid_permission permission, const char *state)
+static void show_right(struct out *out, const char *who, const char *name, eid_permission permission,
+                       const char *state)
 {
     out_record_begin(out);
     out_text(out, "who", who);
@@ -45,8 +46,10 @@ static int run_list(struct tool *tool)
         out_list_begin(tool->out, "Nobody has a right in it.");
         if (eid_settings_get_global_permission(txn, &everybody) == EID_OK)
             show_right(tool->out, "everybody", NULL, everybody, "active");
-        good = tool_check(eid_settings_each_auth_key(txn, NULL, show_key, tool->out), "cannot read the settings") &&
-               tool_check(eid_settings_each_delegation(txn, NULL, show_delegation, tool->out), "cannot read the settings");
+        good = tool_check(eid_settings_each_auth_key(txn, NULL, show_key, tool->out),
+                          "cannot read the settings") &&
+               tool_check(eid_settings_each_delegation(txn, NULL, show_delegation, tool->out),
+                          "cannot read the settings");
         out_list_end(tool->out);
         eid_txn_free(txn);
     }
@@ -66,7 +69,8 @@ struct right {
 
 static bool read_permission(const char *text, eid_permission *out)
 {
-    return tool_check(eid_permission_parse(text, out), "not a permission (read, write, write:10, admin, admin:0)");
+    return tool_check(eid_permission_parse(text, out),
+                      "not a permission (read, write, write:10, admin, admin:0)");
 }
 
 static const struct option_spec grant_options[] = {
@@ -81,7 +85,8 @@ static eid_status grant(struct tool *tool, eid_txn *txn, void *ctx)
     (void)tool;
     if (right->name != NULL || eid_settings_get_auth_key(txn, &right->key, &before) != EID_OK)
         return eid_settings_set_auth_key(txn, &right->key, right->name, right->permission, EID_KEY_ACTIVE);
-    eid_status status = eid_settings_set_auth_key(txn, &right->key, before->name, right->permission, EID_KEY_ACTIVE);
+    eid_status status =
+        eid_settings_set_auth_key(txn, &right->key, before->name, right->permission, EID_KEY_ACTIVE);
     eid_free(before);
     return status;
 }
@@ -135,7 +140,8 @@ static eid_status delegate(struct tool *tool, eid_txn *txn, void *ctx)
 {
     const struct right *right = ctx;
     (void)tool;
-    return eid_settings_add_delegation(txn, &right->root, NULL, 0, right->permission, right->has_least ? &right->least : NULL);
+    return eid_settings_add_delegation(txn, &right->root, NULL, 0, right->permission,
+                                       right->has_least ? &right->least : NULL);
 }
 
 static int run_delegate(struct tool *tool)
@@ -166,10 +172,12 @@ static int run_undelegate(struct tool *tool)
 
 const struct command commands_access[] = {
     {"access list", "DATABASE", "who may do what in it", NULL, run_list},
-    {"access grant", "DATABASE KEY PERMISSION", "give a key a right: read, write:10, admin:0", grant_options, run_grant},
+    {"access grant", "DATABASE KEY PERMISSION", "give a key a right: read, write:10, admin:0", grant_options,
+     run_grant},
     {"access revoke", "DATABASE KEY", "take a key's right away", NULL, run_revoke},
     {"access everybody", "DATABASE PERMISSION|none", "let everybody in, or nobody", NULL, run_everybody},
-    {"access delegate", "DATABASE OTHER PERMISSION", "let the members of another database in", delegate_options, run_delegate},
+    {"access delegate", "DATABASE OTHER PERMISSION", "let the members of another database in",
+     delegate_options, run_delegate},
     {"access undelegate", "DATABASE OTHER", "let them in no more", NULL, run_undelegate},
     {NULL, NULL, NULL, NULL, NULL},
 };

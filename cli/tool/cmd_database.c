@@ -24,7 +24,8 @@ static int run_create(struct tool *tool)
     eid_database *database;
     if (tool_is_system(name))
         return args_wrong(&tool->args, "names that begin with _ belong to the instance itself");
-    if (!tool_login(tool) || !tool_check(eid_user_create_database(tool->user, name, &database), "no database was made"))
+    if (!tool_login(tool) ||
+        !tool_check(eid_user_create_database(tool->user, name, &database), "no database was made"))
         return EXIT_FAILURE;
     show_new(tool, name, eid_database_root_id(database));
     eid_database_close(database);
@@ -133,7 +134,8 @@ static int run_stores(struct tool *tool)
     if (!tool_database(tool, args_positional(&tool->args, 0), false, &database))
         return EXIT_FAILURE;
     out_list_begin(tool->out, "No stores yet.");
-    bool good = tool_check(eid_database_each_store(database, show_store, tool->out), "cannot list the stores");
+    bool good =
+        tool_check(eid_database_each_store(database, show_store, tool->out), "cannot list the stores");
     out_list_end(tool->out);
     eid_database_close(database);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -198,7 +200,8 @@ static int run_log(struct tool *tool)
     eid_history_options options = EID_HISTORY_OPTIONS_INIT;
     options.store = args_value(&tool->args, "store");
     options.cursor = args_value(&tool->args, "cursor");
-    options.order = args_flag(&tool->args, "oldest-first") ? EID_HISTORY_OLDEST_FIRST : EID_HISTORY_NEWEST_FIRST;
+    options.order =
+        args_flag(&tool->args, "oldest-first") ? EID_HISTORY_OLDEST_FIRST : EID_HISTORY_NEWEST_FIRST;
     bool good = tool_check(eid_history_open(database, &options, &history), "cannot read the history");
     if (good) {
         char *cursor = NULL;
@@ -278,8 +281,9 @@ static bool show_store_changes(const char *store, size_t len, void *ctx)
     struct diff *diff = ctx;
     (void)len;
     diff->store = store;
-    diff->good = tool_check(eid_database_diff(diff->database, store, diff->from, 1, diff->to, diff->to_count, show_change, diff),
-                            "cannot compare");
+    diff->good = tool_check(
+        eid_database_diff(diff->database, store, diff->from, 1, diff->to, diff->to_count, show_change, diff),
+        "cannot compare");
     return diff->good;
 }
 
@@ -294,7 +298,8 @@ static int run_diff(struct tool *tool)
         return EXIT_FAILURE;
     struct diff diff = {tool, database, &from, until != NULL ? &to : NULL, until != NULL ? 1 : 0, NULL, true};
     out_list_begin(tool->out, "Nothing differs.");
-    bool good = tool_check(eid_database_diff_stores(database, &from, 1, diff.to, diff.to_count, show_store_changes, &diff),
+    bool good = tool_check(eid_database_diff_stores(database, &from, 1, diff.to, diff.to_count,
+                                                    show_store_changes, &diff),
                            "cannot compare") &&
                 diff.good;
     out_list_end(tool->out);
@@ -347,7 +352,8 @@ static int run_check(struct tool *tool)
         good = tool_check(eid_check_file(url, flags, &report), "cannot check");
     else
         good = tool_open(tool, false) && (name == NULL || tool_find(tool, name, &id)) &&
-               tool_check(eid_instance_check(tool->instance, name != NULL ? &id : NULL, flags, &report), "cannot check");
+               tool_check(eid_instance_check(tool->instance, name != NULL ? &id : NULL, flags, &report),
+                          "cannot check");
     free(url);
     if (!good)
         return EXIT_FAILURE;
@@ -427,7 +433,8 @@ static bool take_wishes(struct tool *tool, eid_database_preferences *prefs)
 {
     unsigned long interval;
     const char *key = args_value(&tool->args, "key");
-    if (!args_number(&tool->args, "interval", 31536000, (unsigned long)prefs->sync_settings.interval_seconds, &interval))
+    if (!args_number(&tool->args, "interval", 31536000, (unsigned long)prefs->sync_settings.interval_seconds,
+                     &interval))
         return false;
     prefs->sync_settings.interval_seconds = interval;
     return take_switch(tool, "sync", &prefs->sync_settings.sync_enabled) &&
@@ -460,7 +467,8 @@ static int run_track(struct tool *tool)
     } else if (!tool_check(known, "cannot read what is wished")) {
         return EXIT_FAILURE;
     }
-    bool good = take_wishes(tool, &prefs) && tool_check(eid_user_set_prefs(tool->user, &prefs), "nothing was changed");
+    bool good = take_wishes(tool, &prefs) &&
+                tool_check(eid_user_set_prefs(tool->user, &prefs), "nothing was changed");
     eid_database_preferences_clear(&prefs);
     if (!good || !tool_check(eid_user_database_prefs(tool->user, &id, &prefs), "cannot read what is wished"))
         return EXIT_FAILURE;
@@ -515,7 +523,8 @@ const struct command commands_database[] = {
     {"db entry", "DATABASE ID", "one entry, as JSON", NULL, run_entry},
     {"db diff", "DATABASE FROM [TO]", "what changed between two entries, or since one", NULL, run_diff},
     {"db verify", "DATABASE", "judge every entry anew, as if a stranger had sent it", NULL, run_verify},
-    {"db check", "[DATABASE]", "compare what is kept with the entries, and repair it", check_options, run_check},
+    {"db check", "[DATABASE]", "compare what is kept with the entries, and repair it", check_options,
+     run_check},
     {"db export", "DATABASE FILE", "write its entries to a CAR file", NULL, run_export},
     {"db import", "FILE", "read a CAR file; every entry is verified", NULL, run_import},
     {"db track", "DATABASE", "work with it, and say how it is synced", track_options, run_track},

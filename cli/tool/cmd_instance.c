@@ -47,7 +47,8 @@ static int run_init(struct tool *tool)
     char *prompt = cli_format("Password for %s", name);
     char *password = passwordless ? NULL : tool_password(tool, prompt, true);
     free(prompt);
-    bool good = (passwordless || password != NULL) && tool_open(tool, true) && create_first_user(tool, name, password);
+    bool good = (passwordless || password != NULL) && tool_open(tool, true) &&
+                create_first_user(tool, name, password);
     tool_wipe(password);
     if (!good)
         return EXIT_FAILURE;
@@ -152,7 +153,8 @@ static int run_health(struct tool *tool)
 static int run_compact(struct tool *tool)
 {
     uint64_t before, after;
-    if (!tool_open(tool, false) || !tool_check(eid_instance_compact(tool->instance, &before, &after), "cannot compact"))
+    if (!tool_open(tool, false) ||
+        !tool_check(eid_instance_compact(tool->instance, &before, &after), "cannot compact"))
         return EXIT_FAILURE;
     out_record_begin(tool->out);
     out_bytes_size(tool->out, "before", before);
@@ -164,7 +166,8 @@ static int run_compact(struct tool *tool)
 static int run_sizes(struct tool *tool)
 {
     eid_sizes sizes;
-    if (!tool_open(tool, false) || !tool_check(eid_instance_sizes(tool->instance, &sizes), "cannot measure the file"))
+    if (!tool_open(tool, false) ||
+        !tool_check(eid_instance_sizes(tool->instance, &sizes), "cannot measure the file"))
         return EXIT_FAILURE;
     const struct {
         const char *name;
@@ -193,7 +196,8 @@ static bool show_progress(uint64_t done, uint64_t total, void *ctx)
 {
     (void)ctx;
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%3u %%%s", total > 0 ? (unsigned)((double)done * 100.0 / (double)total) : 100u, done >= total ? "\r      \r" : "");
+        fprintf(stderr, "\r%3u %%%s", total > 0 ? (unsigned)((double)done * 100.0 / (double)total) : 100u,
+                done >= total ? "\r      \r" : "");
     return true;
 }
 
@@ -222,13 +226,16 @@ static int run_protect(struct tool *tool)
     if (!tool_open(tool, false) ||
         !tool_check(eid_instance_protect(tool->instance, path, NULL, 0), "cannot protect the instance"))
         return EXIT_FAILURE;
-    out_say(tool->out, "From now on --key-file %s is needed. Keep a copy of it elsewhere: without it the keys are lost.", path);
+    out_say(tool->out,
+            "From now on --key-file %s is needed. Keep a copy of it elsewhere: without it the keys are lost.",
+            path);
     return EXIT_SUCCESS;
 }
 
 static int run_unprotect(struct tool *tool)
 {
-    if (!tool_open(tool, false) || !tool_check(eid_instance_unprotect(tool->instance), "cannot take the protection away"))
+    if (!tool_open(tool, false) ||
+        !tool_check(eid_instance_unprotect(tool->instance), "cannot take the protection away"))
         return EXIT_FAILURE;
     out_say(tool->out, "The keys stand in the file in clear again.");
     return EXIT_SUCCESS;
@@ -261,23 +268,27 @@ static void examine_file(struct findings *findings, const char *path)
         return;
     }
     bool closed = (file.st_mode & 077) == 0;
-    find(findings, "file mode", closed, closed ? "only its owner can use it" : "others can read it, keys included: chmod 600");
+    find(findings, "file mode", closed,
+         closed ? "only its owner can use it" : "others can read it, keys included: chmod 600");
 }
 
 static void examine_instance(struct tool *tool, struct findings *findings)
 {
     eid_check_report report;
-    bool done = eid_instance_check(tool->instance, NULL, EID_CHECK_SIGNATURES | EID_CHECK_FILE, &report) == EID_OK;
-    char *sentence = !done ? cli_last_error()
-                     : report.problems > 0
-                         ? cli_format("%s; 'eidetica db check --repair' mends what follows from entries", report.text)
-                         : cli_format("%llu entries in %llu databases agree with what is kept beside them",
-                                      (unsigned long long)report.entries, (unsigned long long)report.databases);
+    bool done =
+        eid_instance_check(tool->instance, NULL, EID_CHECK_SIGNATURES | EID_CHECK_FILE, &report) == EID_OK;
+    char *sentence =
+        !done ? cli_last_error()
+        : report.problems > 0
+            ? cli_format("%s; 'eidetica db check --repair' mends what follows from entries", report.text)
+            : cli_format("%llu entries in %llu databases agree with what is kept beside them",
+                         (unsigned long long)report.entries, (unsigned long long)report.databases);
     find(findings, "entries", done && report.problems == 0, sentence);
     free(sentence);
     bool is_protected = eid_instance_is_protected(tool->instance);
     find(findings, "protection", true,
-         is_protected ? "keys are encrypted under the key file" : "keys of users without password stand in clear (eidetica protect)");
+         is_protected ? "keys are encrypted under the key file"
+                      : "keys of users without password stand in clear (eidetica protect)");
 }
 
 static int run_doctor(struct tool *tool)

@@ -28,6 +28,65 @@ static bool is_table(eid_txn *txn, const char *store)
     return eid_registry_find(txn, store, note_table, &table) == EID_OK && table;
 }
 
+/* ---- scan ---- */
+
+struct listing {
+    struct out *out;
+    unsigned long left;
+    bool limited;
+};
+
+static bool more_wanted(struct listing *listing)
+{
+    return !listing->limited || --listing->left > 0;
+}
+
+static bool show_row(const char *key, const char *row, size_t len, void *ctx)
+{
+    struct listing *listing = ctx;
+    out_record_begin(listing->out);
+    out_text(listing->out, "key", key);
+    out_raw(listing->out, "row", row, len);
+    out_record_end(listing->out);
+    return more_wanted(listing);
+}
+
+static bool show_field(const char *key, size_t key_len, const eid_value *value, void *ctx)
+{
+    struct listing *listing = ctx;
+    char *json;
+    size_t len;
+    if (eid_value_to_plain_json(value, &json, &len) != EID_OK)
+        return true;
+    out_record_begin(listing->out);
+    out_bytes(listing->out, "key", key, key_len);
+    out_raw(listing->out, "value", json, len);
+    out_record_end(listing->out);
+    eid_free(json);
+    return more_wanted(listing);
+}
+
+static const struct option_spec scan_options[] = {
+    {"after", 0, "KEY", NULL, "begin behind this key"},
+    {"limit", 'n', "N", NULL, "at most so many (default: all)"},
+    {NULL, 0, NULL, NULL, NULL},
+};
+
+static eid_status scan(struct tool *tool, eid_txn *txn)
+{
+    const char *store = args_positional(&tool->args, 1), *path = args_positional(&tool->args, 2);
+    const char *after = args_value(&tool->args, "after");
+    struct listing listing = {tool->out, 0, false};
+    args_number(&tool->args, "limit", 1000000000, 0, &listing.left);
+    listing.limited = listing.left > 0;
+    out_list_begin(tool->out, "Nothing there.");
+    eid_status status = is_table(txn, store)
+                            ? eid_table_scan(txn, store, after, show_row, &listing)
+                            : eid_docstore_scan(txn, store, path, after, show_field, &listing);
+    out_list_end(tool->out);
+    return status;
+}
+
 /* ---- get ---- */
 
 static void print_json(struct tool *tool, const char *json, size_t len)
@@ -81,10 +140,8 @@ static eid_status get(struct tool *tool, eid_txn *txn)
     size_t len;
     eid_status status;
     if (is_table(txn, store)) {
-        if (path == NULL) {
-            args_wrong(&tool->args, "say which row; 'eidetica scan' shows them all");
-            return EID_OK;
-        }
+        if (path == NULL)
+            return scan(tool, txn);
         status = eid_table_get(txn, store, path, &row, &len);
         if (status == EID_OK) {
             print_json(tool, row, len);
@@ -121,6 +178,14 @@ static int reading(struct tool *tool, eid_status (*read)(struct tool *, eid_txn 
 static int run_get(struct tool *tool)
 {
     return reading(tool, get, "cannot read it");
+}
+
+static int run_scan(struct tool *tool)
+{
+    unsigned long limit;
+    if (!args_number(&tool->args, "limit", 1000000000, 0, &limit))
+        return EXIT_USAGE;
+    return reading(tool, scan, "cannot read it");
 }
 
 /* ---- set, add, delete ---- */
@@ -200,11 +265,12 @@ static int run_add(struct tool *tool)
     return result;
 }
 
-static eid_status delete(struct tool *tool, eid_txn *txn, void *ctx)
+static eid_status delete (struct tool *tool, eid_txn *txn, void *ctx)
 {
     const char *store = args_positional(&tool->args, 1), *path = args_positional(&tool->args, 2);
     bool *deleted = ctx;
-    return is_table(txn, store) ? eid_table_delete(txn, store, path, deleted) : eid_docstore_delete(txn, store, path, deleted);
+    return is_table(txn, store) ? eid_table_delete(txn, store, path, deleted)
+                                : eid_docstore_delete(txn, store, path, deleted);
 }
 
 static int run_delete(struct tool *tool)
@@ -218,71 +284,7 @@ static int run_delete(struct tool *tool)
     return result;
 }
 
-/* ---- scan and query ---- */
-
-struct listing {
-    struct out *out;
-    unsigned long left;
-    bool limited;
-};
-
-static bool more_wanted(struct listing *listing)
-{
-    return !listing->limited || --listing->left > 0;
-}
-
-static bool show_row(const char *key, const char *row, size_t len, void *ctx)
-{
-    struct listing *listing = ctx;
-    out_record_begin(listing->out);
-    out_text(listing->out, "key", key);
-    out_raw(listing->out, "row", row, len);
-    out_record_end(listing->out);
-    return more_wanted(listing);
-}
-
-static bool show_field(const char *key, size_t key_len, const eid_value *value, void *ctx)
-{
-    struct listing *listing = ctx;
-    char *json;
-    size_t len;
-    if (eid_value_to_plain_json(value, &json, &len) != EID_OK)
-        return true;
-    out_record_begin(listing->out);
-    out_bytes(listing->out, "key", key, key_len);
-    out_raw(listing->out, "value", json, len);
-    out_record_end(listing->out);
-    eid_free(json);
-    return more_wanted(listing);
-}
-
-static const struct option_spec scan_options[] = {
-    {"after", 0, "KEY", NULL, "begin behind this key"},
-    {"limit", 'n', "N", NULL, "at most so many (default: all)"},
-    {NULL, 0, NULL, NULL, NULL},
-};
-
-static eid_status scan(struct tool *tool, eid_txn *txn)
-{
-    const char *store = args_positional(&tool->args, 1), *path = args_positional(&tool->args, 2);
-    const char *after = args_value(&tool->args, "after");
-    struct listing listing = {tool->out, 0, false};
-    args_number(&tool->args, "limit", 1000000000, 0, &listing.left);
-    listing.limited = listing.left > 0;
-    out_list_begin(tool->out, "Nothing there.");
-    eid_status status = is_table(txn, store) ? eid_table_scan(txn, store, after, show_row, &listing)
-                                             : eid_docstore_scan(txn, store, path, after, show_field, &listing);
-    out_list_end(tool->out);
-    return status;
-}
-
-static int run_scan(struct tool *tool)
-{
-    unsigned long limit;
-    if (!args_number(&tool->args, "limit", 1000000000, 0, &limit))
-        return EXIT_USAGE;
-    return reading(tool, scan, "cannot read it");
-}
+/* ---- query ---- */
 
 static const struct option_spec query_options[] = {
     {"field", 'f', "FIELD", NULL, "the field the conditions are about (default: the key)"},
@@ -306,8 +308,8 @@ static eid_table_value condition(const char *text)
         return eid_table_null();
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return eid_table_bool(text[0] == 't');
-    bool number = text[0] != '\0' && text[strspn(text, "0123456789+-.eE")] == '\0' && strpbrk(text, "0123456789") != NULL &&
-                  text[0] != '+' && text[0] != '.';
+    bool number = text[0] != '\0' && text[strspn(text, "0123456789+-.eE")] == '\0' &&
+                  strpbrk(text, "0123456789") != NULL && text[0] != '+' && text[0] != '.';
     return number ? eid_table_number(text) : eid_table_text(text);
 }
 
@@ -346,13 +348,15 @@ static int run_query(struct tool *tool)
 
 /* ---- Indexes ---- */
 
-static int change_index(struct tool *tool, eid_status (*change)(eid_database *, const char *, const char *), const char *done)
+static int change_index(struct tool *tool, eid_status (*change)(eid_database *, const char *, const char *),
+                        const char *done)
 {
     eid_database *database;
     const struct args *args = &tool->args;
     if (!tool_database(tool, args_positional(args, 0), false, &database))
         return EXIT_FAILURE;
-    bool good = tool_check(change(database, args_positional(args, 1), args_positional(args, 2)), "nothing was changed");
+    bool good = tool_check(change(database, args_positional(args, 1), args_positional(args, 2)),
+                           "nothing was changed");
     eid_database_close(database);
     if (good)
         out_say(tool->out, "%s", done);
@@ -376,7 +380,8 @@ static int run_index_list(struct tool *tool)
     size_t count;
     if (!tool_database(tool, args_positional(&tool->args, 0), false, &database))
         return EXIT_FAILURE;
-    bool good = tool_check(eid_table_indexes(database, args_positional(&tool->args, 1), &indexes, &count), "cannot list the indexes");
+    bool good = tool_check(eid_table_indexes(database, args_positional(&tool->args, 1), &indexes, &count),
+                           "cannot list the indexes");
     if (good) {
         out_list_begin(tool->out, "No indexes.");
         for (size_t i = 0; i < count; i++) {
@@ -448,7 +453,8 @@ static bool watch(struct tool *tool, eid_changes *feed)
     if (!start_engine(tool) || !tool_catch_signals())
         return false;
     while (show_waiting(tool, feed)) {
-        struct pollfd fds[2] = {{.fd = eid_changes_fd(feed), .events = POLLIN}, {.fd = wake_fd(), .events = POLLIN}};
+        struct pollfd fds[2] = {{.fd = eid_changes_fd(feed), .events = POLLIN},
+                                {.fd = wake_fd(), .events = POLLIN}};
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return false;
         if (wake_stopping())
@@ -464,7 +470,8 @@ static int run_watch(struct tool *tool)
     if (!tool_database(tool, args_positional(&tool->args, 0), true, &database))
         return EXIT_FAILURE;
     const char *cursor = args_flag(&tool->args, "all") ? "" : NULL;
-    bool good = tool_check(eid_changes_open(database, args_value(&tool->args, "store"), cursor, &feed), "cannot watch");
+    bool good = tool_check(eid_changes_open(database, args_value(&tool->args, "store"), cursor, &feed),
+                           "cannot watch");
     if (good) {
         good = watch(tool, feed);
         eid_changes_close(feed);
@@ -475,7 +482,8 @@ static int run_watch(struct tool *tool)
 
 const struct command commands_store[] = {
     {"get", "DATABASE STORE [PATH]", "read a value, a row, or a whole document", NULL, run_get},
-    {"set", "DATABASE STORE PATH VALUE", "write a value: JSON, else text; -: standard input", set_options, run_set},
+    {"set", "DATABASE STORE PATH VALUE", "write a value: JSON, else text; -: standard input", set_options,
+     run_set},
     {"add", "DATABASE STORE ROW", "add a row (JSON) to a table, under a new key", NULL, run_add},
     {"delete", "DATABASE STORE PATH", "delete a value or a row", NULL, run_delete},
     {"scan", "DATABASE STORE [PATH]", "every key with its value", scan_options, run_scan},

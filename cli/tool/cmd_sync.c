@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qr.h"
 #include "text.h"
 #include "tool.h"
 #include "util.h"
@@ -22,9 +23,10 @@ static bool open_sync(struct tool *tool, bool online, eid_sync **out)
            (!online || tool_check(eid_sync_enable_http_transport(*out), "cannot sync"));
 }
 
-static void show_result(struct tool *tool, const eid_sync_result *result)
+static void show_result(struct tool *tool, const eid_id *database, const eid_sync_result *result)
 {
     out_record_begin(tool->out);
+    out_id(tool->out, "database", database);
     out_key(tool->out, "peer", &result->peer);
     out_bool(tool->out, "new_here", result->bootstrapped);
     out_number(tool->out, "received", result->received);
@@ -37,35 +39,78 @@ static void show_result(struct tool *tool, const eid_sync_result *result)
 
 /* ---- with ---- */
 
-/* Syncs with a ticket, signed by the user's key where the user tracks the database. */
-static eid_status with_ticket(struct tool *tool, eid_sync *sync, const eid_ticket *ticket, eid_sync_result *result)
+/* Syncs what the ticket names, signed by the user's key where the user tracks the database. */
+static bool sync_ticket(struct tool *tool, eid_sync *sync, const eid_ticket *ticket)
 {
     eid_database_preferences prefs;
-    if (tool->user == NULL || eid_user_database_prefs(tool->user, eid_ticket_database_id(ticket), &prefs) != EID_OK)
-        return eid_sync_with_ticket(sync, ticket, result);
-    eid_database_preferences_clear(&prefs);
-    return eid_user_sync_with_ticket(tool->user, ticket, result);
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    bool tracked = eid_user_database_prefs(tool->user, eid_ticket_database_id(ticket), &prefs) == EID_OK;
+    if (tracked)
+        eid_database_preferences_clear(&prefs);
+    bool good = tool_check(tracked ? eid_user_sync_with_ticket(tool->user, ticket, &result)
+                                   : eid_sync_with_ticket(sync, ticket, &result),
+                           "no sync");
+    if (good)
+        show_result(tool, eid_ticket_database_id(ticket), &result);
+    return good;
+}
+
+static bool sync_at(struct tool *tool, eid_sync *sync, const eid_address *address, const eid_id *database)
+{
+    eid_ticket *ticket;
+    if (!tool_check(eid_ticket_new(database, &ticket), "no sync"))
+        return false;
+    bool good =
+        tool_check(eid_ticket_add_address(ticket, address), "no sync") && sync_ticket(tool, sync, ticket);
+    eid_ticket_free(ticket);
+    return good;
+}
+
+/* Everything the user shares. */
+static bool sync_shared(struct tool *tool, eid_sync *sync, const eid_address *address)
+{
+    eid_database_preferences *list;
+    size_t count;
+    bool good = true;
+    if (!tool_check(eid_user_list_database_prefs(tool->user, &list, &count), "cannot list what is shared"))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].sync_settings.sync_enabled)
+            good = sync_at(tool, sync, address, &list[i].database_id) && good;
+    }
+    eid_database_preferences_free(list, count);
+    return good;
+}
+
+static bool sync_where(struct tool *tool, eid_sync *sync, const char *where, const char *name)
+{
+    eid_address *address;
+    eid_id id;
+    if ((name != NULL && !tool_find(tool, name, &id)) ||
+        !tool_check(eid_address_detect(where, &address), "not an address"))
+        return false;
+    bool good = name != NULL ? sync_at(tool, sync, address, &id) : sync_shared(tool, sync, address);
+    eid_address_free(address);
+    return good;
 }
 
 static int run_with(struct tool *tool)
 {
     const char *where = args_positional(&tool->args, 0), *name = args_positional(&tool->args, 1);
     eid_sync *sync;
-    eid_ticket *ticket;
-    eid_sync_result result = EID_SYNC_RESULT_INIT;
-    eid_id id;
-    bool is_ticket = eid_ticket_detect(where, &ticket) == EID_OK && eid_ticket_address_count(ticket) > 0;
+    eid_ticket *ticket = NULL;
+    bool is_ticket = strncmp(where, "eidetica:", 9) == 0;
     if (is_ticket && name != NULL)
         return args_wrong(&tool->args, "a ticket names its database: give no other one");
-    if (!tool_login(tool) || !open_sync(tool, true, &sync) || (name != NULL && !tool_find(tool, name, &id)))
+    if (is_ticket && !tool_check(eid_ticket_parse(where, &ticket), "not a ticket"))
         return EXIT_FAILURE;
-    bool good = tool_check(is_ticket ? with_ticket(tool, sync, ticket, &result)
-                                     : eid_sync_with_peer(sync, where, name != NULL ? &id : NULL, &result),
-                           "no sync");
-    if (is_ticket)
-        eid_ticket_free(ticket);
-    if (good)
-        show_result(tool, &result);
+    bool good = tool_login(tool) && open_sync(tool, true, &sync);
+    if (good) {
+        out_list_begin(tool->out, "No database was synced: none is shared here.");
+        good = is_ticket ? sync_ticket(tool, sync, ticket) : sync_where(tool, sync, where, name);
+        out_list_end(tool->out);
+    }
+    eid_ticket_free(ticket);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -99,7 +144,8 @@ static bool join_waiting(struct tool *tool, const eid_ticket *ticket, eid_permis
     struct outcome outcome = {0};
     eid_sync_call *call;
     if (!tool_catch_signals() ||
-        !tool_check(eid_user_await_database_access(tool->user, ticket, permission, &settings, joined, &outcome, &call),
+        !tool_check(eid_user_await_database_access(tool->user, ticket, permission, &settings, joined,
+                                                   &outcome, &call),
                     "cannot ask for access"))
         return false;
     out_say(tool->out, "Waiting for an answer; Ctrl-C gives up.");
@@ -117,7 +163,7 @@ static bool join_waiting(struct tool *tool, const eid_ticket *ticket, eid_permis
     if (outcome.status != EID_OK)
         tool_failed_by("no access", outcome.status, outcome.sentence);
     else
-        show_result(tool, &outcome.result);
+        show_result(tool, eid_ticket_database_id(ticket), &outcome.result);
     free(outcome.sentence);
     return status == EID_OK;
 }
@@ -128,7 +174,7 @@ static bool join(struct tool *tool, const eid_ticket *ticket, eid_permission per
     if (!tool_check(eid_user_request_database_access(tool->user, ticket, permission, &result), "no access") ||
         !tool_check(eid_user_enable_sync(tool->user, eid_ticket_database_id(ticket)), "cannot share it"))
         return false;
-    show_result(tool, &result);
+    show_result(tool, eid_ticket_database_id(ticket), &result);
     return true;
 }
 
@@ -142,12 +188,18 @@ static int run_join(struct tool *tool)
         !tool_check(eid_ticket_detect(args_positional(&tool->args, 0), &ticket), "not a ticket"))
         return EXIT_FAILURE;
     bool good = tool_login(tool) && open_sync(tool, true, &sync) &&
-                (args_flag(&tool->args, "wait") ? join_waiting(tool, ticket, permission) : join(tool, ticket, permission));
+                (args_flag(&tool->args, "wait") ? join_waiting(tool, ticket, permission)
+                                                : join(tool, ticket, permission));
     eid_ticket_free(ticket);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- share ---- */
+
+static const struct option_spec share_options[] = {
+    {"qr", 0, NULL, NULL, "also as a QR code"},
+    {NULL, 0, NULL, NULL, NULL},
+};
 
 static bool add_addresses(struct tool *tool, eid_ticket *ticket)
 {
@@ -171,6 +223,8 @@ static void show_ticket(struct tool *tool, const eid_ticket *ticket)
     out_record_begin(tool->out);
     out_text(tool->out, "ticket", text);
     out_record_end(tool->out);
+    if (args_flag(&tool->args, "qr") && !out_is_json(tool->out))
+        qr_print(text);
     eid_free(text);
 }
 
@@ -197,7 +251,8 @@ static int run_discover(struct tool *tool)
     eid_offered_tree *trees;
     size_t count;
     if (!open_sync(tool, true, &sync) ||
-        !tool_check(eid_sync_discover_peer_trees(sync, args_positional(&tool->args, 0), &trees, &count), "cannot ask the peer"))
+        !tool_check(eid_sync_discover_peer_trees(sync, args_positional(&tool->args, 0), &trees, &count),
+                    "cannot ask the peer"))
         return EXIT_FAILURE;
     out_list_begin(tool->out, "The peer names no databases to strangers.");
     for (size_t i = 0; i < count; i++) {
@@ -238,7 +293,8 @@ static int run_peers(struct tool *tool)
     eid_sync *sync;
     eid_peer_info *peers;
     size_t count;
-    if (!open_sync(tool, false, &sync) || !tool_check(eid_sync_list_peers(sync, &peers, &count), "cannot list the peers"))
+    if (!open_sync(tool, false, &sync) ||
+        !tool_check(eid_sync_list_peers(sync, &peers, &count), "cannot list the peers"))
         return EXIT_FAILURE;
     out_list_begin(tool->out, "No peers yet.");
     for (size_t i = 0; i < count; i++)
@@ -261,7 +317,8 @@ static int change_peer(struct tool *tool, eid_peer_status status, const char *do
 
 static int run_block(struct tool *tool)
 {
-    return change_peer(tool, EID_PEER_BLOCKED, "Neither asked nor answered any more; 'eidetica sync unblock' undoes it.");
+    return change_peer(tool, EID_PEER_BLOCKED,
+                       "Neither asked nor answered any more; 'eidetica sync unblock' undoes it.");
 }
 
 static int run_unblock(struct tool *tool)
@@ -306,7 +363,8 @@ static int run_requests(struct tool *tool)
     size_t count;
     const char *status = args_flag(&tool->args, "all") ? NULL : "Pending";
     if (!open_sync(tool, false, &sync) ||
-        !tool_check(eid_sync_list_bootstrap_requests(sync, status, &requests, &count), "cannot list the requests"))
+        !tool_check(eid_sync_list_bootstrap_requests(sync, status, &requests, &count),
+                    "cannot list the requests"))
         return EXIT_FAILURE;
     out_list_begin(tool->out, "Nobody waits for an answer.");
     for (size_t i = 0; i < count; i++) {
@@ -352,6 +410,7 @@ static const struct option_spec serve_options[] = {
     {"port", 'p', "PORT", "EIDETICA_PORT", "port to listen on; 0: a free one (default: 3000)"},
     {"advertise", 0, "HOST:PORT", NULL, "what peers are told, behind NAT or a proxy"},
     {"certificate", 0, "FILE", NULL, "PEM certificate chain: serve https"},
+    {"qr", 0, NULL, NULL, "show tickets as QR codes too"},
     {"private-key", 0, "FILE", NULL, "PEM key of the certificate"},
     {NULL, 0, NULL, NULL, NULL},
 };
@@ -400,7 +459,8 @@ static bool show_shared(struct tool *tool, eid_sync *sync)
         return false;
     for (size_t i = 0; i < count; i++) {
         eid_ticket *ticket;
-        if (!list[i].sync_settings.sync_enabled || eid_sync_create_ticket(sync, &list[i].database_id, &ticket) != EID_OK)
+        if (!list[i].sync_settings.sync_enabled ||
+            eid_sync_create_ticket(sync, &list[i].database_id, &ticket) != EID_OK)
             continue;
         show_ticket(tool, ticket);
         eid_ticket_free(ticket);
@@ -442,7 +502,8 @@ static int run_serve(struct tool *tool)
         return args_wrong(&tool->args, "--certificate and --private-key belong together");
     host = host != NULL ? host : "0.0.0.0";
     char *bind = cli_format(strchr(host, ':') != NULL && host[0] != '[' ? "[%s]:%lu" : "%s:%lu", host, port);
-    bool good = tool_login(tool) && open_sync(tool, false, &sync) && tool_catch_signals() && start(tool, sync, bind);
+    bool good =
+        tool_login(tool) && open_sync(tool, false, &sync) && tool_catch_signals() && start(tool, sync, bind);
     free(bind);
     if (!good)
         return EXIT_FAILURE;
@@ -452,7 +513,8 @@ static int run_serve(struct tool *tool)
         wait_for_signal();
     eid_status flushed = eid_sync_flush(sync, FLUSH_MS);
     if (flushed != EID_OK)
-        tool_failed_by("not everything could be sent; it will be at the next start", flushed, eid_last_error());
+        tool_failed_by("not everything could be sent; it will be at the next start", flushed,
+                       eid_last_error());
     out_say(tool->out, "Server shut down");
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -461,7 +523,8 @@ const struct command commands_sync[] = {
     {"serve", "", "serve shared databases to peers until a signal comes", serve_options, run_serve},
     {"sync join", "TICKET", "ask for access to a database, fetch it, work with it", join_options, run_join},
     {"sync with", "TICKET|ADDRESS [DATABASE]", "sync now", NULL, run_with},
-    {"sync share", "DATABASE [ADDRESS] ...", "let peers have it, and make a ticket", NULL, run_share},
+    {"sync share", "DATABASE [ADDRESS] ...", "let peers have it, and make a ticket", share_options,
+     run_share},
     {"sync discover", "ADDRESS", "the databases a peer names to strangers", NULL, run_discover},
     {"sync peers", "", "who we sync with, and how it went", NULL, run_peers},
     {"sync block", "PEER", "deal with a peer no more", NULL, run_block},

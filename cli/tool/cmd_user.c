@@ -14,7 +14,8 @@ static int run_list(struct tool *tool)
     static const char *const states[] = {"active", "disabled", "locked"};
     eid_user_info *users;
     size_t count;
-    if (!tool_open(tool, false) || !tool_check(eid_instance_list_users(tool->instance, &users, &count), "cannot list the users"))
+    if (!tool_open(tool, false) ||
+        !tool_check(eid_instance_list_users(tool->instance, &users, &count), "cannot list the users"))
         return EXIT_FAILURE;
     out_list_begin(tool->out, "There are no users.");
     for (size_t i = 0; i < count; i++) {
@@ -84,7 +85,8 @@ static int run_password(struct tool *tool)
         after = tool_new_password(tool);
         good = after != NULL;
     }
-    good = good && tool_check(eid_user_change_password(tool->user, before, after), "the password is as before");
+    good =
+        good && tool_check(eid_user_change_password(tool->user, before, after), "the password is as before");
     tool_wipe(before);
     tool_wipe(after);
     if (good)
@@ -93,9 +95,11 @@ static int run_password(struct tool *tool)
 }
 
 /* Commands of the form "do this to the user of that name". */
-static int change_user(struct tool *tool, eid_status (*change)(eid_instance *, const char *), const char *done)
+static int change_user(struct tool *tool, eid_status (*change)(eid_instance *, const char *),
+                       const char *done)
 {
-    if (!tool_open(tool, false) || !tool_check(change(tool->instance, args_positional(&tool->args, 0)), "nothing was changed"))
+    if (!tool_open(tool, false) ||
+        !tool_check(change(tool->instance, args_positional(&tool->args, 0)), "nothing was changed"))
         return EXIT_FAILURE;
     out_say(tool->out, "%s", done);
     return EXIT_SUCCESS;
@@ -103,7 +107,8 @@ static int change_user(struct tool *tool, eid_status (*change)(eid_instance *, c
 
 static int run_disable(struct tool *tool)
 {
-    return change_user(tool, eid_instance_disable_user, "Can not log in any more; 'eidetica user enable' undoes it.");
+    return change_user(tool, eid_instance_disable_user,
+                       "Can not log in any more; 'eidetica user enable' undoes it.");
 }
 
 static int run_enable(struct tool *tool)
@@ -142,7 +147,8 @@ static int run_keys(struct tool *tool)
 {
     eid_user_key_info *keys;
     size_t count;
-    if (!tool_login(tool) || !tool_check(eid_user_list_keys(tool->user, &keys, &count), "cannot list the keys"))
+    if (!tool_login(tool) ||
+        !tool_check(eid_user_list_keys(tool->user, &keys, &count), "cannot list the keys"))
         return EXIT_FAILURE;
     out_list_begin(tool->out, "There are no keys.");
     for (size_t i = 0; i < count; i++) {
@@ -169,7 +175,8 @@ static int run_key_add(struct tool *tool)
 {
     eid_pubkey key;
     if (!tool_login(tool) ||
-        !tool_check(eid_user_add_private_key(tool->user, args_positional(&tool->args, 0), &key), "no key was made"))
+        !tool_check(eid_user_add_private_key(tool->user, args_positional(&tool->args, 0), &key),
+                    "no key was made"))
         return EXIT_FAILURE;
     show_key(tool, &key);
     return EXIT_SUCCESS;
@@ -187,7 +194,8 @@ static int run_key_import(struct tool *tool)
     line[strcspn(line, "\r\n")] = '\0';
     bool good = tool_check(eid_keypair_parse(line, &key), "standard input holds no private key");
     eid_wipe(line, sizeof line);
-    good = good && tool_check(eid_user_import_private_key(tool->user, key, args_positional(&tool->args, 0)), "nothing was imported");
+    good = good && tool_check(eid_user_import_private_key(tool->user, key, args_positional(&tool->args, 0)),
+                              "nothing was imported");
     if (good) {
         eid_pubkey public_key;
         eid_keypair_public(key, &public_key);
@@ -216,7 +224,8 @@ static int run_key_name(struct tool *tool)
 {
     eid_pubkey key;
     if (!tool_key(args_positional(&tool->args, 0), &key) || !tool_login(tool) ||
-        !tool_check(eid_user_set_key_name(tool->user, &key, args_positional(&tool->args, 1)), "nothing was changed"))
+        !tool_check(eid_user_set_key_name(tool->user, &key, args_positional(&tool->args, 1)),
+                    "nothing was changed"))
         return EXIT_FAILURE;
     out_say(tool->out, "Named.");
     return EXIT_SUCCESS;

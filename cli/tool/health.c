@@ -54,7 +54,8 @@ static bool says_healthy(const struct answer *answer, char **status)
     return healthy;
 }
 
-static void judge(CURLcode result, long code, const char *url, const struct answer *answer, struct health *out)
+static void judge(CURLcode result, long code, const char *url, const struct answer *answer,
+                  struct health *out)
 {
     char *status = NULL;
     if (result != CURLE_OK)
@@ -65,7 +66,8 @@ static void judge(CURLcode result, long code, const char *url, const struct answ
         out->text = cli_format("unhealthy: server returned status %s", status != NULL ? status : "none");
     else
         out->text = cli_format("%.*s", (int)answer->len, answer->bytes);
-    out->good = result == CURLE_OK && code >= 200 && code <= 299 && status != NULL && strcmp(status, "healthy") == 0;
+    out->good =
+        result == CURLE_OK && code >= 200 && code <= 299 && status != NULL && strcmp(status, "healthy") == 0;
     free(status);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* eidetica: finds the command and runs it. Exit codes: 0 done, 1 it could not be done, 2 it was asked for wrongly. */
+/* eidetica: finds the command and runs it. Exit codes: 0 done, 1 it could not be done, 2 it was asked for
+ * wrongly. */
 #include <errno.h>
 #include <locale.h>
 #include <langinfo.h>
@@ -13,7 +14,8 @@
 #include "util.h"
 
 const struct command *const tool_commands[] = {
-    commands_instance, commands_user, commands_database, commands_access, commands_store, commands_sync, NULL,
+    commands_instance, commands_user, commands_database, commands_access,
+    commands_store,    commands_sync, commands_shell,    NULL,
 };
 
 static void log_line(eid_log_level level, const char *text, void *ctx)

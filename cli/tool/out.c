@@ -13,8 +13,9 @@
 #include "text.h"
 #include "util.h"
 
-#define FIELDS_MAX     24u
-#define ROWS_TOGETHER  500u    /* rows whose widths are found together: a table of a million rows is not kept in memory */
+#define FIELDS_MAX 24u
+#define ROWS_TOGETHER                                                                                        \
+    500u /* rows whose widths are found together: a table of a million rows is not kept in memory */
 #define CELL_SHOWN_MAX 16384u
 #define GAP            2
 
@@ -200,7 +201,8 @@ static void put_nothing(struct out *out, const char *name)
 void out_bytes(struct out *out, const char *name, const char *text, size_t len)
 {
     char *json = out->json ? text_json(text, len) : NULL;
-    put(out, name, out->json ? NULL : text_clean(text, len, CELL_SHOWN_MAX), json, json != NULL ? strlen(json) : 0);
+    put(out, name, out->json ? NULL : text_clean(text, len, CELL_SHOWN_MAX), json,
+        json != NULL ? strlen(json) : 0);
     free(json);
 }
 
@@ -253,7 +255,8 @@ void out_seconds(struct out *out, const char *name, int64_t since_epoch)
     time_t seconds = (time_t)since_epoch;
     struct tm tm;
     char text[40];
-    if (since_epoch <= 0 || gmtime_r(&seconds, &tm) == NULL || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    if (since_epoch <= 0 || gmtime_r(&seconds, &tm) == NULL ||
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         put_nothing(out, name);
     else
         out_text(out, name, text);
@@ -277,7 +280,8 @@ void out_texts(struct out *out, const char *name, const char *const *texts, size
 {
     char *joined = cli_copy(out->json ? "[" : "");
     for (size_t i = 0; i < count; i++) {
-        char *text = out->json ? text_json(texts[i], strlen(texts[i])) : text_clean(texts[i], strlen(texts[i]), CELL_SHOWN_MAX);
+        char *text = out->json ? text_json(texts[i], strlen(texts[i]))
+                               : text_clean(texts[i], strlen(texts[i]), CELL_SHOWN_MAX);
         char *longer = cli_format("%s%s%s", joined, i == 0 ? "" : out->json ? "," : " ", text);
         free(text);
         free(joined);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a command prints, said once for people and for programs.
  *
- * A command describes records of named fields. For people a list of records is a table and a single one "name: value"
- * lines; with --json the list is an array and the record an object. Whatever comes from a database is made fit for the
- * terminal. Errors go to standard error, in JSON mode too. */
+ * A command describes records of named fields. For people a list of records is a table and a single one
+ * "name: value" lines; with --json the list is an array and the record an object. Whatever comes from a
+ * database is made fit for the terminal. Errors go to standard error, in JSON mode too. */
 #ifndef TOOL_OUT_H
 #define TOOL_OUT_H
 

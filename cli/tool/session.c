@@ -29,13 +29,15 @@ static const char *next_step(eid_status status)
     case EID_ERR_PERMISSION_DENIED:
         return "'eidetica access list DATABASE' shows who may do what.";
     case EID_ERR_NO_KEY_FOR_DATABASE:
-        return "Ask for access with 'eidetica sync join TICKET', or track it with 'eidetica db track DATABASE'.";
+        return "Ask for access with 'eidetica sync join TICKET', or track it with 'eidetica db track "
+               "DATABASE'.";
     case EID_ERR_CORRUPT:
         return "'eidetica db check' says what is wrong, and repairs it with --repair.";
     case EID_ERR_CONNECTION_FAILED:
         return "Is the peer running, and is the address right?";
     case EID_ERR_BOOTSTRAP_PENDING:
-        return "Somebody with admin rights has to say 'eidetica sync approve' over there; then join again, or use --wait.";
+        return "Somebody with admin rights has to say 'eidetica sync approve' over there; then join again, "
+               "or use --wait.";
     default:
         return NULL;
     }
@@ -182,7 +184,8 @@ char *tool_url(struct tool *tool)
 {
     const char *url = args_value(&tool->args, "url");
     const char *dir = args_value(&tool->args, "data-dir");
-    return url != NULL ? cli_copy(url) : cli_format("sqlite:%s/eidetica.db", dir != NULL && dir[0] != '\0' ? dir : ".");
+    return url != NULL ? cli_copy(url)
+                       : cli_format("sqlite:%s/eidetica.db", dir != NULL && dir[0] != '\0' ? dir : ".");
 }
 
 const char *tool_file(const char *url)
@@ -193,7 +196,8 @@ const char *tool_file(const char *url)
 static bool make_directory(struct tool *tool)
 {
     const char *dir = args_value(&tool->args, "data-dir");
-    if (dir == NULL || dir[0] == '\0' || args_value(&tool->args, "url") != NULL || mkdir(dir, 0700) == 0 || errno == EEXIST)
+    if (dir == NULL || dir[0] == '\0' || args_value(&tool->args, "url") != NULL || mkdir(dir, 0700) == 0 ||
+        errno == EEXIST)
         return true;
     cli_complain("cannot make the directory %s: %s", dir, strerror(errno));
     return false;
@@ -241,7 +245,8 @@ bool tool_login(struct tool *tool)
         return true;
     eid_user_info *users;
     size_t count;
-    if (!tool_open(tool, false) || !tool_check(eid_instance_list_users(tool->instance, &users, &count), "cannot list the users"))
+    if (!tool_open(tool, false) ||
+        !tool_check(eid_instance_list_users(tool->instance, &users, &count), "cannot list the users"))
         return false;
     const eid_user_info *chosen = choose_user(tool, users, count);
     bool good = chosen != NULL;
@@ -249,7 +254,8 @@ bool tool_login(struct tool *tool)
         char *prompt = cli_format("Password of %s", chosen->username);
         char *password = chosen->has_password ? tool_password(tool, prompt, false) : NULL;
         good = (!chosen->has_password || password != NULL) &&
-               tool_check(eid_instance_login_user(tool->instance, chosen->username, password, &tool->user), "cannot log in");
+               tool_check(eid_instance_login_user(tool->instance, chosen->username, password, &tool->user),
+                          "cannot log in");
         tool_wipe(password);
         free(prompt);
     }
@@ -277,7 +283,8 @@ static char *name_of(eid_instance *instance, const eid_id *id)
 }
 
 /* Counts the databases of that name; the last one found goes to *out. */
-static size_t find_by_name(eid_instance *instance, const char *name, const eid_id *ids, size_t count, eid_id *out)
+static size_t find_by_name(eid_instance *instance, const char *name, const eid_id *ids, size_t count,
+                           eid_id *out)
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
@@ -307,7 +314,8 @@ bool tool_find(struct tool *tool, const char *name, eid_id *out)
     if (found == 0)
         cli_complain("there is no database '%s'; 'eidetica db list' shows those there are", shown);
     else if (found > 1)
-        cli_complain("%zu databases are called '%s': give the ID, which 'eidetica db list' shows", found, shown);
+        cli_complain("%zu databases are called '%s': give the ID, which 'eidetica db list' shows", found,
+                     shown);
     free(shown);
     return found == 1;
 }
@@ -317,7 +325,8 @@ bool tool_database(struct tool *tool, const char *name, bool writing, eid_databa
     eid_id id;
     if (!tool_find(tool, name, &id) || (writing && !tool_login(tool)))
         return false;
-    return tool_check(writing ? eid_user_open_database(tool->user, &id, out) : eid_database_open(tool->instance, &id, out),
+    return tool_check(writing ? eid_user_open_database(tool->user, &id, out)
+                              : eid_database_open(tool->instance, &id, out),
                       "cannot open the database");
 }
 

@@ -22,6 +22,7 @@ extern const struct command commands_database[];
 extern const struct command commands_access[];
 extern const struct command commands_store[];
 extern const struct command commands_sync[];
+extern const struct command commands_shell[];
 
 /* All functions below that can fail have told what was wrong when they return false. */
 
@@ -42,8 +43,8 @@ bool tool_database(struct tool *tool, const char *name, bool writing, eid_databa
 bool tool_is_system(const char *database_name);
 
 bool tool_key(const char *text, eid_pubkey *out);
-/* A password, by the option, the environment or the keyboard, where it is typed twice when it is a `fresh` one. Wipe with
- * tool_wipe. NULL: told why not. */
+/* A password, by the option, the environment or the keyboard, where it is typed twice when it is a `fresh`
+ * one. Wipe with tool_wipe. NULL: told why not. */
 char *tool_password(struct tool *tool, const char *prompt, bool fresh);
 /* The one that takes its place, by --new-password-file or the keyboard, twice. */
 char *tool_new_password(struct tool *tool);
@@ -54,13 +55,15 @@ int tool_failed_by(const char *what, eid_status status, const char *sentence);
 /* Whether it went well; else tells it. */
 bool tool_check(eid_status status, const char *what);
 
-/* Asks before something that can not be undone; --yes answers beforehand, and without a terminal the answer is no. */
+/* Asks before something that can not be undone; --yes answers beforehand, and without a terminal the answer
+ * is no. */
 bool tool_confirm(struct tool *tool, const char *question);
 
 /* From now on signals ring the bell of wake.h. */
 bool tool_catch_signals(void);
 
-/* A transaction on a database, by name, that is committed behind the change. The change returns the library's status. */
+/* A transaction on a database, by name, that is committed behind the change. The change returns the library's
+ * status. */
 typedef eid_status (*tool_change)(struct tool *tool, eid_txn *txn, void *ctx);
 int tool_commit(struct tool *tool, const char *database, tool_change change, void *ctx);
 
