@@ -231,28 +231,29 @@ static eid_status stage_change(change *c, bool *changed)
     return status;
 }
 
-static eid_status commit_change(change *c, bool *changed)
+/* change_mutex is held. */
+static eid_status commit_change(eid_user *user, const eid_database_preferences *wanted, bool *changed)
 {
     static const eid_pubkey none;
+    change c = {.user = user, .wanted = wanted};
 
-    if (!eid_pubkey_equal(&c->wanted->key_id, &none)) {
-        c->key = eid_session_find_key(c->user, &c->wanted->key_id);
-        if (c->key == NULL)
-            return eid_session_no_key(&c->wanted->key_id);
+    if (!eid_pubkey_equal(&wanted->key_id, &none)) {
+        c.key = eid_session_find_key(user, &wanted->key_id);
+        if (c.key == NULL)
+            return eid_session_no_key(&wanted->key_id);
     }
-    EID_TRY(eid_database_new_transaction(c->user->private_database, &c->txn));
-    eid_status status = stage_change(c, changed);
+    EID_TRY(eid_database_new_transaction(user->private_database, &c.txn));
+    eid_status status = stage_change(&c, changed);
     if (status == EID_OK && *changed)
-        status = eid_txn_commit(c->txn, NULL);
-    eid_txn_free(c->txn);
-    eid_mappings_settle(c->user, status);
+        status = eid_txn_commit(c.txn, NULL);
+    eid_txn_free(c.txn);
+    eid_mappings_settle(user, status);
     return status;
 }
 
 eid_status eid_user_set_prefs(eid_user *user, const eid_database_preferences *preferences)
 {
     eid_database_preferences wanted = EID_DATABASE_PREFERENCES_INIT;
-    change c = {.user = user, .wanted = &wanted};
     bool changed = false;
 
     /* Programs built against an older header hand over a shorter struct; the settings have a size of their own. */
@@ -260,7 +261,7 @@ eid_status eid_user_set_prefs(eid_user *user, const eid_database_preferences *pr
            preferences->struct_size < sizeof wanted ? preferences->struct_size : sizeof wanted);
     EID_TRY(eid_sync_settings_copy(&preferences->sync_settings, &wanted.sync_settings));
     pthread_mutex_lock(&user->instance->change_mutex);
-    eid_status status = commit_change(&c, &changed);
+    eid_status status = commit_change(user, &wanted, &changed);
     pthread_mutex_unlock(&user->instance->change_mutex);
     eid_sync_settings_clear(&wanted.sync_settings);
     if (status == EID_OK && changed)
@@ -273,15 +274,23 @@ eid_status eid_user_add_database(eid_user *user, const eid_database_preferences 
     return eid_user_set_prefs(user, preferences);
 }
 
+/* Reads and writes under one lock: what another session changes in between is not written over. */
 static eid_status switch_sync(eid_user *user, const eid_id *id, bool enabled)
 {
-    eid_database_preferences row;
+    eid_database_preferences row = EID_DATABASE_PREFERENCES_INIT;
+    bool changed = false;
 
-    EID_TRY(eid_preferences_find(user, id, &row));
-    row.sync_settings.sync_enabled = enabled;
-    memset(&row.key_id, 0, sizeof row.key_id); /* it stays */
-    eid_status status = eid_user_set_prefs(user, &row);
+    pthread_mutex_lock(&user->instance->change_mutex);
+    eid_status status = eid_preferences_find(user, id, &row);
+    if (status == EID_OK) {
+        row.sync_settings.sync_enabled = enabled;
+        memset(&row.key_id, 0, sizeof row.key_id); /* it stays */
+        status = commit_change(user, &row, &changed);
+    }
+    pthread_mutex_unlock(&user->instance->change_mutex);
     eid_database_preferences_clear(&row);
+    if (status == EID_OK && changed)
+        announce(user, id);
     return status;
 }
 

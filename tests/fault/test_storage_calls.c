@@ -274,6 +274,7 @@ static void settle_receive(subject *s)
     assert_int_equal(ti_number(s->core, "SELECT COUNT(*) FROM quarantine"), 0);
 }
 
+/* Feature W15 */
 static void test_receive(void **state)
 {
     (void)state;

@@ -266,6 +266,62 @@ static void replays_fail_also_after_a_restart(void **state)
     tu_temp_dir_remove(dir);
 }
 
+/* ---- Signatures by stealth ---- */
+
+static eid_response_kind shake_hands(node *n, eid_slice challenge)
+{
+    char name[] = "mallory";
+    eid_sync_request request = {.kind = EID_REQUEST_HANDSHAKE};
+    eid_sync_response response;
+    eid_buf body, answer;
+
+    eid_instance_device_pubkey(n->instance, &request.as.handshake.public_key);
+    request.as.handshake.public_key.bytes[0] ^= 1;
+    request.as.handshake.device_id = request.as.handshake.public_key;
+    request.as.handshake.display_name = name;
+    request.as.handshake.challenge = malloc(challenge.len + 1);
+    memcpy(request.as.handshake.challenge, challenge.data, challenge.len);
+    request.as.handshake.challenge_len = challenge.len;
+    eid_buf_init(&body, 1 << 20);
+    eid_buf_init(&answer, 1 << 20);
+    eid_request_write(&body, &request);
+    assert_int_equal(node_ask(n, (const char *)body.data, body.len, &answer), EID_HANDLED);
+    tu_assert_ok(eid_response_read(eid_buf_slice(&answer), &response));
+    eid_response_kind kind = response.kind;
+    eid_response_free(&response);
+    free(request.as.handshake.challenge);
+    eid_buf_free(&body);
+    eid_buf_free(&answer);
+    return kind;
+}
+
+/* The bytes that are signed in an entry, sent as the challenge: the answer would be the entry's signature by the device key. */
+/* Feature W21 */
+static void a_challenge_that_is_an_entry(void **state)
+{
+    static const uint8_t zeros[33];
+    static const size_t lengths[] = {0, 1, 31, 33};
+    node n;
+    eid_entry *entry;
+    eid_buf bytes;
+
+    (void)state;
+    node_open_bare(&n, "alice");
+    eid_database *notes = node_create(&n, "notes", true);
+    tu_assert_ok(eid_database_get_entry(notes, eid_database_root_id(notes), &entry));
+    eid_buf_init(&bytes, 1 << 16);
+    eid_entry_write_signing_bytes(&bytes, entry);
+    tu_assert_ok(eid_buf_status(&bytes));
+    assert_int_equal(shake_hands(&n, eid_buf_slice(&bytes)), EID_RESPONSE_ERROR);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        assert_int_equal(shake_hands(&n, eid_slice_of(zeros, lengths[i])), EID_RESPONSE_ERROR);
+    assert_int_equal(shake_hands(&n, eid_slice_of(zeros, 32)), EID_RESPONSE_HANDSHAKE);
+    eid_buf_free(&bytes);
+    eid_entry_unref(entry);
+    eid_database_close(notes);
+    node_close(&n);
+}
+
 /* ---- Floods of requests ---- */
 
 static void one_key_can_not_fill_the_queues(void **state)
@@ -339,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_is_away_is_waited_for),
         cmocka_unit_test(decisions_are_made_once),
         cmocka_unit_test(replays_fail_also_after_a_restart),
+        cmocka_unit_test(a_challenge_that_is_an_entry),
         cmocka_unit_test(one_key_can_not_fill_the_queues),
         cmocka_unit_test(offered_addresses_are_chosen),
         cmocka_unit_test(closing_ends_the_waiting),

@@ -137,7 +137,7 @@ static void unknown_and_unshared_look_the_same(void **state)
     assert_string_equal(eid_last_error(), wanted);
 }
 
-/* Features 72, 76 */
+/* Features 72, 76, W31 */
 static void sharing_ends_with_the_preference(void **state)
 {
     pair *p = *state;
@@ -152,6 +152,7 @@ static void sharing_ends_with_the_preference(void **state)
     tu_assert_fails(bob_syncs(p, &result), EID_ERR_PROTOCOL);
 }
 
+/* Feature W24 */
 static void system_databases_are_never_served(void **state)
 {
     pair *p = *state;

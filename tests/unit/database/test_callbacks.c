@@ -98,7 +98,7 @@ static void write_remotely(world *w, const char *store, size_t count, eid_id *id
 
 /* ---- Who hears what ---- */
 
-/* Feature 136 */
+/* Features 136, W16 */
 static void test_sources_and_stores(void **state)
 {
     (void)state;

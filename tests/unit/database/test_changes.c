@@ -91,6 +91,7 @@ static eid_id write_remotely(pair *p, const char *store, int64_t value)
 
 /* ---- Arrivals ---- */
 
+/* Feature W16 */
 static void test_local_and_remote(void **state)
 {
     (void)state;

@@ -119,6 +119,7 @@ static void entries_verify_elsewhere(void **state)
 }
 
 /* Upstream keeps the tips an identity was found with. */
+/* Feature W20 */
 static void claims_follow_the_members(void **state)
 {
     fixture *f = *state;
@@ -209,6 +210,7 @@ static void a_delegated_admin(void **state)
 }
 
 /* Upstream counts such a database as open to unsigned entries. */
+/* Feature W13 */
 static void only_delegations_still_protect(void **state)
 {
     fixture *f = *state;
@@ -269,6 +271,7 @@ static void claims_that_prove_nothing(void **state)
 }
 
 /* A member that was revoked over there may claim the time before, until the floor is raised. */
+/* Feature W9 */
 static void a_raised_floor_ends_old_claims(void **state)
 {
     fixture *f = *state;
@@ -294,6 +297,7 @@ static void check_with_void(eid_core *core)
 }
 
 /* The rule of revocation: whoever does not know of the raised floor is cut, whatever they pin, and whatever came first. */
+/* Feature W9 */
 static void what_does_not_know_of_a_raised_floor_is_void(void **state)
 {
     fixture *f = *state;
@@ -325,6 +329,7 @@ static void what_does_not_know_of_a_raised_floor_is_void(void **state)
 }
 
 /* Upstream limit: an admin moves the floor back, and who was shut out is in again. */
+/* Feature W10 */
 static void a_floor_can_not_be_moved_back(void **state)
 {
     fixture *f = *state;
@@ -391,6 +396,7 @@ static void claims_across_branches(void **state)
 
 /* ---- Several steps ---- */
 
+/* Feature W20 */
 static void over_several_databases(void **state)
 {
     fixture *f = *state;

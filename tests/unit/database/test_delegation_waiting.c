@@ -75,6 +75,7 @@ static void assert_complete(const source *s, eid_core *core)
 
 /* ---- The other database comes later ---- */
 
+/* Feature W8 */
 static void it_comes_later(void **state)
 {
     source s;
@@ -127,6 +128,7 @@ static void shuffle(tu_random *random, size_t *order, size_t count)
 }
 
 /* Both databases' entries in any order at all, the roots at any time. */
+/* Feature W8 */
 static void any_order(void **state)
 {
     tu_random random = tu_random_seeded(7);
@@ -245,6 +247,7 @@ static void a_commit_releases(void **state)
 }
 
 /* A claim that is itself refused can never be shown: the entry is refused with it, in the other database. */
+/* Feature W11 */
 static void a_refused_claim(void **state)
 {
     source s;

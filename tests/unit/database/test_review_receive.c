@@ -266,6 +266,7 @@ static void test_verdicts_are_settled(void **state)
 /* ---- Memory ---- */
 
 /* Whatever fails for want of memory, the entry is welcome when it comes again. */
+/* Feature W15 */
 static void test_no_memory_is_no_verdict(void **state)
 {
     (void)state;

@@ -195,6 +195,7 @@ static void end(world *w)
 
 /* ---- Rows of the table ---- */
 
+/* Feature W17 */
 static void a_revoked_key_goes_on_writing(void **state)
 {
     (void)state;
@@ -235,6 +236,7 @@ static void what_the_revoking_admin_had_seen_counts(void **state)
     end(&w);
 }
 
+/* Feature W12 */
 static void a_weaker_admin_touches_a_stronger_one(void **state)
 {
     (void)state;

@@ -51,6 +51,7 @@ static void users_are_listed(void **state)
     eid_user_logout(user);
 }
 
+/* Feature W27 */
 static void disabled_users_stay_out(void **state)
 {
     fixture *f = *state;
@@ -88,6 +89,7 @@ static void being_disabled_hides_behind_the_password(void **state)
     tu_assert_fails(eid_instance_login_user(f->instance, "alice", "pw", &none), EID_ERR_USER_DISABLED);
 }
 
+/* Feature W34 */
 static void removed_users_leave_what_they_made(void **state)
 {
     fixture *f = *state;
@@ -154,6 +156,7 @@ static void removal_outlasts_a_restart(void **state)
     tu_temp_dir_remove(dir);
 }
 
+/* Features W26, W34 */
 static void admins_come_and_go(void **state)
 {
     fixture *f = *state;
@@ -200,6 +203,7 @@ static void assert_shared(eid_sync *sync, const eid_id *database, bool enabled, 
     eid_sync_settings_clear(&found);
 }
 
+/* Feature W32 */
 static void wishes_of_absent_users_do_not_count(void **state)
 {
     fixture *f = *state;
@@ -299,6 +303,7 @@ static uint64_t traces(fixture *f)
     return total + 1000000 * count;
 }
 
+/* Feature W34 */
 static void each_step_is_whole_or_not_at_all(void **state)
 {
     fixture *f = *state;

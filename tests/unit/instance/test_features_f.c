@@ -216,7 +216,7 @@ static uint32_t priority_used(eid_user *user, const eid_id *id)
     return permission.priority;
 }
 
-/* Feature 68 */
+/* Features 68, W30 */
 static void best_identity_is_found(void **state)
 {
     fixture *f = *state;
@@ -465,7 +465,7 @@ static void preferences_are_not_status(void **state)
     eid_user_logout(alice);
 }
 
-/* Feature 76 */
+/* Features 76, W31 */
 static void changes_need_no_restart(void **state)
 {
     fixture *f = *state;

@@ -291,6 +291,7 @@ static void put_meta(const place *p, const char *key, const char *value)
     eid_core_close(core);
 }
 
+/* Feature W22 */
 static void an_interrupted_creation_is_begun_anew(void **state)
 {
     place *p = *state;

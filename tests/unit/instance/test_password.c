@@ -414,6 +414,7 @@ static void an_added_key_opens_databases(void **state)
 
 /* ---- Changing the password ---- */
 
+/* Feature W24 */
 static void passwords_are_changed(void **state)
 {
     fixture *f = *state;

@@ -5,6 +5,7 @@
 #include "support/track.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "instance/records.h"
 
@@ -405,6 +406,51 @@ static void sessions_do_not_lose_each_others_mappings(void **state)
     eid_user_logout(second);
 }
 
+typedef struct switching {
+    eid_user *user;
+    eid_id id;
+    atomic_bool over;
+} switching;
+
+static void *switch_on_and_off(void *ctx)
+{
+    switching *s = ctx;
+
+    while (!s->over) {
+        tu_assert_ok(eid_user_enable_sync(s->user, &s->id));
+        tu_assert_ok(eid_user_disable_sync(s->user, &s->id));
+    }
+    return NULL;
+}
+
+/* One session turns the switch, another changes the rest: neither undoes what the other did. */
+static void switching_leaves_the_rest_alone(void **state)
+{
+    fixture *f = *state;
+    eid_user *first = login(f, "alice"), *second = login(f, "alice");
+    eid_database *notes = create(first, "notes");
+    switching s = {.user = second, .id = *eid_database_root_id(notes)};
+    eid_database_preferences wanted = EID_DATABASE_PREFERENCES_INIT, found;
+    pthread_t thread;
+
+    wanted.database_id = s.id;
+    assert_int_equal(pthread_create(&thread, NULL, switch_on_and_off, &s), 0);
+    for (uint64_t i = 1; i <= 100; i++) {
+        wanted.sync_settings.interval_seconds = i;
+        tu_assert_ok(eid_user_set_prefs(first, &wanted));
+        for (int look = 0; look < 5; look++) {
+            tu_assert_ok(eid_user_database_prefs(first, &s.id, &found));
+            assert_int_equal(found.sync_settings.interval_seconds, i);
+            eid_database_preferences_clear(&found);
+        }
+    }
+    s.over = true;
+    pthread_join(thread, NULL);
+    eid_database_close(notes);
+    eid_user_logout(first);
+    eid_user_logout(second);
+}
+
 static void *create_same_user(void *ctx)
 {
     fixture *f = ctx;
@@ -412,6 +458,7 @@ static void *create_same_user(void *ctx)
     return (void *)(uintptr_t)eid_instance_create_user(f->instance, "twin", NULL);
 }
 
+/* Feature W25 */
 static void one_name_is_given_once(void **state)
 {
     fixture *f = *state;
@@ -514,6 +561,7 @@ int main(void)
         WITH_INSTANCE(properties_of_others_survive),
         WITH_INSTANCE(lists_begin_with_what_was_added_first),
         WITH_INSTANCE(sessions_do_not_lose_each_others_mappings),
+        WITH_INSTANCE(switching_leaves_the_rest_alone),
         WITH_INSTANCE(one_name_is_given_once),
         WITH_INSTANCE(a_failed_creation_is_not_tracked),
         WITH_INSTANCE(reading_survives_short_memory),

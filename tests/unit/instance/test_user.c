@@ -230,6 +230,7 @@ static void the_first_login_leaves_its_notes(void **state)
     eid_user_logout(user);
 }
 
+/* Feature W27 */
 static void logins_are_noted_once_an_hour(void **state)
 {
     fixture *f = *state;
