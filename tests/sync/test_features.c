@@ -5,6 +5,7 @@
 #include "net.h"
 
 #include <eidetica/eidetica.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,19 @@ static void one_call_does_everything(void **state)
     assert_int_equal(result.received, 0);
 }
 
+/* Feature 25 */
+static void host_names(void **state)
+{
+    scene *s = *state;
+    eid_pubkey found, alice;
+    char address[64];
+
+    snprintf(address, sizeof address, "localhost%s", strrchr(s->alice.address, ':'));
+    tu_assert_ok(eid_sync_connect_to_peer(s->bob.sync, address, &found));
+    eid_instance_device_pubkey(s->alice.instance, &alice);
+    assert_true(eid_pubkey_equal(&found, &alice));
+}
+
 /* Feature 26 */
 static void without_a_port_it_is_port_80(void **state)
 {
@@ -356,6 +370,7 @@ int main(void)
         IN_SCENE(a_key_name_nobody_has),
         IN_SCENE(what_the_instance_stops_sharing_is_not_served),
         IN_SCENE(one_call_does_everything),
+        IN_SCENE(host_names),
         IN_SCENE(without_a_port_it_is_port_80),
         IN_SCENE(requests_tell_key_name_and_permission),
         IN_SCENE(nothing_is_served_before_somebody_approves),

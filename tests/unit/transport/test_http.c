@@ -285,18 +285,6 @@ static void ipv6(void **state)
     eid_http_server_stop(server);
 }
 
-/* Feature 25 */
-static void host_names(void **state)
-{
-    fixture *f = *state;
-    char address[64];
-    const char *port = strrchr(eid_http_server_address(f->server), ':');
-    snprintf(address, sizeof address, "localhost%s", port);
-    eid_buf_reset(&f->answer);
-    tu_assert_ok(ask_at(f->client, address, eid_slice_text("1"), &f->answer));
-    assert_answer(f, "1:1");
-}
-
 /* ---- Many at once, and stopping ---- */
 
 typedef struct crowd {
@@ -777,7 +765,6 @@ int main(void)
         WITH_SERVER(handler_results_become_statuses),
         WITH_SERVER(body_limit_is_exact),
         WITH_SERVER(ipv6),
-        WITH_SERVER(host_names),
         WITH_SERVER(many_at_once),
         WITH_SERVER(stopping_waits_for_open_requests),
         WITH_SERVER(wrong_bind_addresses),
