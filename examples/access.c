@@ -38,7 +38,7 @@ static eid_database *open_as(eid_user *user, const eid_id *id)
 
     wish.database_id = *id;
     if (eid_user_add_database(user, &wish) != EID_OK)
-        return NULL;
+        return NULL; /* no key of the user's may do anything there */
     CHECK(eid_user_open_database(user, id, &database));
     return database;
 }

@@ -142,8 +142,11 @@ def short_enough():
     return lines < QUICKSTART_LINES
 
 
+GUIDES = ("README.md", "docs/access.md")
+
+
 def documents_name_what_exists():
-    """Every function a guide for users shows is declared in a public header."""
+    """Every function the guides for users show is declared in a public header."""
     root = os.environ["EID_SOURCE_ROOT"]
     headers = os.path.join(root, "include", "eidetica")
     declared = set()
@@ -151,13 +154,28 @@ def documents_name_what_exists():
         if name.endswith(".h"):
             with open(os.path.join(headers, name), encoding="utf-8") as file:
                 declared.update(re.findall(r"\b(eid_\w+)\(", file.read()))
-    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
-        used = set(re.findall(r"\b(eid_\w+)\(", file.read()))
-    print(f"README.md uses {len(used)} functions; not declared: {sorted(used - declared)}")
-    return len(used) > 5 and used <= declared
+    good = True
+    for guide in GUIDES:
+        with open(os.path.join(root, guide), encoding="utf-8") as file:
+            used = set(re.findall(r"\b(eid_\w+)(?:\(|`)", file.read()))
+        print(f"{guide} uses {len(used)} functions; not declared: {sorted(used - declared)}")
+        good = good and len(used) > 5 and used <= declared
+    return good
+
+
+def quotations_are_true():
+    """What docs/access.md shows as C stands in the example it is about."""
+    root = os.environ["EID_SOURCE_ROOT"]
+    with open(os.path.join(root, "examples", "access.c"), encoding="utf-8") as file:
+        lines = {line.strip() for line in file}
+    with open(os.path.join(root, "docs", "access.md"), encoding="utf-8") as file:
+        quoted = [line.strip() for block in re.findall(r"```c\n(.*?)```", file.read(), re.S) for line in block.splitlines()]
+    wrong = [line for line in quoted if line not in lines]
+    print(f"docs/access.md quotes {len(quoted)} lines of access.c; not there: {wrong}")
+    return len(quoted) > 10 and not wrong
 
 
 if __name__ == "__main__":
     results = [check(name, program) for name, program in zip(sys.argv[1::2], sys.argv[2::2])]
-    results += [len(results) == len(EXPECTED), short_enough(), documents_name_what_exists()]
+    results += [len(results) == len(EXPECTED), short_enough(), documents_name_what_exists(), quotations_are_true()]
     sys.exit(0 if all(results) else 1)
