@@ -110,7 +110,8 @@ typedef enum eid_status {
     EID_ERR_REQUEST_NOT_FOUND = 114,
     EID_ERR_REQUEST_STATE = 115,
     EID_ERR_AUTH_FAILED = 116,
-    EID_ERR_NO_TRANSPORT_FOR_ADDRESS = 117
+    EID_ERR_NO_TRANSPORT_FOR_ADDRESS = 117,
+    EID_ERR_BOOTSTRAP_REJECTED = 118 /* an admin of the peer refused the access that was asked for */
 } eid_status;
 
 /* The name of a code, such as "EID_ERR_NOT_FOUND"; "EID_ERR_UNKNOWN" for a number that is none. Static text. */

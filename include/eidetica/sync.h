@@ -233,8 +233,9 @@ EID_API eid_status eid_user_request_database_access(eid_user *user, const eid_ti
 EID_API eid_status eid_user_request_database_access_async(eid_user *user, const eid_ticket *ticket,
                                                           eid_permission permission, eid_sync_done done, void *ctx,
                                                           eid_sync_call **call);
-/* The same, but goes on asking until it is granted, refused for good or cancelled: the engine asks again after 2, 4, 8 …
- * 64 seconds, and as soon as the peer shows itself. On success the database is here and tracked, with sync as `settings` says
+/* The same, but goes on asking until it is granted, refused (EID_ERR_BOOTSTRAP_REJECTED) or cancelled: the engine asks again
+ * after 2, 4, 8 … 64 seconds, and as soon as the peer shows itself. It may be called again after a restart: what was asked
+ * before is not asked anew, only looked after. A Rust peer does not tell that it refused. On success the database is here and tracked, with sync as `settings` says
  * (NULL: off). The user must not log out before the call is over. */
 EID_API eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *ticket, eid_permission permission,
                                                   const eid_sync_settings *settings, eid_sync_done done, void *ctx,
@@ -254,23 +255,34 @@ typedef struct eid_bootstrap_request {
     eid_permission permission;
     char *status;     /* "Pending", "Approved", "Rejected" */
     char *timestamp;  /* RFC 3339 */
+    char *address;    /* the request came from, "transport:text"; NULL when it is not known */
+    eid_doc *metadata; /* for the approver; NULL when none came. A stranger wrote it, and `key_name` */
+    char *decided_by; /* with `decided_at`, RFC 3339; NULL while it is pending */
+    char *decided_at;
 } eid_bootstrap_request;
 
 /* Every request of that status (NULL: all), oldest first; free with eid_bootstrap_requests_free. Requests are never deleted:
- * those decided are the history. */
+ * those decided are the history. Who asks for the same again while it is pending has one request. A program that wants to be
+ * told of new ones listens to the store "bootstrap_requests" of eid_sync_sync_tree (eid_database_on_store_write). */
 EID_API eid_status eid_sync_list_bootstrap_requests(eid_sync *sync, const char *status, eid_bootstrap_request **out,
                                                     size_t *count);
+EID_API eid_status eid_sync_pending_bootstrap_requests(eid_sync *sync, eid_bootstrap_request **out, size_t *count);
+EID_API eid_status eid_sync_approved_bootstrap_requests(eid_sync *sync, eid_bootstrap_request **out, size_t *count);
+EID_API eid_status eid_sync_rejected_bootstrap_requests(eid_sync *sync, eid_bootstrap_request **out, size_t *count);
 EID_API void eid_bootstrap_requests_free(eid_bootstrap_request *requests, size_t count);
 /* One of them, EID_ERR_REQUEST_NOT_FOUND; free as a list of one. */
 EID_API eid_status eid_sync_get_bootstrap_request(eid_sync *sync, const char *request_id, eid_bootstrap_request **out);
-/* The user must be Admin of the database. Approving lists the key and records the decision in one step, all or nothing, and
- * lets the peer that asked know when it can be reached. EID_ERR_REQUEST_NOT_FOUND, EID_ERR_REQUEST_STATE when it is decided
+/* The user must be Admin of the database. Approving lists the key and records the decision in one step, all or nothing. The
+ * peer that asked learns of either decision: at once when it can be reached from here, else when it asks next. EID_ERR_REQUEST_NOT_FOUND, EID_ERR_REQUEST_STATE when it is decided
  * already, EID_ERR_PERMISSION_DENIED. */
 EID_API eid_status eid_user_approve_bootstrap_request(eid_user *user, const char *request_id);
 EID_API eid_status eid_user_reject_bootstrap_request(eid_user *user, const char *request_id);
-/* The same with a key in place of a user. */
+/* The same with a key in place of a user, given or by its name (eid_instance_add_private_key;
+ * EID_ERR_PRIVATE_KEY_NOT_FOUND). */
 EID_API eid_status eid_sync_approve_bootstrap_request_with_key(eid_sync *sync, const char *request_id, const eid_keypair *key);
 EID_API eid_status eid_sync_reject_bootstrap_request_with_key(eid_sync *sync, const char *request_id, const eid_keypair *key);
+EID_API eid_status eid_sync_approve_bootstrap_request(eid_sync *sync, const char *request_id, const char *key_name);
+EID_API eid_status eid_sync_reject_bootstrap_request(eid_sync *sync, const char *request_id, const char *key_name);
 
 #ifdef __cplusplus
 }

@@ -113,8 +113,19 @@ EID_API eid_status eid_user_create_database(eid_user *user, const char *name, ei
 EID_API eid_status eid_user_create_database_with(eid_user *user, const eid_doc *settings, const eid_pubkey *key,
                                                  eid_database **out);
 /* Opens a database for writing with the key and identity remembered for it.
- * EID_ERR_NO_KEY_FOR_DATABASE; EID_ERR_DATABASE_ACCESS_PENDING when access was asked for and the data is not here yet. */
+ * EID_ERR_NO_KEY_FOR_DATABASE; EID_ERR_DATABASE_ACCESS_PENDING when access was asked for and the data is not here yet;
+ * EID_ERR_BOOTSTRAP_REJECTED, with the sentence of the peer that said so, when it was refused. */
 EID_API eid_status eid_user_open_database(eid_user *user, const eid_id *id, eid_database **out);
+
+typedef enum eid_access_state {
+    EID_ACCESS_NONE,     /* no key of the user is known to open it */
+    EID_ACCESS_PENDING,  /* asked for; not here yet */
+    EID_ACCESS_REJECTED, /* asked for and refused; asking again makes it pending */
+    EID_ACCESS_GRANTED   /* here, and the user has a key for it */
+} eid_access_state;
+/* How the user stands with a database; survives restarts. */
+EID_API eid_status eid_user_database_access(eid_user *user, const eid_id *id, eid_access_state *out);
+
 /* The first tracked database with this name, in order of its ID. EID_ERR_DATABASE_NOT_FOUND. */
 EID_API eid_status eid_user_find_database(eid_user *user, const char *name, eid_database **out);
 

@@ -139,6 +139,7 @@ static const struct {
     NAMED(EID_ERR_REQUEST_STATE),
     NAMED(EID_ERR_AUTH_FAILED),
     NAMED(EID_ERR_NO_TRANSPORT_FOR_ADDRESS),
+    NAMED(EID_ERR_BOOTSTRAP_REJECTED),
 };
 
 const char *eid_status_name(eid_status status)

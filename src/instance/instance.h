@@ -51,6 +51,8 @@ eid_status eid_user_private_database(eid_user *user, eid_database **out); /* len
 /* Remembers that the default key may use this database although its data is not here yet (users.md section
  * 11). */
 eid_status eid_user_record_pending_access(eid_user *user, const eid_id *id);
+/* Remembers that it was refused, with the peer's sentence. */
+eid_status eid_user_record_refused_access(eid_user *user, const eid_id *id, const char *sentence);
 /* The keypair the user has for a tracked database; lent. EID_ERR_NO_KEY_FOR_DATABASE. */
 eid_status eid_user_key_for_database(eid_user *user, const eid_id *id, const eid_keypair **out);
 

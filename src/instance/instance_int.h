@@ -229,4 +229,8 @@ void eid_preferences_announce(eid_instance *instance, const char *uuid, const ei
 /* Reserved in a buffer for a record that holds a secret, before it is written (eid_buf_free_secret). */
 #define EID_SECRET_ROOM 8192
 
+/* access.c: fails with what came of asking for a database that is not here: EID_ERR_BOOTSTRAP_REJECTED,
+ * EID_ERR_DATABASE_ACCESS_PENDING. */
+eid_status eid_user_fail_absent(eid_user *user, const eid_id *id);
+
 #endif

@@ -71,13 +71,7 @@ eid_status eid_user_open_database(eid_user *user, const eid_id *id, eid_database
     eid_status status =
         eid_database_open_as(user->instance->core, id, key->pair, has_identity ? &identity : NULL, out);
     eid_sigkey_free(&identity);
-    if (status == EID_ERR_DATABASE_NOT_FOUND) {
-        char text[EID_ID_TEXT_SIZE];
-        eid_id_format(id, text);
-        return eid_fail(EID_ERR_DATABASE_ACCESS_PENDING,
-                        "access to the database %s was asked for, but it is not here yet", text);
-    }
-    return status;
+    return status == EID_ERR_DATABASE_NOT_FOUND ? eid_user_fail_absent(user, id) : status;
 }
 
 eid_status eid_user_key_for_database(eid_user *user, const eid_id *id, const eid_keypair **out)
@@ -125,26 +119,4 @@ eid_status eid_user_find_database(eid_user *user, const char *name, eid_database
         return eid_fail(EID_ERR_DATABASE_NOT_FOUND, "no tracked database is named \"%.200s\"", name);
     *out = found;
     return EID_OK;
-}
-
-/* ---- Access that was asked for ---- */
-
-static eid_status record_access(eid_user *user, const eid_id *id)
-{
-    eid_txn *txn;
-
-    EID_TRY(eid_database_new_transaction(user->private_database, &txn));
-    eid_status status = eid_mapping_stage(user, txn, eid_session_default_key(user), id, NULL, false, true);
-    if (status == EID_OK)
-        status = eid_txn_commit(txn, NULL);
-    eid_txn_free(txn);
-    return status;
-}
-
-eid_status eid_user_record_pending_access(eid_user *user, const eid_id *id)
-{
-    pthread_mutex_lock(&user->instance->change_mutex);
-    eid_status status = record_access(user, id);
-    pthread_mutex_unlock(&user->instance->change_mutex);
-    return status;
 }

@@ -121,3 +121,22 @@ eid_status eid_sync_reject_bootstrap_request_with_key(eid_sync *sync, const char
 {
     return decide_with_key(sync, request_id, key, EID_DECISION_REJECTED);
 }
+
+static eid_status decide_by_name(eid_sync *sync, const char *id, const char *key_name, eid_decision decision)
+{
+    eid_keypair *key;
+    EID_TRY(eid_instance_copy_private_key(sync->instance, key_name, &key));
+    eid_status status = decide_with_key(sync, id, key, decision);
+    eid_keypair_free(key);
+    return status;
+}
+
+eid_status eid_sync_approve_bootstrap_request(eid_sync *sync, const char *request_id, const char *key_name)
+{
+    return decide_by_name(sync, request_id, key_name, EID_DECISION_APPROVED);
+}
+
+eid_status eid_sync_reject_bootstrap_request(eid_sync *sync, const char *request_id, const char *key_name)
+{
+    return decide_by_name(sync, request_id, key_name, EID_DECISION_REJECTED);
+}

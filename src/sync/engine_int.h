@@ -281,9 +281,9 @@ void eid_engine_want_save(eid_engine *engine);
 /* EID_ERR_CONFLICT on a thread the engine needs. */
 eid_status eid_engine_may_wait(eid_engine *engine);
 
-/* watches.c: a call that asks until somebody decides */
+/* watches.c: a call that asks until somebody decides; `asked_before`: by an earlier call, whose request may still be there */
 eid_status eid_watch_start(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key, eid_permission permission,
-                           eid_sync_call *call);
+                           bool asked_before, eid_sync_call *call);
 /* under the mutex */
 uint64_t eid_watches_due(eid_engine *engine, uint64_t now); /* starts what is due; when the next is */
 void eid_watches_end(eid_engine *engine);

@@ -5,8 +5,11 @@
  * Anybody who knows the ID of a shared database can make one, so their number is bounded: one pending row for
  * each database, key and permission, a cap for each database, and a cap on filing the same anew after it was
  * rejected. The index that knows this without searching the table lives in memory under write_mutex: request
- * -> its pending row and how often it was filed, database -> how many are pending.
+ * -> its pending row and how often it was filed, database -> how many are pending, key and database -> what became of the
+ * latest request, so that who waits can be told.
  */
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "codec/cid.h"
@@ -15,11 +18,13 @@
 #include "crypto/key.h"
 #include "sync/sync_int.h"
 
-#include <stdlib.h>
-
 #define ROW_MAX (1u << 20)
 
-static const char *const decision_names[] = {"Pending", "Approved", "Rejected"};
+const char *eid_decision_name(eid_decision decision)
+{
+    static const char *const names[] = {"Pending", "Approved", "Rejected"};
+    return names[decision];
+}
 
 /* ---- The row as JSON ---- */
 
@@ -37,7 +42,7 @@ void eid_request_record_free(eid_request_record *record)
 static void write_decision(eid_buf *buf, const eid_request_record *record)
 {
     if (record->decision == EID_DECISION_PENDING) {
-        eid_json_write_cstr(buf, decision_names[EID_DECISION_PENDING]);
+        eid_json_write_cstr(buf, eid_decision_name(EID_DECISION_PENDING));
         return;
     }
     bool approved = record->decision == EID_DECISION_APPROVED;
@@ -101,15 +106,15 @@ static eid_status read_decision(eid_json *reader, eid_request_record *out)
     EID_TRY(eid_json_peek(reader, &token));
     if (token == EID_JSON_STRING) {
         EID_TRY(eid_json_read_text(reader, "status", &name));
-        if (!eid_slice_is(name, decision_names[EID_DECISION_PENDING]))
+        if (!eid_slice_is(name, eid_decision_name(EID_DECISION_PENDING)))
             return eid_fail(EID_ERR_WRONG_TYPE, "the status is a word other than Pending");
         return EID_OK;
     }
     EID_TRY(eid_json_begin_object(reader, "status"));
     EID_TRY(eid_json_next_key(reader, &name, &more));
-    if (more && eid_slice_is(name, decision_names[EID_DECISION_APPROVED]))
+    if (more && eid_slice_is(name, eid_decision_name(EID_DECISION_APPROVED)))
         out->decision = EID_DECISION_APPROVED;
-    else if (more && eid_slice_is(name, decision_names[EID_DECISION_REJECTED]))
+    else if (more && eid_slice_is(name, eid_decision_name(EID_DECISION_REJECTED)))
         out->decision = EID_DECISION_REJECTED;
     else
         return eid_fail(EID_ERR_WRONG_TYPE, "the status is none of Pending, Approved and Rejected");
@@ -194,33 +199,37 @@ eid_status eid_request_record_read(eid_slice row, eid_request_record *out)
 
 /* ---- The index ---- */
 
-/* A request, as far as two of them are the same, or a database. */
+/* A request, as far as two of them are the same; or a database; or a key in a database. */
 typedef struct index_place {
     uint32_t pending;            /* requests of the database that are pending */
     uint32_t filed;              /* how often the request was filed */
-    char id[EID_UUID_TEXT_SIZE]; /* of the row that is pending; "" when none is */
+    char id[EID_UUID_TEXT_SIZE]; /* of the row that is pending, "" when none is; of the key, the latest row */
     bool has_peer;               /* who asked, by its own account, while this process ran */
     eid_pubkey peer;
+    bool rejected;               /* the latest row of the key was */
+    char filed_at[EID_RFC3339_SIZE]; /* the latest row of the key */
 } index_place;
 
-/* `key` NULL: the place of the database. Made when it is not there yet and `make` is set; *out is NULL
- * otherwise. */
+/* `key` NULL: the place of the database. `permission` NULL: that of the key in it. Made when it is not there yet and `make` is
+ * set; *out is NULL otherwise. */
 static eid_status find_place(eid_sync *sync, const eid_id *tree, const eid_pubkey *key,
-                             eid_permission permission, bool make, index_place **out)
+                             const eid_permission *permission, bool make, index_place **out)
 {
     uint8_t bytes[1 + EID_ID_MAX_BYTES + 32 + 8];
     eid_map_entry *entry;
     size_t len = 0;
 
-    bytes[len++] = key != NULL;
+    bytes[len++] = (uint8_t)((key != NULL) + (permission != NULL));
     memcpy(bytes + len, tree->bytes, tree->len);
     len += tree->len;
     if (key != NULL) {
         memcpy(bytes + len, key->bytes, 32);
         len += 32;
-        bytes[len++] = (uint8_t)permission.kind;
+    }
+    if (permission != NULL) {
+        bytes[len++] = (uint8_t)permission->kind;
         for (int shift = 24; shift >= 0; shift -= 8)
-            bytes[len++] = (uint8_t)(permission.priority >> shift);
+            bytes[len++] = (uint8_t)(permission->priority >> shift);
     }
     if (!make) {
         *out = eid_map_get(sync->request_index, eid_slice_of(bytes, len));
@@ -235,13 +244,17 @@ static eid_status find_place(eid_sync *sync, const eid_id *tree, const eid_pubke
     return EID_OK;
 }
 
-/* Both places a request stands at. */
-static eid_status find_places(eid_sync *sync, const eid_id *tree, const eid_pubkey *key,
-                              eid_permission permission, index_place **request, index_place **database)
+/* The places a request stands at. */
+typedef struct places {
+    index_place *request, *database, *key;
+} places;
+
+static eid_status find_places(eid_sync *sync, const eid_id *tree, const eid_pubkey *key, eid_permission permission,
+                              bool make, places *out)
 {
-    static const eid_permission none = {EID_PERM_READ, 0};
-    EID_TRY(find_place(sync, tree, NULL, none, true, database));
-    return find_place(sync, tree, key, permission, true, request);
+    EID_TRY(find_place(sync, tree, NULL, NULL, make, &out->database));
+    EID_TRY(find_place(sync, tree, key, NULL, make, &out->key));
+    return find_place(sync, tree, key, &permission, make, &out->request);
 }
 
 /* The host of "host:port": who asks has another port each time. */
@@ -308,14 +321,20 @@ static const char *address_of(const eid_request_record *record)
     return record->peer_address == NULL ? "unknown" : record->peer_address->text;
 }
 
-static void index_filed(index_place *request, index_place *database, const char *id, eid_decision decision)
+static void index_filed(const places *at, const char *id, const char *filed_at, eid_decision decision)
 {
-    request->filed++;
+    at->request->filed++;
+    /* Rows are loaded in the order of their IDs. */
+    if (strcmp(filed_at, at->key->filed_at) >= 0) {
+        snprintf(at->key->filed_at, sizeof at->key->filed_at, "%s", filed_at);
+        memcpy(at->key->id, id, strlen(id) + 1);
+        at->key->rejected = decision == EID_DECISION_REJECTED;
+    }
     if (decision != EID_DECISION_PENDING)
         return;
-    if (request->id[0] == '\0')
-        database->pending++;
-    memcpy(request->id, id, strlen(id) + 1);
+    if (at->request->id[0] == '\0')
+        at->database->pending++;
+    memcpy(at->request->id, id, strlen(id) + 1);
 }
 
 typedef struct loading {
@@ -327,7 +346,7 @@ static bool load_row(const char *id, const char *row, size_t len, void *ctx)
 {
     loading *l = ctx;
     eid_request_record record;
-    index_place *request, *database;
+    places at;
 
     eid_status status = strlen(id) < EID_UUID_TEXT_SIZE
                             ? eid_request_record_read(eid_slice_of(row, len), &record)
@@ -337,11 +356,11 @@ static bool load_row(const char *id, const char *row, size_t len, void *ctx)
         return true;
     }
     if (status == EID_OK) {
-        status = find_places(l->sync, &record.tree, &record.key, record.permission, &request, &database);
+        status = find_places(l->sync, &record.tree, &record.key, record.permission, true, &at);
         if (status == EID_OK && record.decision == EID_DECISION_PENDING)
             status = count_askers(l->sync, &record.key, address_of(&record), true);
         if (status == EID_OK)
-            index_filed(request, database, id, record.decision);
+            index_filed(&at, id, record.timestamp, record.decision);
         eid_request_record_free(&record);
     }
     l->status = status;
@@ -382,18 +401,16 @@ static eid_status check_bounds(const eid_tree_request *request)
 }
 
 static eid_status file_new(eid_sync *sync, const eid_tree_request *request, const eid_request_origin *origin,
-                           const char *id)
+                           const char *id, const char *now)
 {
-    char now[EID_RFC3339_SIZE];
     eid_address *from;
     EID_TRY(eid_address_new(origin->transport, origin->address, &from));
-    eid_sync_now(sync, now);
     /* Lends everything: nothing of it is freed here. */
     eid_request_record record = {.tree = request->tree,
                                  .key = request->requesting_key,
                                  .key_name = request->requesting_key_name,
                                  .permission = request->permission,
-                                 .timestamp = now,
+                                 .timestamp = (char *)(uintptr_t)now,
                                  .peer_address = from,
                                  .metadata = request->metadata};
     eid_status status = write_row(sync, id, &record);
@@ -407,37 +424,44 @@ static void note_asker(index_place *place, const eid_tree_request *request)
     place->peer = request->peer_key;
 }
 
+/* Looked for before places are made: those who are turned away leave nothing behind. */
+static eid_status check_caps(eid_sync *sync, const eid_tree_request *request, const eid_request_origin *origin,
+                             const places *at)
+{
+    if (at->request != NULL && at->request->filed > EID_LIMIT_REQUEST_REPEATS)
+        return eid_fail(EID_ERR_BOOTSTRAP_REJECTED,
+                        EID_REJECTED_BEGINNING "%s): the same request was rejected too often", at->key->id);
+    if (at->database != NULL && at->database->pending >= EID_LIMIT_PENDING_REQUESTS_PER_TREE)
+        return eid_fail(EID_ERR_LIMIT, "too many requests for this database are pending");
+    return check_askers(sync, &request->requesting_key, origin->address);
+}
+
 static eid_status file_under_lock(eid_sync *sync, const eid_tree_request *request,
                                   const eid_request_origin *origin, char id[EID_UUID_TEXT_SIZE])
 {
-    index_place *place, *database;
+    char now[EID_RFC3339_SIZE];
+    places at;
     eid_uuid uuid;
 
-    /* Looked for before places are made: those who are turned away leave nothing behind. */
-    EID_TRY(find_place(sync, &request->tree, &request->requesting_key, request->permission, false, &place));
-    EID_TRY(find_place(sync, &request->tree, NULL, request->permission, false, &database));
-    if (place != NULL && place->id[0] != '\0') {
-        memcpy(id, place->id, EID_UUID_TEXT_SIZE);
-        note_asker(place, request);
+    EID_TRY(find_places(sync, &request->tree, &request->requesting_key, request->permission, false, &at));
+    if (at.request != NULL && at.request->id[0] != '\0') {
+        memcpy(id, at.request->id, EID_UUID_TEXT_SIZE);
+        note_asker(at.request, request);
         return EID_OK;
     }
-    if (place != NULL && place->filed > EID_LIMIT_REQUEST_REPEATS)
-        return eid_fail(EID_ERR_LIMIT, "the same request was rejected too often");
-    if (database != NULL && database->pending >= EID_LIMIT_PENDING_REQUESTS_PER_TREE)
-        return eid_fail(EID_ERR_LIMIT, "too many requests for this database are pending");
-    EID_TRY(check_askers(sync, &request->requesting_key, origin->address));
-    EID_TRY(
-        find_places(sync, &request->tree, &request->requesting_key, request->permission, &place, &database));
+    EID_TRY(check_caps(sync, request, origin, &at));
+    EID_TRY(find_places(sync, &request->tree, &request->requesting_key, request->permission, true, &at));
     EID_TRY(count_askers(sync, &request->requesting_key, origin->address, true));
     eid_uuid_new(&uuid);
     eid_uuid_format(&uuid, id);
-    eid_status status = file_new(sync, request, origin, id);
+    eid_sync_now(sync, now);
+    eid_status status = file_new(sync, request, origin, id, now);
     if (status != EID_OK) {
         (void)count_askers(sync, &request->requesting_key, origin->address, false);
         return status;
     }
-    index_filed(place, database, id, EID_DECISION_PENDING);
-    note_asker(place, request);
+    index_filed(&at, id, now, EID_DECISION_PENDING);
+    note_asker(at.request, request);
     return EID_OK;
 }
 
@@ -451,9 +475,21 @@ eid_status eid_request_file(eid_sync *sync, const eid_tree_request *request, con
     return status;
 }
 
+bool eid_request_was_rejected(eid_sync *sync, const eid_id *tree, const eid_pubkey *key, char id[EID_UUID_TEXT_SIZE])
+{
+    index_place *place;
+    pthread_mutex_lock(&sync->write_mutex);
+    (void)find_place(sync, tree, key, NULL, false, &place);
+    bool rejected = place != NULL && place->rejected;
+    if (rejected)
+        memcpy(id, place->id, EID_UUID_TEXT_SIZE);
+    pthread_mutex_unlock(&sync->write_mutex);
+    return rejected;
+}
+
 /* ---- Deciding ---- */
 
-static eid_status get_row(eid_sync *sync, const char *id, eid_request_record *out)
+eid_status eid_request_get(eid_sync *sync, const char *id, eid_request_record *out)
 {
     eid_txn *txn;
     char *row;
@@ -473,11 +509,11 @@ static eid_status get_row(eid_sync *sync, const char *id, eid_request_record *ou
 eid_status eid_request_get_pending(eid_sync *sync, const char *id, eid_request_record *out)
 {
     eid_request_record record;
-    EID_TRY(get_row(sync, id, &record));
+    EID_TRY(eid_request_get(sync, id, &record));
     if (record.decision != EID_DECISION_PENDING) {
         eid_status status =
             eid_fail(EID_ERR_REQUEST_STATE, "Invalid request state for '%s': expected Pending, found %s", id,
-                     decision_names[record.decision]);
+                     eid_decision_name(record.decision));
         eid_request_record_free(&record);
         return status;
     }
@@ -509,116 +545,15 @@ eid_status eid_request_stage(eid_sync *sync, const char *id, const eid_request_r
 /* The places are there already: the request was filed or loaded, so this can not fail for want of memory. */
 bool eid_request_settled(eid_sync *sync, const char *id, const eid_request_record *record, eid_pubkey *peer)
 {
-    static const eid_permission none = {EID_PERM_READ, 0};
-    index_place *place, *database;
-    bool known = false;
-    (void)find_place(sync, &record->tree, &record->key, record->permission, false, &place);
-    (void)find_place(sync, &record->tree, NULL, none, false, &database);
-    if (place == NULL || database == NULL || strcmp(place->id, id) != 0)
+    places at;
+    (void)find_places(sync, &record->tree, &record->key, record->permission, false, &at);
+    if (at.request == NULL || at.database == NULL || strcmp(at.request->id, id) != 0)
         return false;
-    known = place->has_peer;
-    *peer = place->peer;
-    place->id[0] = '\0';
-    database->pending--;
+    *peer = at.request->peer;
+    at.request->id[0] = '\0';
+    at.database->pending--;
+    if (strcmp(at.key->id, id) == 0)
+        at.key->rejected = record->decision == EID_DECISION_REJECTED;
     (void)count_askers(sync, &record->key, address_of(record), false);
-    return known;
-}
-
-/* ---- Listing ---- */
-
-typedef struct listing {
-    const char *wanted; /* status; NULL: all */
-    void *items;
-    size_t count;
-    size_t capacity;
-    eid_status status;
-} listing;
-
-static eid_status append_listed(listing *l, const char *id, eid_request_record *record)
-{
-    EID_TRY(eid_make_room(&l->items, &l->capacity, l->count, sizeof(eid_bootstrap_request)));
-    eid_bootstrap_request *item = &((eid_bootstrap_request *)l->items)[l->count];
-    memset(item, 0, sizeof *item);
-    item->status = eid_strdup(decision_names[record->decision]);
-    if (item->status == NULL)
-        return eid_fail_memory();
-    l->count++;
-    memcpy(item->id, id, strlen(id));
-    item->database = record->tree;
-    item->key = record->key;
-    item->permission = record->permission;
-    item->key_name = record->key_name;
-    item->timestamp = record->timestamp;
-    record->key_name = NULL;
-    record->timestamp = NULL;
-    return EID_OK;
-}
-
-static bool list_row(const char *id, const char *row, size_t len, void *ctx)
-{
-    listing *l = ctx;
-    eid_request_record record;
-    eid_status status = strlen(id) < EID_UUID_TEXT_SIZE
-                            ? eid_request_record_read(eid_slice_of(row, len), &record)
-                            : eid_fail(EID_ERR_RANGE, "the key is longer than a UUID");
-    if (status != EID_OK) {
-        l->status =
-            status == EID_ERR_NO_MEMORY ? status : EID_OK; /* others were told when sync was enabled */
-        return l->status == EID_OK;
-    }
-    if (l->wanted == NULL || strcmp(decision_names[record.decision], l->wanted) == 0)
-        l->status = append_listed(l, id, &record);
-    eid_request_record_free(&record);
-    return l->status == EID_OK;
-}
-
-static int compare_listed(const void *a, const void *b)
-{
-    const eid_bootstrap_request *left = a, *right = b;
-    int order = strcmp(left->timestamp, right->timestamp);
-    return order != 0 ? order : strcmp(left->id, right->id);
-}
-
-eid_status eid_sync_list_bootstrap_requests(eid_sync *sync, const char *status, eid_bootstrap_request **out,
-                                            size_t *count)
-{
-    listing l = {.wanted = status};
-    EID_TRY(eid_make_room(&l.items, &l.capacity, 0, sizeof(eid_bootstrap_request)));
-    eid_status result = eid_database_table_scan(sync->database, EID_STORE_REQUESTS, NULL, list_row, &l);
-    if (result == EID_OK)
-        result = l.status;
-    if (result != EID_OK) {
-        eid_bootstrap_requests_free(l.items, l.count);
-        return result;
-    }
-    if (l.count > 1)
-        qsort(l.items, l.count, sizeof(eid_bootstrap_request), compare_listed);
-    *out = l.items;
-    *count = l.count;
-    return EID_OK;
-}
-
-eid_status eid_sync_get_bootstrap_request(eid_sync *sync, const char *request_id, eid_bootstrap_request **out)
-{
-    listing l = {.wanted = NULL};
-    eid_request_record record;
-    EID_TRY(get_row(sync, request_id, &record));
-    eid_status status = append_listed(&l, request_id, &record);
-    eid_request_record_free(&record);
-    if (status != EID_OK) {
-        eid_bootstrap_requests_free(l.items, l.count);
-        return status;
-    }
-    *out = l.items;
-    return EID_OK;
-}
-
-void eid_bootstrap_requests_free(eid_bootstrap_request *requests, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        eid_free(requests[i].key_name);
-        eid_free(requests[i].status);
-        eid_free(requests[i].timestamp);
-    }
-    eid_free(requests);
+    return at.request->has_peer;
 }

@@ -203,8 +203,11 @@ static void file_request(serving *s, const eid_tree_request *request, grant *out
 {
     char id[EID_UUID_TEXT_SIZE];
     out->answered = true;
-    if (eid_request_file(s->sync, request, s->origin, id) == EID_OK)
+    eid_status status = eid_request_file(s->sync, request, s->origin, id);
+    if (status == EID_OK)
         eid_response_write_pending(s->answer, id, "Bootstrap request pending manual approval");
+    else if (status == EID_ERR_BOOTSTRAP_REJECTED)
+        refuse(s, "%s", eid_last_error());
     else
         refuse(s, "Failed to store bootstrap request: %s", eid_last_error());
 }
@@ -229,6 +232,16 @@ static void judge_requested(serving *s, const eid_tree_request *request, const e
     out->permission = request->permission;
 }
 
+/* Who asked for access, and proves the key, hears when it was refused. */
+static void refuse_unauthorized(serving *s, const eid_tree_request *request, bool proven)
+{
+    char id[EID_UUID_TEXT_SIZE];
+    if (proven && eid_request_was_rejected(s->sync, &request->tree, &request->requesting_key, id))
+        refuse(s, EID_REJECTED_BEGINNING "%s): an admin of the database refused it", id);
+    else
+        refuse(s, "Authentication required: provided key is not authorized for this database");
+}
+
 /* Key and name without a permission: what the key has is looked up. */
 static void judge_named(serving *s, const eid_tree_request *request, const eid_auth_settings *auth,
                         grant *out)
@@ -241,7 +254,7 @@ static void judge_named(serving *s, const eid_tree_request *request, const eid_a
         return;
     }
     if (eid_core_permission_of(s->sync->core, &request->tree, &request->requesting_key, &out->permission) != EID_OK) {
-        refuse(s, "Authentication required: provided key is not authorized for this database");
+        refuse_unauthorized(s, request, protected);
         return;
     }
     if (protected && spend_nonce(s, request) != EID_OK) {

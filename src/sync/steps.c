@@ -431,6 +431,9 @@ static eid_status take_incremental(eid_session *s, eid_incremental_response *inc
 
 static eid_status fail_answer(const eid_sync_response *response)
 {
+    if (response->kind == EID_RESPONSE_ERROR &&
+        strncmp(response->as.error, EID_REJECTED_BEGINNING, sizeof EID_REJECTED_BEGINNING - 1) == 0)
+        return eid_fail(EID_ERR_BOOTSTRAP_REJECTED, "%s", response->as.error);
     if (response->kind == EID_RESPONSE_ERROR)
         return eid_fail(EID_ERR_PROTOCOL, "Sync protocol error: %s", response->as.error);
     if (response->kind == EID_RESPONSE_PENDING)
@@ -719,7 +722,7 @@ eid_status eid_session_take_exchange(eid_session *s)
 static bool is_final(eid_status status)
 {
     return status == EID_ERR_NO_MEMORY || status == EID_ERR_CANCELLED || status == EID_ERR_BOOTSTRAP_PENDING ||
-           status == EID_ERR_NO_TRANSPORT_ENABLED;
+           status == EID_ERR_BOOTSTRAP_REJECTED || status == EID_ERR_NO_TRANSPORT_ENABLED;
 }
 
 /* Of the way to the peer, not of what it was asked. */

@@ -124,12 +124,19 @@ eid_status eid_sync_shared_databases(eid_sync *sync, size_t limit, eid_id **out,
 /* ---- requests.c: requests for access ---- */
 
 eid_status eid_requests_load(eid_sync *sync);
-/* The ID of the pending request of this key for this permission; filed now when there is none. EID_ERR_LIMIT.
- */
+/* The ID of the pending request of this key for this permission; filed now when there is none. EID_ERR_LIMIT;
+ * EID_ERR_BOOTSTRAP_REJECTED when it was rejected too often. */
 eid_status eid_request_file(eid_sync *sync, const eid_tree_request *request, const eid_request_origin *origin,
                             char id[EID_UUID_TEXT_SIZE]);
 
 typedef enum eid_decision { EID_DECISION_PENDING, EID_DECISION_APPROVED, EID_DECISION_REJECTED } eid_decision;
+const char *eid_decision_name(eid_decision decision); /* "Pending", "Approved", "Rejected" */
+
+/* How a refusal by an admin begins in an Error answer, by which requesters know it; ID, ")" and more follow. */
+#define EID_REJECTED_BEGINNING "Bootstrap request rejected (request_id: "
+
+/* Whether the latest request of the key was rejected; its ID. For who has proven the key. */
+bool eid_request_was_rejected(eid_sync *sync, const eid_id *tree, const eid_pubkey *key, char id[EID_UUID_TEXT_SIZE]);
 
 /* A record of `bootstrap_requests`, sync-behaviour.md section 6. */
 typedef struct eid_request_record {
@@ -149,6 +156,7 @@ void eid_request_record_free(eid_request_record *record); /* the members */
 void eid_request_record_write(eid_buf *buf, const eid_request_record *record);
 eid_status eid_request_record_read(eid_slice row, eid_request_record *out);
 
+eid_status eid_request_get(eid_sync *sync, const char *id, eid_request_record *out); /* EID_ERR_REQUEST_NOT_FOUND */
 /* EID_ERR_REQUEST_NOT_FOUND; EID_ERR_REQUEST_STATE unless it is pending. */
 eid_status eid_request_get_pending(eid_sync *sync, const char *id, eid_request_record *out);
 /* Stages the record as the row of this ID; write_mutex is held. */

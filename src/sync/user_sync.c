@@ -58,18 +58,14 @@ static eid_status order_access(eid_user *user, const eid_ticket *ticket, eid_per
     return EID_OK;
 }
 
-static eid_status fail_again(eid_status status, const char *sentence)
+/* What follows for the user from how asking ended. */
+static eid_status record_outcome(eid_user *user, const eid_id *database, eid_status outcome, const char *sentence)
 {
-    return eid_fail(status, "%s", sentence);
-}
-
-/* Notes that access was asked for, and gives the same failure. */
-static eid_status record_pending(eid_user *user, const eid_id *database)
-{
-    char sentence[EID_LIMIT_ERROR_TEXT];
-    eid_text_copy(sentence, sizeof sentence, eid_last_error());
-    EID_TRY(eid_user_record_pending_access(user, database));
-    return fail_again(EID_ERR_BOOTSTRAP_PENDING, sentence);
+    if (outcome == EID_OK)
+        return track(user, database);
+    if (outcome == EID_ERR_BOOTSTRAP_PENDING)
+        return eid_user_record_pending_access(user, database);
+    return outcome == EID_ERR_BOOTSTRAP_REJECTED ? eid_user_record_refused_access(user, database, sentence) : EID_OK;
 }
 
 eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ticket,
@@ -77,15 +73,17 @@ eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ti
 {
     const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
     const eid_id *database = eid_ticket_database_id(ticket);
+    char sentence[EID_LIMIT_ERROR_TEXT];
     eid_sync_order order;
     eid_sync *sync;
 
     EID_TRY(sync_of(user, &sync));
     EID_TRY(order_access(user, ticket, permission, &order, room));
     eid_status status = eid_sync_order_wait(sync, &order, result);
-    if (status == EID_OK)
-        return track(user, database);
-    return status == EID_ERR_BOOTSTRAP_PENDING ? record_pending(user, database) : status;
+    if (status != EID_OK)
+        eid_text_copy(sentence, sizeof sentence, eid_last_error());
+    EID_TRY(record_outcome(user, database, status, sentence));
+    return status == EID_OK ? EID_OK : eid_fail(status, "%s", sentence);
 }
 
 eid_status eid_user_sync_with_ticket(eid_user *user, const eid_ticket *ticket, eid_sync_result *result)
@@ -159,21 +157,13 @@ static eid_status change_settings(eid_user *user, const eid_id *database, const 
     return status;
 }
 
-static eid_status record_outcome(const asking *a, eid_status outcome)
-{
-    if (outcome == EID_ERR_BOOTSTRAP_PENDING)
-        return eid_user_record_pending_access(a->user, &a->database);
-    if (outcome != EID_OK)
-        return EID_OK;
-    EID_TRY(track(a->user, &a->database));
-    return a->has_settings ? change_settings(a->user, &a->database, &a->settings) : EID_OK;
-}
-
 /* On the callback thread, when the call is over but nobody knows yet. */
 static void after_asking(eid_sync_call *call)
 {
     asking *a = call->hooks.after_ctx;
-    eid_status status = record_outcome(a, call->status);
+    eid_status status = record_outcome(a->user, &a->database, call->status, call->sentence != NULL ? call->sentence : "");
+    if (status == EID_OK && call->status == EID_OK && a->has_settings)
+        status = change_settings(a->user, &a->database, &a->settings);
     if (status != EID_OK) {
         eid_free(call->sentence);
         call->status = status;
@@ -208,6 +198,7 @@ eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *tick
                                           eid_sync_call **call)
 {
     const eid_id *database = eid_ticket_database_id(ticket);
+    eid_access_state before = EID_ACCESS_NONE;
     eid_sync_call *made = NULL;
     eid_sync *sync;
     asking *a;
@@ -219,9 +210,11 @@ eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *tick
     EID_TRY(new_asking(user, database, settings, &a));
     eid_status status = eid_call_new(sync->engine, &(eid_call_hooks){done, ctx, after_asking, a}, &made);
     if (status == EID_OK)
+        status = eid_user_database_access(user, database, &before);
+    if (status == EID_OK)
         status = eid_user_record_pending_access(user, database);
     if (status == EID_OK)
-        status = eid_watch_start(sync, ticket, eid_user_default_keypair(user), permission, made);
+        status = eid_watch_start(sync, ticket, eid_user_default_keypair(user), permission, before == EID_ACCESS_PENDING, made);
     if (status != EID_OK) {
         free_asking(a);
         eid_call_unref(made);

@@ -2,7 +2,7 @@
 /* Watches: calls that go on asking for access until somebody decides.
  *
  * The first question files the request; the later ones only ask what the key may do by now, since some peers file a new
- * request each time one is made.
+ * request each time one is made. After a restart that is asked first: the request of the run before may have been decided.
  */
 #include "base/alloc.h"
 #include "sync/engine_int.h"
@@ -15,6 +15,7 @@ typedef struct eid_watch {
     eid_keypair *key;
     eid_permission permission;
     bool filed;
+    bool recall;                 /* the next question is whether an earlier request was decided */
     bool asking;                 /* a session is under way, or about to be */
     unsigned attempts;
     uint64_t next_ms;
@@ -63,7 +64,8 @@ static void submit(eid_work *work)
     order.key = watch->key;
     order.ask_access = true;
     order.permission = watch->permission;
-    eid_status status = eid_order_session(watch->sync, &order, watch->filed ? EID_ORDER_POLL : 0, watch->call);
+    eid_status status = eid_order_session(watch->sync, &order, watch->filed || watch->recall ? EID_ORDER_POLL : 0,
+                                          watch->call);
     if (status == EID_OK)
         return;
     pthread_mutex_lock(&engine->mutex);
@@ -73,7 +75,7 @@ static void submit(eid_work *work)
 }
 
 eid_status eid_watch_start(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key, eid_permission permission,
-                           eid_sync_call *call)
+                           bool asked_before, eid_sync_call *call)
 {
     eid_engine *engine = sync->engine;
     char *text = NULL;
@@ -93,6 +95,7 @@ eid_status eid_watch_start(eid_sync *sync, const eid_ticket *ticket, const eid_k
     watch->work.run = submit;
     watch->sync = sync;
     watch->permission = permission;
+    watch->recall = asked_before;
     watch->call = call;
     watch->asking = true;
     pthread_mutex_lock(&engine->mutex);
@@ -125,18 +128,21 @@ bool eid_watch_goes_on(eid_sync_call *call)
         return false;
     eid_engine *engine = watch->sync->engine;
     pthread_mutex_lock(&call->mutex);
-    bool pending = call->status == EID_ERR_BOOTSTRAP_PENDING ||
-                   (watch->filed && call->status == EID_ERR_PROTOCOL && call->sentence != NULL &&
-                    strstr(call->sentence, "not authorized") != NULL);
-    bool on = !call->cancelled && (pending || may_change(call->status));
+    bool nothing_yet = call->status == EID_ERR_PROTOCOL && call->sentence != NULL &&
+                       strstr(call->sentence, "not authorized") != NULL;
+    bool file_now = watch->recall && nothing_yet;
+    bool pending = call->status == EID_ERR_BOOTSTRAP_PENDING || (watch->filed && nothing_yet);
+    bool on = !call->cancelled && (pending || file_now || may_change(call->status));
     pthread_mutex_unlock(&call->mutex);
     pthread_mutex_lock(&engine->mutex);
     on = on && !engine->stopping;
     if (on) {
         watch->filed |= pending;
-        watch->attempts++;
+        watch->recall &= !file_now;
         watch->asking = false;
-        watch->next_ms = eid_engine_now(engine) + eid_engine_backoff(engine, watch->attempts);
+        watch->next_ms = eid_engine_now(engine);
+        if (!file_now)
+            watch->next_ms += eid_engine_backoff(engine, ++watch->attempts);
         eid_engine_note_time(engine, watch->next_ms);
     } else {
         unlist(engine, watch);

@@ -261,6 +261,11 @@ manual_host *manual_attach(node *n, const char *type)
     return h;
 }
 
+void manual_set_clock(manual_host *h, const manual_host *like)
+{
+    h->now = like->now;
+}
+
 void manual_add(manual_host *h, const char *address, node *to)
 {
     place *at = find_place(h, address);

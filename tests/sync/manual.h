@@ -14,6 +14,7 @@ typedef eid_status (*manual_twist)(const char *address, eid_slice body, eid_buf 
 /* Puts the node on a host of its own and gives it a transport of this type (NULL: "direct") that leads from an address to the
  * node added under it. Instead of the HTTP transport: open the node with node_open_bare. */
 manual_host *manual_attach(node *n, const char *type);
+void manual_set_clock(manual_host *host, const manual_host *like); /* for hosts that come later */
 void manual_add(manual_host *host, const char *address, node *to);
 void manual_remove(manual_host *host, const char *address); /* exchanges with it fail from now on */
 void manual_set_twist(manual_host *host, manual_twist twist, void *ctx);

@@ -22,6 +22,7 @@ static void attach(net *n, size_t i)
     for (size_t k = 0; k < n->count; k++) {
         if (k == i || n->hosts[k] == NULL)
             continue;
+        manual_set_clock(n->hosts[i], n->hosts[k]);
         name_of(k, name);
         manual_add(n->hosts[i], name, &n->nodes[k]);
         name_of(i, name);

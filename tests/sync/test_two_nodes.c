@@ -255,7 +255,8 @@ static void rejecting(void **state)
         tu_assert_ok(eid_user_reject_bootstrap_request(p->alice.user, requests[0].id));
         eid_bootstrap_requests_free(requests, count);
     }
-    tu_assert_fails(node_join(&p->bob, node_ticket(&p->alice, &p->id), node_admin_0, NULL), EID_ERR_PROTOCOL);
+    tu_assert_fails(node_join(&p->bob, node_ticket(&p->alice, &p->id), node_admin_0, NULL),
+                    EID_ERR_BOOTSTRAP_REJECTED);
     assert_non_null(strstr(eid_last_error(), "rejected too often"));
 }
 
