@@ -74,6 +74,7 @@ char *room_problem(eid_status status, const eid_ticket *peers)
     case EID_ERR_AUTH_REQUIRED:
     case EID_ERR_AUTH_FAILED:
     case EID_ERR_PERMISSION_DENIED:
+    case EID_ERR_BOOTSTRAP_REJECTED:
         sentence = cli_format("%s refuses access to this room: %s", where, why);
         break;
     case EID_ERR_HANDSHAKE_FAILED:
@@ -202,6 +203,20 @@ static bool create_room(const char *wished_name, struct room *room)
     return true;
 }
 
+static eid_status await_decision(struct room *room, eid_permission wanted)
+{
+    eid_sync_call *call;
+    eid_status status = eid_user_await_database_access(room->user, room->peers, wanted, NULL, NULL, NULL, &call);
+    if (status != EID_OK)
+        return status;
+    do {
+        cli_complain("waiting for an admin of the room to let %s in (Ctrl-C gives up)", room->author);
+        status = eid_sync_call_wait(call, PENDING_SECONDS * 1000, NULL);
+    } while (status == EID_ERR_TIMEOUT);
+    eid_sync_call_free(call);
+    return status;
+}
+
 /* Asks the peers for the room until they answer yes or no. */
 static bool request_room(struct room *room)
 {
@@ -211,19 +226,15 @@ static bool request_room(struct room *room)
                       "with an address");
         return false;
     }
-    for (;;) {
-        eid_status status = eid_user_request_database_access(room->user, room->peers, wanted, NULL);
-        if (status == EID_OK)
-            return true;
-        if (status != EID_ERR_BOOTSTRAP_PENDING) {
-            char *problem = room_problem(status, room->peers);
-            cli_complain("cannot join the room: %s", problem);
-            free(problem);
-            return false;
-        }
-        cli_complain("waiting for an admin of the room to let %s in (Ctrl-C gives up)", room->author);
-        sleep(PENDING_SECONDS);
-    }
+    eid_status status = eid_user_request_database_access(room->user, room->peers, wanted, NULL);
+    if (status == EID_ERR_BOOTSTRAP_PENDING)
+        status = await_decision(room, wanted);
+    if (status == EID_OK)
+        return true;
+    char *problem = room_problem(status, room->peers);
+    cli_complain("cannot join the room: %s", problem);
+    free(problem);
+    return false;
 }
 
 static bool join_room(const struct room_wish *wish, struct room *room)

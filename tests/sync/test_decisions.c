@@ -376,7 +376,8 @@ static void one_host_can_not_fill_the_queues(void **state)
     enum { DATABASES = EID_LIMIT_PENDING_REQUESTS_PER_HOST / EID_LIMIT_PENDING_REQUESTS_PER_TREE + 1 };
     scene *s = scene_open(1, false);
     eid_sync *sync = s->n->nodes[0].sync;
-    eid_request_origin flood = {"http", "203.0.113.7:4711", NULL}, neighbour = {"http", "203.0.113.8:4711", NULL};
+    eid_request_origin flood = {.transport = "http"},
+                       neighbour = {.transport = "http", .address = "203.0.113.8:4711"};
     eid_tree_request request = {.has_requesting_key = true, .has_permission = true, .permission = node_read_only};
     char name[] = "k", id[EID_UUID_TEXT_SIZE], port[32];
     size_t filed = 0;
