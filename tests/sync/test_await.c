@@ -275,8 +275,10 @@ static eid_response_kind shake_hands(node *n, eid_slice challenge)
     eid_sync_response response;
     eid_buf body, answer;
 
-    eid_instance_device_pubkey(n->instance, &request.as.handshake.public_key);
-    request.as.handshake.public_key.bytes[0] ^= 1;
+    eid_keypair *mallory;
+    tu_assert_ok(eid_keypair_generate(&mallory));
+    eid_keypair_public(mallory, &request.as.handshake.public_key);
+    eid_keypair_free(mallory);
     request.as.handshake.device_id = request.as.handshake.public_key;
     request.as.handshake.display_name = name;
     request.as.handshake.challenge = malloc(challenge.len + 1);
