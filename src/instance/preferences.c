@@ -19,6 +19,22 @@ static eid_status not_tracked(const eid_id *id)
     return eid_fail(EID_ERR_DATABASE_NOT_TRACKED, "the database %s is not tracked by the user", text);
 }
 
+/* `key` is where the row stands: the text of the ID it has to name. */
+static eid_status parse_row(const char *key, eid_slice text, eid_database_preferences *out)
+{
+    eid_database_preferences row;
+    char id[EID_ID_TEXT_SIZE];
+
+    EID_TRY(eid_preferences_read(text, &row));
+    eid_id_format(&row.database_id, id);
+    if (strcmp(id, key) != 0) {
+        eid_database_preferences_clear(&row);
+        return eid_fail(EID_ERR_CORRUPT, "the row of the tracked database %.160s names another one, %s", key, id);
+    }
+    *out = row;
+    return EID_OK;
+}
+
 static eid_status read_row(eid_database *private_database, const eid_id *id, eid_database_preferences *out)
 {
     char text[EID_ID_TEXT_SIZE];
@@ -33,25 +49,25 @@ static eid_status read_row(eid_database *private_database, const eid_id *id, eid
     EID_TRY(status);
     status = eid_value_as_text(value, &row, &len);
     if (status == EID_OK)
-        status = eid_preferences_read(eid_slice_of(row, len), out);
+        status = parse_row(text, eid_slice_of(row, len), out);
     eid_value_free(value);
     return status;
 }
 
 /* Milliseconds; 0 for rows that other implementations wrote. */
-static uint64_t read_time(eid_slice text)
+static int64_t read_time(eid_slice text)
 {
-    uint64_t time = 0;
+    int64_t time = 0;
     eid_json reader;
 
     eid_json_init(&reader, text);
-    if (eid_json_read_u64(&reader, "the time", &time) != EID_OK)
+    if (eid_json_read_i64(&reader, "the time", &time) != EID_OK || time < 0)
         time = 0;
     eid_json_free(&reader);
     return time;
 }
 
-static eid_status added_at(eid_database *private_database, const eid_id *id, uint64_t *out)
+static eid_status added_at(eid_database *private_database, const eid_id *id, int64_t *out)
 {
     char text[EID_ID_TEXT_SIZE];
     eid_value *value;
@@ -347,11 +363,11 @@ eid_status eid_user_remove_database(eid_user *user, const eid_id *id)
 eid_status eid_user_database_prefs(eid_user *user, const eid_id *id, eid_database_preferences *out)
 {
     eid_database_preferences found;
-    uint64_t time;
+    int64_t time;
 
     EID_TRY(added_at(user->private_database, id, &time));
     EID_TRY(eid_preferences_find(user, id, &found));
-    found.added_at = (int64_t)(time / 1000);
+    found.added_at = time / 1000;
     *out = found;
     return EID_OK;
 }
@@ -389,7 +405,7 @@ static bool list_row(const char *key, const char *text, size_t len, void *ctx)
     listing *list = ctx;
     eid_database_preferences row;
 
-    eid_status status = eid_preferences_read(eid_slice_of(text, len), &row);
+    eid_status status = parse_row(key, eid_slice_of(text, len), &row);
     if (status == EID_ERR_NO_MEMORY) {
         list->status = status;
         return false;
@@ -439,7 +455,7 @@ static bool date_row(const char *key, const char *text, size_t len, void *ctx)
         eid_id_format(&d->rows[d->at].database_id, id);
         int order = strcmp(id, key);
         if (order == 0)
-            d->rows[d->at].added_at = (int64_t)read_time(eid_slice_of(text, len));
+            d->rows[d->at].added_at = read_time(eid_slice_of(text, len));
         if (order > 0)
             return true;
     }
