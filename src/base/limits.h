@@ -140,5 +140,38 @@
 #define EID_LIMIT_RELAY_URL 512        /* bytes */
 #define EID_LIMIT_ENDPOINT_RELAYS 8    /* of one endpoint: it has one home relay, two while it moves */
 #define EID_LIMIT_ENDPOINT_DIRECT 64   /* socket addresses of one endpoint: a machine with many interfaces */
+#define EID_LIMIT_IROH_BODY (1u << 20)           /* of a request: the Rust responder's limit */
+#define EID_LIMIT_IROH_ANSWER_BYTES (1u << 30)   /* as over HTTP, never without an end */
+#define EID_LIMIT_IROH_IN_BYTES (64u << 20)      /* of all requests that are arriving at an endpoint */
+#define EID_LIMIT_IROH_OPEN_REQUESTS 1024        /* of peers, with the handler or being answered */
+#define EID_LIMIT_IROH_CONNECTIONS 1024          /* of peers with an endpoint: some 50 KB each */
+#define EID_LIMIT_IROH_CONNECTIONS_PER_PEER 32   /* a Rust client makes one for each request */
+#define EID_LIMIT_IROH_HALF_OPEN 64              /* handshakes before callers have to prove their address */
+#define EID_LIMIT_IROH_STREAMS 100               /* requests at once on a connection; others wait for credit */
+#define EID_LIMIT_IROH_CIDS 16                   /* connection IDs of ours: ngtcp2 keeps 8, some wait to be retired */
+#define EID_LIMIT_IROH_PEER_CIDS 7               /* of the peer's, kept for moving */
+#define EID_LIMIT_IROH_RACE 6                    /* direct addresses tried at once */
+#define EID_LIMIT_IROH_PAYLOAD 1452              /* bytes of a UDP payload sent: fits an Ethernet frame over IPv6 */
+#define EID_LIMIT_IROH_PAYLOAD_TAKEN 65527       /* and taken: whatever arrives */
+#define EID_LIMIT_IROH_BATCH 65536               /* bytes given to the kernel at once, … */
+#define EID_LIMIT_IROH_SEGMENTS 60               /* … and packets: it takes 64 */
+#define EID_LIMIT_IROH_BURST 180                 /* packets of one connection before others have their turn */
+#define EID_LIMIT_IROH_RECEIVES 16               /* batches taken from a socket before timers have theirs */
+#define EID_LIMIT_IROH_SOCKET_BUFFER (7 << 20)   /* the kernel may give less */
+#define EID_LIMIT_IROH_STREAM_WINDOW 1250000u    /* bytes in flight at first: 100 Mbit/s at 100 ms */
+#define EID_LIMIT_IROH_WINDOW (16u << 20)        /* of a whole connection */
+#define EID_LIMIT_IROH_MAX_WINDOW (24u << 20)    /* what both grow to */
+#define EID_LIMIT_IROH_FIRST_RTT_MS 100          /* guessed before a round trip was seen: a lost first packet is sent again
+                                                  * after twice that, not after a second */
+#define EID_LIMIT_IROH_HANDSHAKE_MS 10000
+#define EID_LIMIT_IROH_IDLE_MS 30000             /* a connection without a packet is gone */
+#define EID_LIMIT_IROH_KEEP_ALIVE_MS 10000       /* those of ours send one before that, … */
+#define EID_LIMIT_IROH_UNUSED_MS 300000          /* … until nothing was asked for so long */
+#define EID_LIMIT_IROH_LINGER_MS 1000            /* late packets of a closed connection are answered */
+#define EID_LIMIT_IROH_PACED_RTT_MS 4            /* packets are spread over time when a round trip takes longer */
+#define EID_LIMIT_IROH_TICK_MS 100               /* deadlines are looked at so often */
+#define EID_LIMIT_IROH_RETRY_S 10                /* a proof of address holds */
+#define EID_LIMIT_IROH_RESETS_PER_S 100          /* stateless resets and refusals: nobody's packets cost us more */
+#define EID_LIMIT_IROH_PEERS 10000               /* endpoint IDs known to an endpoint */
 
 #endif

@@ -24,6 +24,8 @@ SEAMS = {
     "argon2.h": {"crypto"},
     "curl/curl.h": {"transport"},
     "microhttpd.h": {"transport"},
+    "gnutls/gnutls.h": {"transport"},
+    "ngtcp2/ngtcp2.h": {"transport"},
     "uv.h": {"transport", "sync"},
 }
 

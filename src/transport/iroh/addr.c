@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts endpoint addresses are made of: IDs, socket addresses, relay URLs, and the sorted sets of the latter two. */
+/* The parts endpoint addresses are made of: IDs, socket addresses, relay URLs, and the sorted sets of the
+ * latter two. */
 #include "transport/iroh/addr.h"
 
 #include <arpa/inet.h>
@@ -17,8 +18,8 @@
 
 static eid_status fail_text(const char *what, eid_slice text)
 {
-    return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: '%.*s' is not %s", (int)eid_utf8_cut(text, 200),
-                    text.len == 0 ? "" : (const char *)text.data, what);
+    return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: '%.*s' is not %s",
+                    (int)eid_utf8_cut(text, 200), text.len == 0 ? "" : (const char *)text.data, what);
 }
 
 /* ---- IDs ---- */
@@ -99,7 +100,8 @@ eid_status eid_sockaddr_parse(eid_slice text, eid_sockaddr *out)
     memcpy(host, text.data + v6, len);
     host[len] = '\0';
     made.any.sa_family = v6 ? AF_INET6 : AF_INET;
-    if (inet_pton(made.any.sa_family, host, v6 ? (void *)&made.v6.sin6_addr : (void *)&made.v4.sin_addr) != 1 ||
+    if (inet_pton(made.any.sa_family, host, v6 ? (void *)&made.v6.sin6_addr : (void *)&made.v4.sin_addr) !=
+            1 ||
         !parse_port(eid_slice_of(colon + 1, text.len - at - 1), v6 ? &made.v6.sin6_port : &made.v4.sin_port))
         return fail_text("a numeric address and a port", text);
     *out = made;
@@ -110,8 +112,8 @@ void eid_sockaddr_format(const eid_sockaddr *address, char out[EID_SOCKADDR_TEXT
 {
     char ip[INET6_ADDRSTRLEN] = "";
     bool v6 = address->any.sa_family == AF_INET6;
-    inet_ntop(address->any.sa_family, v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr, ip,
-              sizeof ip);
+    inet_ntop(address->any.sa_family,
+              v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr, ip, sizeof ip);
     snprintf(out, EID_SOCKADDR_TEXT_SIZE, v6 ? "[%s]:%u" : "%s:%u", ip, (unsigned)eid_sockaddr_port(address));
 }
 
@@ -130,7 +132,8 @@ int eid_sockaddr_compare(const eid_sockaddr *a, const eid_sockaddr *b)
     bool v6 = a->any.sa_family == AF_INET6;
     if (a->any.sa_family != b->any.sa_family)
         return v6 ? 1 : -1;
-    int order = v6 ? memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 16) : memcmp(&a->v4.sin_addr, &b->v4.sin_addr, 4);
+    int order =
+        v6 ? memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 16) : memcmp(&a->v4.sin_addr, &b->v4.sin_addr, 4);
     return order != 0 ? order : (int)eid_sockaddr_port(a) - (int)eid_sockaddr_port(b);
 }
 
@@ -166,7 +169,8 @@ eid_status eid_iroh_relay_url(eid_slice text, char **out)
     }
     for (at = scheme; at < text.len && is_host_byte(text.data[at]);)
         at++;
-    bool good = scheme != 0 && at > scheme && text.len <= EID_LIMIT_RELAY_URL && (at == text.len || text.data[at] == '/');
+    bool good = scheme != 0 && at > scheme && text.len <= EID_LIMIT_RELAY_URL &&
+                (at == text.len || text.data[at] == '/');
     for (size_t i = at; i < text.len && good; i++)
         good = is_path_byte(text.data[i]);
     if (!good)
@@ -199,7 +203,8 @@ eid_status eid_iroh_addr_add_direct(eid_iroh_addr *addr, const eid_sockaddr *dir
     if (at < addr->direct_count && order == 0)
         return EID_OK;
     if (addr->direct_count == EID_LIMIT_ENDPOINT_DIRECT)
-        return eid_fail(EID_ERR_LIMIT, "Invalid address: more than %d direct addresses", EID_LIMIT_ENDPOINT_DIRECT);
+        return eid_fail(EID_ERR_LIMIT, "Invalid address: more than %d direct addresses",
+                        EID_LIMIT_ENDPOINT_DIRECT);
     memmove(&addr->direct[at + 1], &addr->direct[at], (addr->direct_count - at) * sizeof *direct);
     addr->direct[at] = *direct;
     addr->direct_count++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who an Iroh endpoint is and where it can be reached: endpoint IDs and endpoint addresses in all their text forms
- * (iroh-wire.md sections 1 and 6.1, sync-protocol.md sections 9.3 and 9.5). Pure functions. */
+/* Who an Iroh endpoint is and where it can be reached: endpoint IDs and endpoint addresses in all their text
+ * forms (iroh-wire.md sections 1 and 6.1, sync-protocol.md sections 9.3 and 9.5). Pure functions. */
 #ifndef EID_TRANSPORT_IROH_ADDR_H
 #define EID_TRANSPORT_IROH_ADDR_H
 
@@ -14,16 +14,19 @@
 
 /* ---- Endpoint IDs: Ed25519 public keys ---- */
 
-/* 64 hexadecimal digits or 52 characters of base32 (RFC 4648), both in any case, or 52 characters of z-base-32: no text is
- * of both the latter, by what may stand last. EID_ERR_INVALID_ADDRESS, also for bytes that are no point of the curve. */
+/* 64 hexadecimal digits or 52 characters of base32 (RFC 4648), both in any case, or 52 characters of
+ * z-base-32: no text is of both the latter, by what may stand last. EID_ERR_INVALID_ADDRESS, also for bytes
+ * that are no point of the curve. */
 eid_status eid_iroh_id_parse(eid_slice text, eid_pubkey *out);
 
 #define EID_IROH_ID_TEXT_SIZE 65
-void eid_iroh_id_format(const eid_pubkey *id, char out[EID_IROH_ID_TEXT_SIZE]); /* lower-case hexadecimal: for people, logs, JSON */
+void eid_iroh_id_format(const eid_pubkey *id,
+                        char out[EID_IROH_ID_TEXT_SIZE]); /* lower-case hexadecimal: for people, logs, JSON */
 #define EID_IROH_ID_Z32_SIZE 53
 void eid_iroh_id_format_z32(const eid_pubkey *id, char out[EID_IROH_ID_Z32_SIZE]); /* for names in DNS */
 #define EID_IROH_SERVER_NAME_SIZE 66
-void eid_iroh_server_name(const eid_pubkey *id, char out[EID_IROH_SERVER_NAME_SIZE]); /* "….iroh.invalid", for TLS */
+void eid_iroh_server_name(const eid_pubkey *id,
+                          char out[EID_IROH_SERVER_NAME_SIZE]); /* "….iroh.invalid", for TLS */
 
 /* ---- Socket addresses ---- */
 
@@ -58,8 +61,9 @@ typedef struct eid_iroh_addr {
     size_t direct_count;
 } eid_iroh_addr;
 
-/* Reads a ticket ("endpoint…"), an ID, "[iroh:]//ID[@RELAY]" with a relay's URL or host, or the JSON forms of several
- * versions. Ways of unknown kinds in a ticket are passed over. EID_ERR_INVALID_ADDRESS, EID_ERR_LIMIT. */
+/* Reads a ticket ("endpoint…"), an ID, "[iroh:]//ID[@RELAY]" with a relay's URL or host, or the JSON forms of
+ * several versions. Ways of unknown kinds in a ticket are passed over. EID_ERR_INVALID_ADDRESS,
+ * EID_ERR_LIMIT. */
 eid_status eid_iroh_addr_parse(eid_slice text, eid_iroh_addr *out);
 void eid_iroh_addr_clear(eid_iroh_addr *addr);
 

@@ -13,7 +13,15 @@
 #define SCHEME        "iroh:"
 
 /* Inside a ticket (postcard): the format variant, then tags. */
-enum { TICKET_VARIANT = 0, WAY_RELAY = 0, WAY_IP = 1, WAY_CUSTOM = 2, IP_V4 = 0, IP_V6 = 1, CUSTOM_SHORT = 0 };
+enum {
+    TICKET_VARIANT = 0,
+    WAY_RELAY = 0,
+    WAY_IP = 1,
+    WAY_CUSTOM = 2,
+    IP_V4 = 0,
+    IP_V6 = 1,
+    CUSTOM_SHORT = 0
+};
 #define CUSTOM_SHORT_BYTES 31 /* its length and 30 bytes, used or not */
 
 static bool strip(eid_slice *text, const char *prefix)
@@ -27,7 +35,8 @@ static bool strip(eid_slice *text, const char *prefix)
 
 /* ---- Tickets ---- */
 
-/* postcard does not ask for minimal forms, and nothing here is compared as bytes, but no writer makes others. */
+/* postcard does not ask for minimal forms, and nothing here is compared as bytes, but no writer makes others.
+ */
 static eid_status read_number(eid_slice *input, uint64_t max, uint64_t *out)
 {
     uint64_t number;
@@ -116,7 +125,8 @@ static eid_status read_ticket(eid_slice text, eid_iroh_addr *addr)
     size_t len = 0;
     eid_buf_init(&bytes, EID_LIMIT_ADDRESS_TEXT);
     uint8_t *room = eid_buf_reserve(&bytes, text.len * 5 / 8 + 1);
-    eid_status status = room == NULL ? eid_buf_status(&bytes) : eid_base32_decode(text, room, text.len * 5 / 8, &len);
+    eid_status status =
+        room == NULL ? eid_buf_status(&bytes) : eid_base32_decode(text, room, text.len * 5 / 8, &len);
     if (status == EID_OK)
         status = read_ticket_bytes(eid_slice_of(room, len), addr);
     eid_buf_free(&bytes);
@@ -138,7 +148,8 @@ static void write_ticket_bytes(const eid_iroh_addr *addr, eid_buf *out)
         bool v6 = direct->any.sa_family == AF_INET6;
         eid_buf_append_byte(out, WAY_IP);
         eid_buf_append_byte(out, v6 ? IP_V6 : IP_V4);
-        eid_buf_append(out, v6 ? (const void *)&direct->v6.sin6_addr : (const void *)&direct->v4.sin_addr, v6 ? 16 : 4);
+        eid_buf_append(out, v6 ? (const void *)&direct->v6.sin6_addr : (const void *)&direct->v4.sin_addr,
+                       v6 ? 16 : 4);
         eid_varint_append(out, eid_sockaddr_port(direct));
     }
 }
@@ -164,7 +175,8 @@ eid_status eid_iroh_addr_format(const eid_iroh_addr *addr, char **out)
     return status;
 }
 
-/* ---- JSON: {"node_id","relay_url","direct_addresses"}, the latter two perhaps in an "info"; {"id","addrs"} ---- */
+/* ---- JSON: {"node_id","relay_url","direct_addresses"}, the latter two perhaps in an "info"; {"id","addrs"}
+ * ---- */
 
 enum { F_RELAY, F_DIRECT, F_NODE_ID, F_ID, F_ADDRS, F_INFO };
 static const char *const json_fields[] = {"relay_url", "direct_addresses", "node_id", "id", "addrs", "info"};
@@ -235,7 +247,8 @@ static eid_status read_json_info(eid_json *reader, eid_iroh_addr *addr)
     EID_TRY(eid_json_begin_object(reader, "info"));
     EID_TRY(eid_object_next(reader, &object, &field, &more));
     while (more) {
-        EID_TRY(field == F_RELAY ? read_json_relay(reader, addr) : read_json_list(reader, addr, read_json_direct));
+        EID_TRY(field == F_RELAY ? read_json_relay(reader, addr)
+                                 : read_json_list(reader, addr, read_json_direct));
         EID_TRY(eid_object_next(reader, &object, &field, &more));
     }
     return EID_OK;
@@ -334,7 +347,8 @@ eid_status eid_iroh_addr_parse(eid_slice text, eid_iroh_addr *out)
         eid_iroh_addr_clear(&addr);
         if (status == EID_ERR_NO_MEMORY || status == EID_ERR_LIMIT || status == EID_ERR_INVALID_ADDRESS)
             return status;
-        return eid_fail_context(EID_ERR_INVALID_ADDRESS, "Invalid address: this is no address of an Iroh endpoint");
+        return eid_fail_context(EID_ERR_INVALID_ADDRESS,
+                                "Invalid address: this is no address of an Iroh endpoint");
     }
     *out = addr;
     return EID_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Endpoint IDs and endpoint addresses: the vectors of the wire notes, the forms that are only read, what is refused. */
+/* Endpoint IDs and endpoint addresses: the vectors of the wire notes, the forms that are only read, what is
+ * refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #define B32  "5jfgyy7ctrjavpxvkb5rglwf7gkuo5vox27hxescd3vgsfcg2iwa"
 #define Z32  "7jfgaa9nutjyixzikb7tgmsf9gkwq7iqz498zr1nd5ig1fng4esy"
 #define SEED "0707070707070707070707070707070707070707070707070707070707070707"
-#define FULL                                                                                                           \
-    "endpointadveu3dd4kofecv66vihwezoyx4zkr3wv27l464siipou2iui3jcyayadnuhi5dqom5c6l3smvwgc6jomv4gc3lqnrss4y3pnuxc6ai" \
+#define FULL                                                                                                 \
+    "endpointadveu3dd4kofecv66vihwezoyx4zkr3wv27l464siipou2iui3jcyayadnuhi5dqom5c6l3smvwgc6jomv4gc3lqnrss4y" \
+    "3pnuxc6ai"                                                                                              \
     "ayaaaeb6reiaqciabbw4aaaaaaaaaaaaaaaaaaap774bq"
 #define LOOPBACK "endpointadveu3dd4kofecv66vihwezoyx4zkr3wv27l464siipou2iui3jcyaibab7qaaab2era"
 #define BARE     "endpointadveu3dd4kofecv66vihwezoyx4zkr3wv27l464siipou2iui3jcyaa"
@@ -27,7 +29,8 @@ static void parse(const char *text, eid_iroh_addr *out)
 
 static void ids(void **state)
 {
-    static const char *const forms[] = {HEX, B32, Z32, "EA4A6C63E29C520ABEF5507B132EC5F9954776AEBEBE7B92421EEA691446D22C",
+    static const char *const forms[] = {HEX, B32, Z32,
+                                        "EA4A6C63E29C520ABEF5507B132EC5F9954776AEBEBE7B92421EEA691446D22C",
                                         "5JFGYY7CTRJAVPXVKB5RGLWF7GKUO5VOX27HXESCD3VGSFCG2IWA"};
     eid_pubkey id;
     eid_keypair *key;
@@ -75,8 +78,8 @@ static void ids_that_are_none(void **state)
         "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22", /* a digit short */
         HEX "0",
         "xa4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
-        "5jfgyy7ctrjavpxvkb5rglwf7gkuo5vox27hxescd3vgsfcg2iw",  /* a character short */
-        "5jfgyy7ctrjavpxvkb5rglwf7gkuo5vox27hxescd3vgsfcg2iwb", /* unused bits are not zero */
+        "5jfgyy7ctrjavpxvkb5rglwf7gkuo5vox27hxescd3vgsfcg2iw",              /* a character short */
+        "5jfgyy7ctrjavpxvkb5rglwf7gkuo5vox27hxescd3vgsfcg2iwb",             /* unused bits are not zero */
         "0200000000000000000000000000000000000000000000000000000000000000", /* no point of the curve */
     };
     eid_pubkey id;
@@ -88,9 +91,10 @@ static void ids_that_are_none(void **state)
 static void socket_addresses(void **state)
 {
     static const char *const good[] = {"0.0.0.0:0", "127.0.0.1:4433", "[::]:0", "[2001:db8::1]:65535"};
-    static const char *const bad[] = {"",      ":",          "1.2.3.4",     "1.2.3.4:",     "1.2.3.4:65536", "1.2.3:4",     "::1:80",
-                                      "[::1]", "[::1]80",    "[]:1",        "[1.2.3.4]:5",  "1.2.3.4:-1",    "name:80",     "1.2.3.4:123456",
-                                      "[::1",  "1.2.3.4: 5", "[::1%eth0]:1"};
+    static const char *const bad[] = {
+        "",      ":",          "1.2.3.4",     "1.2.3.4:",    "1.2.3.4:65536", "1.2.3:4", "::1:80",
+        "[::1]", "[::1]80",    "[]:1",        "[1.2.3.4]:5", "1.2.3.4:-1",    "name:80", "1.2.3.4:123456",
+        "[::1",  "1.2.3.4: 5", "[::1%eth0]:1"};
     eid_sockaddr address;
     char text[EID_SOCKADDR_TEXT_SIZE];
     (void)state;
@@ -112,8 +116,17 @@ static void relay_urls(void **state)
         {"http://127.0.0.1:3340", "http://127.0.0.1:3340/"},
         {"https://[::1]:8443/deep/Path?x", "https://[::1]:8443/deep/Path?x"},
     };
-    static const char *const bad[] = {"",          "relay.example.com", "https://",          "https:///", "ftp://a/", "https://user@a/",
-                                      "https://a b", "https://a/b c",     "https://a/\x7f", "https:/a",  "https"};
+    static const char *const bad[] = {"",
+                                      "relay.example.com",
+                                      "https://",
+                                      "https:///",
+                                      "ftp://a/",
+                                      "https://user@a/",
+                                      "https://a b",
+                                      "https://a/b c",
+                                      "https://a/\x7f",
+                                      "https:/a",
+                                      "https"};
     char *url;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -132,15 +145,20 @@ static void all_forms_of_one_address(void **state)
     static const char *const full[] = {
         FULL,
         "iroh:" FULL,
-        "{\"node_id\":\"" HEX "\",\"relay_url\":\"https://relay.example.com./\",\"direct_addresses\":[\"[2001:db8::1]:65535\","
+        "{\"node_id\":\"" HEX
+        "\",\"relay_url\":\"https://relay.example.com./\",\"direct_addresses\":[\"[2001:db8::1]:65535\","
         "\"192.0.2.7:4433\"],\"other\":[1,{}]}",
-        "{\"node_id\":\"" B32 "\",\"info\":{\"relay_url\":\"https://relay.example.com.\",\"direct_addresses\":[\"192.0.2.7:4433\","
+        "{\"node_id\":\"" B32
+        "\",\"info\":{\"relay_url\":\"https://relay.example.com.\",\"direct_addresses\":[\"192.0.2.7:4433\","
         "\"[2001:db8::1]:65535\",\"192.0.2.7:4433\"]}}",
-        "{\"id\":\"" HEX "\",\"addrs\":[{\"Ip\":\"192.0.2.7:4433\"},{\"Relay\":\"https://relay.example.com./\"},{\"Custom\":[1]},"
+        "{\"id\":\"" HEX "\",\"addrs\":[{\"Ip\":\"192.0.2.7:4433\"},{\"Relay\":\"https://relay.example.com./"
+                         "\"},{\"Custom\":[1]},"
         "{\"Ip\":\"[2001:db8::1]:65535\"}]}",
     };
-    static const char *const bare[] = {BARE, HEX, Z32, "iroh://" HEX, "iroh://" B32 "/", "{\"node_id\":\"" HEX "\",\"relay_url\":null}"};
-    static const char *const relayed[] = {"iroh://" HEX "@relay.example.com", HEX "@https://relay.example.com/", Z32 "@Relay.example.com/"};
+    static const char *const bare[] = {
+        BARE, HEX, Z32, "iroh://" HEX, "iroh://" B32 "/", "{\"node_id\":\"" HEX "\",\"relay_url\":null}"};
+    static const char *const relayed[] = {"iroh://" HEX "@relay.example.com",
+                                          HEX "@https://relay.example.com/", Z32 "@Relay.example.com/"};
     eid_address *address;
     char first[512] = "";
     (void)state;
@@ -188,8 +206,11 @@ static void ways_in_order(void **state)
 /* Custom ways in both encodings between two that are known: the reader stays in step. */
 static void unknown_ways_are_passed_over(void **state)
 {
-    static const char head[] = "00" HEX "04" "01007f000001d209" "02b4240003010203";
-    static const char tail[] = "02b4240103010203" "0100c0000207d122";
+    static const char head[] = "00" HEX "04"
+                               "01007f000001d209"
+                               "02b4240003010203";
+    static const char tail[] = "02b4240103010203"
+                               "0100c0000207d122";
     char hex[512], ticket[512] = "endpoint";
     eid_iroh_addr addr;
     size_t len;
@@ -218,9 +239,24 @@ static void unknown_ways_are_passed_over(void **state)
 static void addresses_that_are_none(void **state)
 {
     static const char *const bad[] = {
-        "", "iroh:", "iroh://", "endpoint", "http://x", HEX "@", HEX "@@", "@" HEX, HEX "@ftp://a/", "\xff\xfe",
-        "{", "{}", "{\"relay_url\":null}", "{\"node_id\":1}", "{\"node_id\":\"" HEX "\"} x", "{\"node_id\":\"" HEX "\",\"node_id\":\"" HEX "\"}",
-        "{\"node_id\":\"" HEX "\",\"direct_addresses\":[\"here\"]}", "{\"node_id\":\"" HEX "\",\"info\":{\"relay_url\":\"x\"}}",
+        "",
+        "iroh:",
+        "iroh://",
+        "endpoint",
+        "http://x",
+        HEX "@",
+        HEX "@@",
+        "@" HEX,
+        HEX "@ftp://a/",
+        "\xff\xfe",
+        "{",
+        "{}",
+        "{\"relay_url\":null}",
+        "{\"node_id\":1}",
+        "{\"node_id\":\"" HEX "\"} x",
+        "{\"node_id\":\"" HEX "\",\"node_id\":\"" HEX "\"}",
+        "{\"node_id\":\"" HEX "\",\"direct_addresses\":[\"here\"]}",
+        "{\"node_id\":\"" HEX "\",\"info\":{\"relay_url\":\"x\"}}",
     };
     eid_iroh_addr addr;
     (void)state;
