@@ -39,9 +39,11 @@ static void nap(void)
     nanosleep(&time, NULL);
 }
 
-static eid_handle_result echo(eid_slice body, const eid_request_origin *origin, eid_buf *answer, void *ctx)
+static eid_handle_result echo(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
+                              eid_source **rest, void *ctx)
 {
     (void)origin;
+    (void)rest;
     (void)ctx;
     eid_buf_append_slice(answer, body);
     return EID_HANDLED;

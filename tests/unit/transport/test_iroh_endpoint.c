@@ -218,9 +218,10 @@ typedef struct gate {
 } gate;
 
 static eid_handle_result wait_at_gate(eid_slice body, const eid_request_origin *origin, eid_buf *answer,
-                                      void *ctx)
+                                      eid_source **rest, void *ctx)
 {
     gate *g = ctx;
+    (void)rest;
     if (strcmp(origin->transport, "iroh") != 0 || strlen(origin->address) != 64 || origin->peer != NULL)
         return EID_HANDLER_FAILED;
     g->inside++;
