@@ -67,8 +67,8 @@ EID_API eid_status eid_database_entry_count(eid_database *database, uint64_t *ou
 EID_API eid_status eid_database_tips(eid_database *database, eid_id **out, size_t *count);
 EID_API eid_status eid_database_get_entry(eid_database *database, const eid_id *id, eid_entry **out); /* unref */
 
-/* Calls back for every entry held when it begins, in the order of eidetica/history.h, oldest first: (height, ID text), a
- * parent before its children. The entry is lent for the call; return false to stop early. */
+/* Calls back for every entry held when it begins, in the order of eidetica/history.h, oldest first (parents before children,
+ * but for the exception named there). The entry is lent for the call; return false to stop early. */
 typedef bool (*eid_entry_callback)(eid_entry *entry, void *ctx);
 EID_API eid_status eid_database_each_entry(eid_database *database, eid_entry_callback callback, void *ctx);
 

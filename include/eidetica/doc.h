@@ -3,8 +3,7 @@
  *
  * A Doc maps text keys to values; a value is null, a boolean, a 64-bit integer, text, a Doc, a List, or Deleted
  * (a tombstone: it wins over what came before and is kept for ever). An atomic Doc says "take all of this" when it
- * is merged. Merging is a left fold: eid_doc_merge(state, change) applies the newer to the older
- * (spec crdt.md section 8).
+ * is merged. Merging is a left fold: eid_doc_merge(state, change) applies the newer to the older.
  *
  * A path is keys joined by "."; without a dot it is one key, taken literally (the empty text is the empty key). Empty
  * components are dropped. There is no escape: a key that holds a dot can not be part of a path; the functions for exact
@@ -158,7 +157,7 @@ EID_API eid_status eid_doc_from_plain_json(const char *text, size_t len, eid_doc
 
 /* ---- Lists ---- */
 /* Elements keep their place by rational positions with a random tie-break, so concurrent insertions merge without
- * moving each other (spec crdt.md section 6). Indices count live elements only and cost O(log n).
+ * moving each other. Indices count live elements only and cost O(log n).
  *
  * A new position is the simplest fraction strictly between its neighbours; those are the slots beside it, tombstones
  * included. Positions are exact: no rounding, no overflow. With numerators of 63 bits and denominators of 64, pushing and

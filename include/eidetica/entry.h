@@ -23,10 +23,10 @@ extern "C" {
 
 typedef struct eid_entry eid_entry;
 
-/* Reads canonical or tolerated DAG-CBOR (spec entry.md section 4); the ID is that of the canonical form. Errors: the
- * format codes of status.h, EID_ERR_LIMIT beyond limits.h. Structure is not judged here. */
+/* Reads DAG-CBOR, canonical or as tolerated (docs/format.md, "Entries"); the ID is that of the canonical form. Errors: the
+ * format codes of status.h; EID_ERR_LIMIT beyond 1 MiB, 4096 parents, 1024 stores. Structure is not judged here. */
 EID_API eid_status eid_entry_from_cbor(const void *data, size_t len, eid_entry **out);
-/* Reads the JSON form used on the wire (spec entry.md section 8). */
+/* Reads the JSON form in which entries travel. Errors as above. */
 EID_API eid_status eid_entry_from_json(const char *text, size_t len, eid_entry **out);
 EID_API eid_entry *eid_entry_ref(eid_entry *entry);
 EID_API void eid_entry_unref(eid_entry *entry); /* NULL is allowed */
@@ -59,7 +59,8 @@ EID_API uint64_t eid_entry_store_height(const eid_entry *entry, size_t store);
 EID_API bool eid_entry_signer(const eid_entry *entry, eid_pubkey *out);
 EID_API bool eid_entry_is_signed(const eid_entry *entry);
 
-/* Structural rules of spec entry.md section 10, first failure wins: EID_ERR_INVALID_ENTRY or EID_ERR_INVALID_ID. */
+/* What every entry has to obey whoever signed it (parents of all but roots, names of stores, …); the first failure is told:
+ * EID_ERR_INVALID_ENTRY or EID_ERR_INVALID_ID. */
 EID_API eid_status eid_entry_validate(const eid_entry *entry);
 
 #ifdef __cplusplus

@@ -39,7 +39,7 @@ typedef struct eid_history_options {
 #define EID_HISTORY_OPTIONS_INIT {sizeof(eid_history_options), NULL, EID_HISTORY_OLDEST_FIRST, NULL, 0, NULL}
 
 /* Starts to go through entries. `options` NULL: every entry, oldest first; it is not needed afterwards. The history shows
- * what was held when it was opened, whatever arrives meanwhile. It uses a bounded amount of memory (limits.h), plus, for an
+ * what was held when it was opened, whatever arrives meanwhile. It uses a bounded amount of memory, plus, for an
  * older snapshot, what it takes to remember the branches outside it. An unknown store has no entries.
  * EID_ERR_INVALID_TIP when the snapshot names something that is not an entry of the database, EID_ERR_SYNTAX for text that
  * is not a cursor. Close it before the database handle. */

@@ -30,7 +30,7 @@ typedef struct eid_id {
 #define EID_ID_TEXT_SIZE 160
 
 /* Reads the text form. Any multibase of CIDs is accepted (not base256emoji and proquint); "" gives the empty ID; text
- * up to and including the first "/ipfs/" is dropped (spec entry.md section 2). EID_ERR_INVALID_ID otherwise. */
+ * up to and including the first "/ipfs/" is dropped. EID_ERR_INVALID_ID otherwise. */
 EID_API eid_status eid_id_parse(const char *text, eid_id *out);
 
 /* Writes the text form: base32 lower case for version 1, base58 for version 0, "" for the empty ID. */
@@ -40,10 +40,10 @@ EID_API bool eid_id_is_empty(const eid_id *id);
 EID_API bool eid_id_equal(const eid_id *a, const eid_id *b);
 
 /* The order of "sorted IDs" everywhere in the formats: empty first, then version, codec, hash code, digest
- * length, digest bytes (spec entry.md section 3). Not the order of the texts. */
+ * length, digest bytes. Not the order of the texts. */
 EID_API int eid_id_compare(const eid_id *a, const eid_id *b);
 
-/* The order of the text forms, compared as ASCII: the tie-break of the fold (spec crdt.md section 7.5). */
+/* The order of the text forms, compared as ASCII: the tie-break of the fold. */
 EID_API int eid_id_compare_text(const eid_id *a, const eid_id *b);
 
 #ifdef __cplusplus

@@ -23,7 +23,7 @@ typedef enum eid_status {
     EID_ERR_INVALID_ARGUMENT = 2,  /* the caller broke the contract of the function */
     EID_ERR_NOT_FOUND = 3,         /* nothing under that name */
     EID_ERR_ALREADY_EXISTS = 4,    /* the name is taken */
-    EID_ERR_LIMIT = 5,             /* a bound of limits.h would be exceeded */
+    EID_ERR_LIMIT = 5,             /* a bound would be exceeded; the sentence names it */
     EID_ERR_IO = 6,                /* the operating system refused */
     EID_ERR_BUSY = 7,              /* somebody else holds it: a data file, a port */
     EID_ERR_CANCELLED = 8,         /* stopped at the caller's wish */
@@ -56,7 +56,7 @@ typedef enum eid_status {
     EID_ERR_INVALID_PATH = 43,
 
     /* Entries, databases, transactions. */
-    EID_ERR_INVALID_ENTRY = 50,       /* structurally wrong, see spec entry.md section 10 */
+    EID_ERR_INVALID_ENTRY = 50,       /* structurally wrong, see eid_entry_validate */
     EID_ERR_ENTRY_NOT_FOUND = 51,
     EID_ERR_WRONG_TREE = 52,          /* the entry belongs to another database */
     EID_ERR_DATABASE_NOT_FOUND = 53,
@@ -92,7 +92,7 @@ typedef enum eid_status {
     EID_ERR_SECRET_REQUIRED = 91,  /* the instance is protected by a secret, which was not given */
     EID_ERR_WRONG_SECRET = 92,     /* it is protected by another one */
 
-    /* Synchronization; texts follow spec sync-behaviour.md section 11. */
+    /* Synchronization; the sentences are those of the Rust implementation. */
     EID_ERR_NO_TRANSPORT_ENABLED = 100,
     EID_ERR_SYNC_NOT_ENABLED = 101,
     EID_ERR_SERVER_ALREADY_RUNNING = 102,

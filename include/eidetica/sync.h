@@ -2,7 +2,7 @@
 /* Synchronization: peers exchange the entries the other one lacks.
  *
  * One eid_sync per instance, with an engine: a thread of its own that starts with the first transport and from then on
- * keeps the databases that users share (eid_user_track_database, eid_user_share) in step with every peer that takes part
+ * keeps the databases that users share (eid_user_enable_sync, eid_user_share) in step with every peer that takes part
  * in them. Nothing has to be called for that: commits go out at once (sync_on_commit) or with the next round, what
  * fails is tried again, what comes from one peer is passed on to the others. See eidetica/sync_engine.h for its
  * settings and what it knows, eidetica/sync_peers.h for the peers.
@@ -11,7 +11,8 @@
  * twin with _async that does not: it returns at once, and `done` is called when it is over. All may be made from any
  * thread, several at once, with two exceptions: where waiting would stop what is waited for, the waiting form fails with
  * EID_ERR_CONFLICT (inside a write callback on a thread of the engine; inside `done` or a progress callback for a call that has
- * such callbacks itself); and no call may be made while the instance is being closed. Sentences follow those of the Rust implementation, since people search for them.
+ * such callbacks itself); and no call may be made while the instance is being closed. Sentences follow those of the Rust
+ * implementation, since people search for them.
  */
 #ifndef EIDETICA_SYNC_H
 #define EIDETICA_SYNC_H

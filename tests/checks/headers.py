@@ -58,8 +58,25 @@ def no_magic(name, text):
         yield f"{where}: {match.group(1)} is declared without EID_API"
 
 
+NAME = re.compile(r'(?<!")\b(?:eid|EID)_\w+')
+
+
+def comments_name_what_exists(texts):
+    """A contract that sends the reader to a function that is gone, or to a paper he has not, is none."""
+    declared = set(NAME.findall("".join(source.without_comments(text) for text in texts.values())))
+    for name, text in texts.items():
+        for comment in re.findall(r"/\*.*?\*/", text, re.S):
+            for word in NAME.findall(comment):
+                if word not in declared:
+                    yield f"include/eidetica/{name}: a comment names {word}, which no header declares"
+            if re.search(r"\bspec\b|\blimits\.h\b", comment):
+                yield f"include/eidetica/{name}: a comment refers to what is not installed: {comment[:60]}"
+
+
 def main(root, headers):
     problems = []
+    names = [os.path.basename(header) for header in headers]
+    problems += comments_name_what_exists({name: source.read(root, f"include/eidetica/{name}") for name in names})
     for header in headers:
         name = os.path.basename(header)
         problems += compile_alone(root, name)

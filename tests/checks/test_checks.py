@@ -178,6 +178,12 @@ class Headers(unittest.TestCase):
         for line in ("#define EID_N 12", "#define EID_N 0x10u", '#define EID_N "text"', "#define EID_N (1u << 20)"):
             self.assertIn("1 problems", self.check(self.GOOD.replace("EID_API int", line + "\nEID_API int"))[1])
 
+    def test_comments_name_what_exists(self):
+        for comment, why in (("As eid_gone does.", "names eid_gone"), ("See spec a.md.", "not installed")):
+            self.assertIn(why, self.check(self.GOOD.replace("EID_API int", f"/* {comment} */\nEID_API int"))[1])
+        for comment in ("As eid_a does.", 'The text "EID_ERR_NONE".'):
+            self.assertIn("1 problems", self.check(self.GOOD.replace("EID_API int", f"/* {comment} */\nEID_API int"))[1])
+
     def test_forgotten_export(self):
         self.assertIn("without EID_API", self.check(self.GOOD.replace("EID_API int", "int"))[1])
 
