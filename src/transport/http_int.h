@@ -27,6 +27,7 @@ typedef struct eid_http_server_options {
     char *private_key_pem;
     uint32_t requests_per_minute; /* of one remote address; 0: EID_LIMIT_HTTP_REQUESTS_PER_MINUTE */
     uint64_t head_ms;             /* for a request's head; 0: EID_LIMIT_HTTP_HEAD_MS */
+    uint64_t body_ms;             /* for its body; 0: EID_LIMIT_HTTP_UPLOAD_MS */
 } eid_http_server_options;
 
 /* Serves POST /api/v0 and GET /health on a numeric address ("127.0.0.1:0", "[::1]:8080"). `options` (NULL: defaults) is

@@ -33,6 +33,7 @@ struct eid_http_server {
     eid_http_guard *guard;
     eid_request_handler handler;
     void *ctx;
+    uint64_t body_ms; /* patience with a request body */
     char address[ADDRESS_SIZE];
     pthread_mutex_t mutex;
     pthread_cond_t idle; /* signalled when the last open request is done */
@@ -430,7 +431,7 @@ static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connec
 {
     bool stream = false;
     unsigned refusal = judge_head(server, connection, url, method, &stream);
-    eid_http_guard_expect(server->guard, guarded_of(connection), EID_LIMIT_HTTP_UPLOAD_MS);
+    eid_http_guard_expect(server->guard, guarded_of(connection), server->body_ms);
     if (!begin_request(server))
         return MHD_NO;
     http_exchange *exchange = eid_alloc_zero(1, sizeof *exchange);
@@ -440,7 +441,7 @@ static enum MHD_Result begin_exchange(eid_http_server *server, struct MHD_Connec
     }
     exchange->refusal = refusal;
     exchange->stream = stream;
-    exchange->deadline_ns = eid_monotonic_ns() + EID_LIMIT_HTTP_UPLOAD_MS * UINT64_C(1000000);
+    exchange->deadline_ns = eid_monotonic_ns() + server->body_ms * UINT64_C(1000000);
     eid_buf_init(&exchange->body, EID_LIMIT_HTTP_REQUEST_BYTES);
     *state = exchange;
     if (refusal != 0 && declared_length(connection) > EID_LIMIT_HTTP_DRAIN_BYTES)
@@ -557,6 +558,7 @@ eid_status eid_http_server_start(const char *bind_address, const eid_http_server
     }
     server->handler = handler;
     server->ctx = ctx;
+    server->body_ms = options != NULL && options->body_ms != 0 ? options->body_ms : EID_LIMIT_HTTP_UPLOAD_MS;
     status = eid_http_guard_new(options != NULL && options->requests_per_minute != 0
                                     ? options->requests_per_minute
                                     : EID_LIMIT_HTTP_REQUESTS_PER_MINUTE,

@@ -230,6 +230,7 @@ static const char *replay(net *n, const tape *t)
     return text;
 }
 
+/* Feature A7 */
 static void replays_fail_also_after_a_restart(void **state)
 {
     (void)state;
@@ -298,7 +299,7 @@ static eid_response_kind shake_hands(node *n, eid_slice challenge)
 }
 
 /* The bytes that are signed in an entry, sent as the challenge: the answer would be the entry's signature by the device key. */
-/* Feature W21 */
+/* Features W21, A1 */
 static void a_challenge_that_is_an_entry(void **state)
 {
     static const uint8_t zeros[33];
@@ -326,6 +327,7 @@ static void a_challenge_that_is_an_entry(void **state)
 
 /* ---- Floods of requests ---- */
 
+/* Feature A8 */
 static void one_key_can_not_fill_the_queues(void **state)
 {
     (void)state;
@@ -354,6 +356,7 @@ static void one_key_can_not_fill_the_queues(void **state)
 
 /* ---- Addresses strangers name ---- */
 
+/* Feature A9 */
 static void offered_addresses_are_chosen(void **state)
 {
     (void)state;

@@ -172,6 +172,7 @@ static const struct {
 };
 #define FORMS (sizeof forms / sizeof forms[0])
 
+/* Features 15, 16, 51 */
 static void twins_do_the_same(void **state)
 {
     scene *s = *state;
@@ -205,6 +206,7 @@ static void twins_do_the_same(void **state)
     }
 }
 
+/* Feature 3 */
 static void every_twin_can_be_cancelled(void **state)
 {
     scene *s = *state;
@@ -249,6 +251,7 @@ static void ends_nobody_waits_for(void **state)
     node_assert_same(&s->alice, &s->bob, &s->open_id);
 }
 
+/* Feature 129 */
 static void offered_trees_without_waiting(void **state)
 {
     scene *s = *state;

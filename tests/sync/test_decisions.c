@@ -122,6 +122,7 @@ static void assert_refused(const scene *s, const char *id)
 
 /* ---- Rejection ---- */
 
+/* Feature 101 */
 static void the_waiting_peer_learns_of_a_rejection_by_asking(void **state)
 {
     (void)state;
@@ -184,6 +185,7 @@ static void asking_again_after_a_rejection(void **state)
 }
 
 /* Only who proves the key hears of it: to others the key is one of many that may not read. */
+/* Feature A4 */
 static void a_rejection_is_told_to_its_key_only(void **state)
 {
     (void)state;
@@ -311,6 +313,7 @@ static void the_deciding_side_remembers_after_a_restart(void **state)
 
 /* ---- What an approver sees ---- */
 
+/* Features 101, O5 */
 static void requests_show_everything(void **state)
 {
     (void)state;
@@ -370,6 +373,7 @@ static void requests_show_everything(void **state)
 /* ---- Caps ---- */
 
 /* Fresh keys and many databases, all from one host: at some point it has had its share; others have theirs. */
+/* Feature A8 */
 static void one_host_can_not_fill_the_queues(void **state)
 {
     (void)state;
@@ -415,6 +419,7 @@ static bool is_listed(scene *s)
 }
 
 /* Memory fails at each place of an approval in turn: the key is listed exactly when the decision is recorded. */
+/* Feature 101 */
 static void approving_is_all_or_nothing(void **state)
 {
     (void)state;

@@ -284,7 +284,7 @@ static void looks_every_60_s(void **state)
     net_close(n);
 }
 
-/* Features 2, O3 */
+/* Features 2, O3, A10 */
 static void silent_peers_delay_nobody(void **state)
 {
     (void)state;
@@ -320,7 +320,7 @@ static void silent_peers_delay_nobody(void **state)
 
 /* ---- Who is spoken with ---- */
 
-/* Features 58, 145 */
+/* Features 58, 145, A5 */
 static void only_active_peers_are_contacted(void **state)
 {
     (void)state;
@@ -345,7 +345,7 @@ static void only_active_peers_are_contacted(void **state)
 }
 
 /* Somebody else answers at the peer's address: nothing is sent there. */
-/* Features 7, 80 */
+/* Features 7, 80, A13 */
 static void pushes_go_to_proven_keys_only(void **state)
 {
     (void)state;
@@ -366,6 +366,7 @@ static void pushes_go_to_proven_keys_only(void **state)
 }
 
 /* A stranger shakes hands in 1's name and gives its own address. */
+/* Feature A13 */
 static void a_claimed_address_gets_nothing(void **state)
 {
     (void)state;

@@ -220,6 +220,7 @@ static void unreadable(scene *s)
     s->twist = NULL;
 }
 
+/* Feature A14 */
 static void unreadable_answers(void **state)
 {
     scene *s = *state;
@@ -338,6 +339,7 @@ static void unsign_last(scene *s, const eid_sync_request *request, eid_buf *answ
     memcpy(last, "\"sig\":{\"xxx\":\"", 14); /* an unknown field: the entry has no signature */
 }
 
+/* Feature A6 */
 static void answers_of_other_databases(void **state)
 {
     scene *s = *state;
@@ -355,7 +357,7 @@ static void answers_of_other_databases(void **state)
 }
 
 /* One bad entry does not keep the good ones away, and is never stored. */
-/* Features 7, 125 */
+/* Features 7, 125, A3 */
 static void falsified_entries(void **state)
 {
     scene *s = *state;
@@ -415,7 +417,7 @@ static void any_text(scene *s, const eid_sync_request *request, eid_buf *answer)
     eid_buf_append_text(answer, s->text);
 }
 
-/* Features 7, 104, 150 */
+/* Features 7, 104, 150, A13 */
 static void dishonest_handshakes(void **state)
 {
     scene *s = *state;
@@ -492,6 +494,7 @@ static void assert_body_refused(const scene *s, eid_slice body, eid_handle_resul
     eid_buf_free(&answer);
 }
 
+/* Feature A14 */
 static void bodies_that_are_no_requests(void **state)
 {
     scene *s = *state;
@@ -539,6 +542,7 @@ static void bodies_that_break_off(void **state)
     eid_response_free(&honest);
 }
 
+/* Feature A8 */
 static void too_many_tips(void **state)
 {
     scene *s = *state;
@@ -576,6 +580,7 @@ static uint64_t send_entries(scene *s, const eid_entry_list *list)
 }
 
 /* Nobody can put databases here, or entries into databases that are not shared. */
+/* Feature A3 */
 static void entries_nobody_asked_for(void **state)
 {
     scene *s = *state;
@@ -665,6 +670,7 @@ static eid_response_kind ask_for_access(scene *s, const eid_keypair *key, const 
     return kind;
 }
 
+/* Feature A8 */
 static void floods_of_requests(void **state)
 {
     scene *s = *state;
@@ -698,6 +704,7 @@ static void floods_of_requests(void **state)
     eid_keypair_free(key);
 }
 
+/* Feature A8 */
 static void floods_of_addresses(void **state)
 {
     scene *s = *state;
@@ -744,45 +751,6 @@ static void floods_of_addresses(void **state)
     eid_peer_infos_free(peers, count);
 }
 
-/* ---- Replays ---- */
-
-static void replayed_requests(void **state)
-{
-    scene *s = *state;
-    eid_database *closed = node_create(&s->alice, "closed", true);
-    eid_sync_request request = {.kind = EID_REQUEST_SYNC_TREE};
-    eid_buf body, answer;
-    eid_pubkey server;
-
-    eid_instance_device_pubkey(s->alice.instance, &server);
-    request.as.tree.tree = *eid_database_root_id(closed);
-    request.as.tree.tips = calloc(1, sizeof(eid_id));
-    request.as.tree.tips[0] = request.as.tree.tree;
-    request.as.tree.tip_count = 1;
-    tu_assert_ok(eid_request_auth_sign(&request.as.tree, &server, eid_user_default_keypair(s->alice.user),
-                                       s->alice.now_ms));
-    eid_buf_init(&body, BUFFER_MAX);
-    eid_buf_init(&answer, BUFFER_MAX);
-    eid_request_write(&body, &request);
-    assert_int_equal(node_ask(&s->alice, (const char *)body.data, body.len, &answer), EID_HANDLED);
-    assert_memory_equal(answer.data, "{\"Incremental\":", 15);
-    assert_int_equal(node_ask(&s->alice, (const char *)body.data, body.len, &answer), EID_HANDLED);
-    assert_string_equal((const char *)answer.data,
-                        "{\"Error\":\"Authentication failed: request nonce already spent\"}");
-    /* When the nonce is forgotten the time stamp is long stale. */
-    s->alice.now_ms += 3 * EID_FRESHNESS_WINDOW_MS;
-    assert_int_equal(node_ask(&s->alice, (const char *)body.data, body.len, &answer), EID_HANDLED);
-    assert_string_equal(
-        (const char *)answer.data,
-        "{\"Error\":\"Authentication failed: request timestamp outside the freshness window\"}");
-    free(request.as.tree.tips);
-    eid_free(request.as.tree.proof.nonce);
-    eid_free(request.as.tree.proof.signature);
-    eid_buf_free(&body);
-    eid_buf_free(&answer);
-    eid_database_close(closed);
-}
-
 #define IN_SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -793,7 +761,7 @@ int main(void)
         IN_SCENE(refused_pushes),           IN_SCENE(bodies_that_are_no_requests),
         IN_SCENE(bodies_that_break_off),    IN_SCENE(too_many_tips),
         IN_SCENE(entries_nobody_asked_for), IN_SCENE(floods_of_requests),
-        IN_SCENE(floods_of_addresses),      IN_SCENE(replayed_requests),
+        IN_SCENE(floods_of_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

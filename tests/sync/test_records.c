@@ -197,6 +197,7 @@ static void wishes_from_before(void **state)
     eid_instance_close(instance);
 }
 
+/* Feature A4 */
 static void private_databases_are_never_shared(void **state)
 {
     (void)state;
@@ -348,6 +349,7 @@ static void peers_without_name_and_addresses(void **state)
     node_close(&n);
 }
 
+/* Feature A8 */
 static void the_number_of_peers_is_bounded(void **state)
 {
     (void)state;

@@ -118,6 +118,7 @@ static void without_permission_no_data(void **state)
     assert_int_equal(result.received, 0);
 }
 
+/* Feature A4 */
 static void unknown_and_unshared_look_the_same(void **state)
 {
     pair *p = *state;
@@ -152,7 +153,7 @@ static void sharing_ends_with_the_preference(void **state)
     tu_assert_fails(bob_syncs(p, &result), EID_ERR_PROTOCOL);
 }
 
-/* Feature W24 */
+/* Features W24, A4 */
 static void system_databases_are_never_served(void **state)
 {
     pair *p = *state;
@@ -425,7 +426,7 @@ static void a_device_key_without_rights_is_refused(void **state)
     assert_string_equal(eid_last_error(), wanted);
 }
 
-/* Feature 103 */
+/* Features 103, A3 */
 static void readers_may_not_write(void **state)
 {
     pair *p = *state;
@@ -523,6 +524,7 @@ static bool has_relation(const node *n, const eid_id *database)
     return status == EID_OK;
 }
 
+/* Feature A2 */
 static void relations_come_with_success_only(void **state)
 {
     pair *p = *state;
@@ -536,7 +538,7 @@ static void relations_come_with_success_only(void **state)
     assert_true(has_relation(&p->bob, &p->id));
 }
 
-/* Features 122, 130, 131 */
+/* Features 122, 130, 131, A4 */
 static void handshakes_list_open_databases(void **state)
 {
     pair *p = *state;

@@ -144,6 +144,7 @@ static void failing_memory(void **state)
 
 /* ---- Cost ---- */
 
+/* Of the processor, not of the clock on the wall: others may be at work. */
 static double seconds_to_read(size_t entries, const eid_entry *entry)
 {
     struct timespec from, to;
@@ -155,17 +156,26 @@ static double seconds_to_read(size_t entries, const eid_entry *entry)
     for (size_t i = 0; i < entries; i++)
         eid_message_write_item(&body, entry, &first);
     eid_request_write_entries_end(&body);
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
     tu_assert_ok(eid_request_read(eid_buf_slice(&body), &request));
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
     assert_int_equal(request.as.entries.count, entries);
     eid_request_free(&request);
     eid_buf_free(&body);
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-/* Twenty times the entries may take twenty times as long, not four hundred times; the bound leaves room for a
- * busy machine. */
+static double best_of_three(size_t entries, const eid_entry *entry)
+{
+    double best = seconds_to_read(entries, entry);
+    for (int i = 0; i < 2; i++) {
+        double again = seconds_to_read(entries, entry);
+        best = again < best ? again : best;
+    }
+    return best;
+}
+
+/* Twenty times the entries may take twenty times as long, not four hundred times. */
 static void cost_is_linear(void **state)
 {
     (void)state;
@@ -175,9 +185,8 @@ static void cost_is_linear(void **state)
     tu_assert_ok(eid_request_read(jd_slice(jd_need(jd_at(cases, jd_len(cases) - 1), "json_text")), &request));
     assert_int_equal(request.kind, EID_REQUEST_SEND_ENTRIES);
     const eid_entry *entry = request.as.entries.items[0];
-    seconds_to_read(500, entry);
-    double small = seconds_to_read(500, entry);
-    double large = seconds_to_read(10000, entry);
+    double small = best_of_three(500, entry);
+    double large = best_of_three(10000, entry);
     if (large > small * 120)
         fail_msg("500 entries took %f s, 10000 took %f s", small, large);
     eid_request_free(&request);

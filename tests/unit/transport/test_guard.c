@@ -36,13 +36,20 @@ static eid_handle_result answer_ok(eid_slice body, const eid_request_origin *ori
     return EID_HANDLED;
 }
 
-static int connect_to(const char *address)
+static int connect_from(const char *source, const char *address)
 {
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(source)};
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     at.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
     return fd;
+}
+
+static int connect_to(const char *address)
+{
+    return connect_from("127.0.0.1", address);
 }
 
 /* True when the other side closed the connection within the time. */
@@ -77,37 +84,72 @@ static size_t ask(const char *address, const char *request, char *answer, size_t
 /* ---- Dripping ---- */
 
 /* A byte of the head now and then keeps any timeout of silence from firing. */
+/* Feature A10 */
 static void a_head_that_drips_is_ended(void **state)
 {
     (void)state;
     eid_http_server_options options = {.head_ms = 1000};
     eid_http_server *server;
-    char answer[1000];
     tu_assert_ok(eid_http_server_start("127.0.0.1:0", &options, answer_ok, NULL, &server));
     int fd = connect_to(eid_http_server_address(server));
     uint64_t begin = eid_monotonic_ns();
     bool closed = false;
     const char *head = POST;
-    for (size_t i = 0; i < 40 && !closed; i++) {
-        if (send(fd, head + i, 1, MSG_NOSIGNAL) != 1)
-            closed = true;
-        else
-            closed = is_closed_within(fd, 150);
-    }
+    for (size_t i = 0; head[i] != '\0' && !closed; i++)
+        closed = send(fd, head + i, 1, MSG_NOSIGNAL) != 1 || is_closed_within(fd, 150);
     assert_true(closed);
-    assert_in_range((eid_monotonic_ns() - begin) / 1000000, 900, 5500);
-    close(fd);
-    /* One that does its work in time is not touched, however long the connection lives. */
-    fd = connect_to(eid_http_server_address(server));
-    for (int i = 0; i < 6; i++) {
-        assert_int_equal(send(fd, POST, strlen(POST), MSG_NOSIGNAL), (ssize_t)strlen(POST));
-        assert_true(recv(fd, answer, sizeof answer, 0) > 0);
-        sleep_ms(400);
-    }
+    assert_true(eid_monotonic_ns() - begin >= UINT64_C(900000000)); /* it had its time */
     close(fd);
     eid_http_server_stop(server);
 }
 
+/* One that does its work in time is not touched, however long the connection lives. */
+static void a_connection_may_live_long(void **state)
+{
+    (void)state;
+    eid_http_server_options options = {.head_ms = 2000};
+    eid_http_server *server;
+    char answer[1000];
+    bool lived = false;
+    tu_assert_ok(eid_http_server_start("127.0.0.1:0", &options, answer_ok, NULL, &server));
+    /* Where this thread was held up for so long it was late itself: tried again. */
+    for (int attempts = 0; attempts < 5 && !lived; attempts++) {
+        int fd = connect_to(eid_http_server_address(server));
+        lived = true;
+        for (int i = 0; i < 6 && lived; i++) {
+            lived = send(fd, POST, strlen(POST), MSG_NOSIGNAL) == (ssize_t)strlen(POST) &&
+                    recv(fd, answer, sizeof answer, 0) > 0;
+            sleep_ms(450);
+        }
+        close(fd);
+    }
+    assert_true(lived);
+    eid_http_server_stop(server);
+}
+
+/* Nor does a byte of the body now and then help. */
+/* Feature A10 */
+static void a_body_that_drips_is_ended(void **state)
+{
+    (void)state;
+    eid_http_server_options options = {.body_ms = 1000};
+    eid_http_server *server;
+    tu_assert_ok(eid_http_server_start("127.0.0.1:0", &options, answer_ok, NULL, &server));
+    int fd = connect_to(eid_http_server_address(server));
+    static const char head[] =
+        "POST /api/v0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
+    assert_int_equal(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), (ssize_t)sizeof head - 1);
+    uint64_t begin = eid_monotonic_ns();
+    bool closed = false;
+    for (size_t i = 0; i < 400 && !closed; i++)
+        closed = send(fd, "x", 1, MSG_NOSIGNAL) != 1 || is_closed_within(fd, 150);
+    assert_true(closed);
+    assert_true(eid_monotonic_ns() - begin >= UINT64_C(900000000)); /* it had its time */
+    close(fd);
+    eid_http_server_stop(server);
+}
+
+/* Feature A10 */
 static void drippers_keep_nobody_out(void **state)
 {
     (void)state;
@@ -137,6 +179,47 @@ static void drippers_keep_nobody_out(void **state)
 
 /* ---- Floods ---- */
 
+/* Feature A12 */
+static void too_many_connections_of_one_address(void **state)
+{
+    (void)state;
+    enum { MORE = EID_LIMIT_HTTP_CONNECTIONS_PER_IP + 20 };
+    static const char health[] = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    eid_http_server *server;
+    int fds[MORE], closed = 0;
+    char answer[1000], byte;
+    tu_assert_ok(eid_http_server_start("127.0.0.1:0", NULL, answer_ok, NULL, &server));
+    for (int i = 0; i < MORE; i++)
+        fds[i] = connect_to(eid_http_server_address(server));
+    for (int rounds = 0; rounds < 1000 && closed < 20; rounds++) {
+        closed = 0;
+        for (int i = 0; i < MORE; i++) {
+            ssize_t got = recv(fds[i], &byte, 1, MSG_DONTWAIT);
+            closed += got == 0 || (got < 0 && errno == ECONNRESET);
+        }
+        sleep_ms(10);
+    }
+    assert_int_equal(closed, 20);
+    /* Another address has its own share. */
+    int other = connect_from("127.0.0.2", eid_http_server_address(server));
+    assert_int_equal(send(other, health, sizeof health - 1, MSG_NOSIGNAL), (ssize_t)sizeof health - 1);
+    assert_true(recv(other, answer, sizeof answer, 0) > 15);
+    assert_memory_equal(answer, "HTTP/1.1 200 OK", 15);
+    close(other);
+    /* When they are gone there is room again. */
+    for (int i = 0; i < MORE; i++)
+        close(fds[i]);
+    bool served = false;
+    for (int i = 0; i < 1000 && !served; i++) {
+        sleep_ms(10);
+        served = ask(eid_http_server_address(server), POST, answer, sizeof answer) != 0 &&
+                 strstr(answer, "200 OK") != NULL;
+    }
+    assert_true(served);
+    eid_http_server_stop(server);
+}
+
+/* Feature A12 */
 static void too_many_requests_are_told_so(void **state)
 {
     (void)state;
@@ -144,6 +227,7 @@ static void too_many_requests_are_told_so(void **state)
     eid_http_server *server;
     char answer[1000];
     int ok = 0, refused = 0;
+    uint64_t begin = eid_monotonic_ns();
     tu_assert_ok(eid_http_server_start("127.0.0.1:0", &options, answer_ok, NULL, &server));
     for (int i = 0; i < 60; i++) {
         ask(eid_http_server_address(server), POST, answer, sizeof answer);
@@ -151,13 +235,15 @@ static void too_many_requests_are_told_so(void **state)
         refused += strstr(answer, " 429 ") != NULL;
     }
     assert_int_equal(ok + refused, 60);
-    assert_in_range(ok, 30, 40); /* the burst, and one a second */
+    /* The burst, and one a second. */
+    assert_in_range(ok, 30, 31 + (int)((eid_monotonic_ns() - begin) / UINT64_C(1000000000)));
     sleep_ms(2100);
     ask(eid_http_server_address(server), POST, answer, sizeof answer);
     assert_non_null(strstr(answer, "200 OK"));
     eid_http_server_stop(server);
 }
 
+/* Feature A12 */
 static void buckets_of_many_addresses(void **state)
 {
     (void)state;
@@ -218,6 +304,7 @@ static bool special(const char *text)
     return eid_special_address((struct sockaddr *)&v6);
 }
 
+/* Feature A9 */
 static void special_addresses(void **state)
 {
     (void)state;
@@ -287,6 +374,7 @@ static eid_status ask_by_client(const char *address, const char *trusted_file, b
     return a.status == EID_OK ? EID_OK : eid_fail(a.status, "%s", a.sentence);
 }
 
+/* Feature A9 */
 static void the_engine_does_not_go_to_special_addresses(void **state)
 {
     (void)state;
@@ -344,7 +432,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_that_drips_is_ended),
+        cmocka_unit_test(a_connection_may_live_long),
+        cmocka_unit_test(a_body_that_drips_is_ended),
         cmocka_unit_test(drippers_keep_nobody_out),
+        cmocka_unit_test(too_many_connections_of_one_address),
         cmocka_unit_test(too_many_requests_are_told_so),
         cmocka_unit_test(buckets_of_many_addresses),
         cmocka_unit_test(health),
