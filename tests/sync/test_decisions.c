@@ -239,6 +239,7 @@ static void restart_asker(scene *s)
     manual_add(s->n->hosts[1], "0", &s->n->nodes[0]);
 }
 
+/* Feature 101 */
 static void decisions_made_while_the_asker_was_away(void **state)
 {
     (void)state;
@@ -313,7 +314,7 @@ static void the_deciding_side_remembers_after_a_restart(void **state)
 
 /* ---- What an approver sees ---- */
 
-/* Features 101, O5 */
+/* Features 101, O5, 18, 101, O5 */
 static void requests_show_everything(void **state)
 {
     (void)state;
@@ -345,7 +346,7 @@ static void requests_show_everything(void **state)
     strcpy(id, requests[0].id);
     eid_bootstrap_requests_free(requests, count);
 
-    /* Row 101, by a named key of the instance, as programs without users do it. */
+    /* By a named key of the instance, as programs without users do it. */
     tu_assert_fails(eid_sync_approve_bootstrap_request(sync, id, "no such"), EID_ERR_PRIVATE_KEY_NOT_FOUND);
     tu_assert_ok(eid_instance_add_private_key(s->n->nodes[0].instance, "gatekeeper", &admin));
     tu_assert_fails(eid_sync_approve_bootstrap_request(sync, id, "gatekeeper"), EID_ERR_PERMISSION_DENIED);
@@ -419,7 +420,7 @@ static bool is_listed(scene *s)
 }
 
 /* Memory fails at each place of an approval in turn: the key is listed exactly when the decision is recorded. */
-/* Feature 101 */
+/* Features 101, 101 */
 static void approving_is_all_or_nothing(void **state)
 {
     (void)state;

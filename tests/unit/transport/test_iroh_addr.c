@@ -140,6 +140,7 @@ static void relay_urls(void **state)
 }
 
 /* Everything that names the same ways is the same ticket. */
+/* Feature 48 */
 static void all_forms_of_one_address(void **state)
 {
     static const char *const full[] = {
@@ -236,6 +237,7 @@ static void unknown_ways_are_passed_over(void **state)
     eid_iroh_addr_clear(&addr);
 }
 
+/* Feature 49 */
 static void addresses_that_are_none(void **state)
 {
     static const char *const bad[] = {
