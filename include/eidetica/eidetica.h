@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything, in one include. */
+/* Everything, in one include.
+ *
+ * What holds for every function: a pointer may be NULL where its header says so, and nowhere else. A function that returns an
+ * eid_status answers EID_ERR_INVALID_ARGUMENT to such a NULL, names what is needed in eid_last_error, and has done nothing;
+ * a list may be NULL when its length is 0. What ends something (free, close, clear, unref, cancel …) takes NULL and does
+ * nothing. Functions that return anything else can not answer: they need what they are given. Callbacks get any context (`ctx`),
+ * and may be NULL where they only tell that something is over (`done`). */
 #ifndef EIDETICA_EIDETICA_H
 #define EIDETICA_EIDETICA_H
 

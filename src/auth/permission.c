@@ -61,6 +61,7 @@ static bool parse_priority(const char *text, uint32_t *out)
 
 eid_status eid_permission_parse(const char *text, eid_permission *out)
 {
+    EID_NEED(text && out);
     eid_permission permission = {EID_PERM_READ, 0};
     const char *colon = strchr(text, ':');
     eid_slice word = eid_slice_of(text, colon != NULL ? (size_t)(colon - text) : strlen(text));

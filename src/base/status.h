@@ -36,6 +36,15 @@ static inline eid_status eid_fail_memory(void)
             return eid_try_status_;                    \
     } while (0)
 
+/* The beginning of a public function: what its caller may not leave out, such as `database && store`. Like assert, but the
+ * caller is told. */
+#define EID_NEED(condition)                                                                                  \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            return eid_fail(EID_ERR_INVALID_ARGUMENT, "%s: NULL where it is not allowed, needed are: %s",    \
+                            __func__, #condition);                                                           \
+    } while (0)
+
 /* Jumps to `label` when the call failed; `variable` holds the status. */
 #define EID_TRY_GOTO(variable, call, label) \
     do {                                    \

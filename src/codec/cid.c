@@ -142,6 +142,7 @@ eid_status eid_id_parse_slice(eid_slice text, eid_id *out)
 
 eid_status eid_id_parse(const char *text, eid_id *out)
 {
+    EID_NEED(text && out);
     return eid_id_parse_slice(eid_slice_text(text), out);
 }
 

@@ -142,6 +142,7 @@ static eid_status compare(difference *d, eid_walk *walk)
 
 eid_status eid_doc_diff(const eid_doc *before, const eid_doc *after, eid_doc **change)
 {
+    EID_NEED(before && change);
     if (after->atomic && !before->atomic)
         return eid_doc_copy(after, change);
     eid_doc *made = NULL;

@@ -7,6 +7,7 @@
 
 eid_status eid_doc_new(eid_doc **out)
 {
+    EID_NEED(out);
     eid_doc *doc = eid_alloc_zero(1, sizeof *doc);
     if (doc == NULL)
         return eid_fail_memory();
@@ -16,6 +17,7 @@ eid_status eid_doc_new(eid_doc **out)
 
 eid_status eid_doc_new_atomic(eid_doc **out)
 {
+    EID_NEED(out);
     eid_doc *doc = NULL;
     EID_TRY(eid_doc_new(&doc));
     doc->atomic = true;
@@ -25,6 +27,7 @@ eid_status eid_doc_new_atomic(eid_doc **out)
 
 eid_status eid_doc_copy(const eid_doc *doc, eid_doc **out)
 {
+    EID_NEED(doc && out);
     eid_doc *copy = NULL;
     EID_TRY(eid_doc_new(&copy));
     eid_status status = eid_doc_copy_into(doc, copy);

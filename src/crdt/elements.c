@@ -19,6 +19,7 @@ static eid_status push_made(eid_list *list, eid_value *made)
 
 eid_status eid_list_push_bool(eid_list *list, bool value)
 {
+    EID_NEED(list);
     eid_value *made = NULL;
     EID_TRY(eid_value_new_bool(value, &made));
     return push_made(list, made);
@@ -26,6 +27,7 @@ eid_status eid_list_push_bool(eid_list *list, bool value)
 
 eid_status eid_list_push_int(eid_list *list, int64_t value)
 {
+    EID_NEED(list);
     eid_value *made = NULL;
     EID_TRY(eid_value_new_int(value, &made));
     return push_made(list, made);
@@ -33,6 +35,7 @@ eid_status eid_list_push_int(eid_list *list, int64_t value)
 
 eid_status eid_list_push_text(eid_list *list, const char *text)
 {
+    EID_NEED(list && text);
     eid_value *made = NULL;
     EID_TRY(eid_value_new_text(text, strlen(text), &made));
     return push_made(list, made);
@@ -40,6 +43,7 @@ eid_status eid_list_push_text(eid_list *list, const char *text)
 
 eid_status eid_list_push_doc(eid_list *list, const eid_doc *value)
 {
+    EID_NEED(list && value);
     eid_value *made = NULL;
     EID_TRY(eid_value_new_doc(value, &made));
     return push_made(list, made);
@@ -59,6 +63,7 @@ static eid_status get_kind(const eid_list *list, size_t index, eid_value_kind ki
 
 eid_status eid_list_get_bool(const eid_list *list, size_t index, bool *out)
 {
+    EID_NEED(list && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(list, index, EID_VALUE_BOOL, &value));
     return eid_value_as_bool(value, out);
@@ -66,6 +71,7 @@ eid_status eid_list_get_bool(const eid_list *list, size_t index, bool *out)
 
 eid_status eid_list_get_int(const eid_list *list, size_t index, int64_t *out)
 {
+    EID_NEED(list && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(list, index, EID_VALUE_INT, &value));
     return eid_value_as_int(value, out);
@@ -73,6 +79,7 @@ eid_status eid_list_get_int(const eid_list *list, size_t index, int64_t *out)
 
 eid_status eid_list_get_text(const eid_list *list, size_t index, const char **text, size_t *len)
 {
+    EID_NEED(list && text);
     const eid_value *value = NULL;
     EID_TRY(get_kind(list, index, EID_VALUE_TEXT, &value));
     return eid_value_as_text(value, text, len);
@@ -80,6 +87,7 @@ eid_status eid_list_get_text(const eid_list *list, size_t index, const char **te
 
 eid_status eid_list_get_doc(const eid_list *list, size_t index, const eid_doc **out)
 {
+    EID_NEED(list && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(list, index, EID_VALUE_DOC, &value));
     return eid_value_as_doc(value, out);
@@ -122,6 +130,7 @@ static eid_status append_copy(eid_list *list, const eid_value *value)
 
 eid_status eid_list_renumber(eid_list *list)
 {
+    EID_NEED(list);
     eid_list fresh = {NULL};
     eid_status status = EID_OK;
     for (const eid_slot *at = eid_slot_first(list); at != NULL && status == EID_OK; at = eid_slot_next(at))
@@ -178,6 +187,7 @@ static eid_status live_slot_of(const eid_list *list, const eid_list_position *po
 
 eid_status eid_list_position_at(const eid_list *list, size_t index, eid_list_position *out)
 {
+    EID_NEED(list && out);
     const eid_slot *slot = eid_slot_live_at(list, index);
     if (slot == NULL)
         return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS, "the list has %zu elements, there is none at index %zu",
@@ -188,6 +198,7 @@ eid_status eid_list_position_at(const eid_list *list, size_t index, eid_list_pos
 
 eid_status eid_list_index_of(const eid_list *list, const eid_list_position *position, size_t *out)
 {
+    EID_NEED(list && position && out);
     eid_slot *slot = NULL;
     EID_TRY(live_slot_of(list, position, &slot));
     *out = eid_slot_index(slot);
@@ -196,6 +207,7 @@ eid_status eid_list_index_of(const eid_list *list, const eid_list_position *posi
 
 eid_status eid_list_get_at(const eid_list *list, const eid_list_position *position, const eid_value **out)
 {
+    EID_NEED(list && position && out);
     eid_slot *slot = NULL;
     EID_TRY(live_slot_of(list, position, &slot));
     *out = slot->value;
@@ -204,6 +216,7 @@ eid_status eid_list_get_at(const eid_list *list, const eid_list_position *positi
 
 eid_status eid_list_set_at(eid_list *list, const eid_list_position *position, const eid_value *value)
 {
+    EID_NEED(list && position && value);
     eid_position place;
     EID_TRY(eid_position_of(position, &place));
     eid_value *copy = NULL;
@@ -216,6 +229,7 @@ eid_status eid_list_set_at(eid_list *list, const eid_list_position *position, co
 
 eid_status eid_list_remove_at(eid_list *list, const eid_list_position *position)
 {
+    EID_NEED(list && position);
     eid_slot *slot = NULL;
     EID_TRY(live_slot_of(list, position, &slot));
     eid_value *tombstone = NULL;
@@ -243,6 +257,7 @@ static eid_status insert_copy(eid_list *list, const eid_slot *left, const eid_sl
 eid_status eid_list_insert_after(eid_list *list, const eid_list_position *neighbour, const eid_value *value,
                                  eid_list_position *out)
 {
+    EID_NEED(list && value);
     eid_slot *left = NULL;
     if (neighbour != NULL)
         EID_TRY(slot_of(list, neighbour, &left));
@@ -252,6 +267,7 @@ eid_status eid_list_insert_after(eid_list *list, const eid_list_position *neighb
 eid_status eid_list_insert_before(eid_list *list, const eid_list_position *neighbour, const eid_value *value,
                                   eid_list_position *out)
 {
+    EID_NEED(list && value);
     eid_slot *right = NULL;
     if (neighbour != NULL)
         EID_TRY(slot_of(list, neighbour, &right));

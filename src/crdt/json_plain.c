@@ -228,6 +228,7 @@ static eid_status take_text(eid_buf *buf, char **text, size_t *len)
 
 eid_status eid_doc_to_plain_json(const eid_doc *doc, char **text, size_t *len)
 {
+    EID_NEED(doc && text);
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     write_doc(&buf, doc);
@@ -236,6 +237,7 @@ eid_status eid_doc_to_plain_json(const eid_doc *doc, char **text, size_t *len)
 
 eid_status eid_value_to_plain_json(const eid_value *value, char **text, size_t *len)
 {
+    EID_NEED(value && text);
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     eid_value_write_plain(&buf, value);
@@ -246,6 +248,7 @@ eid_status eid_value_to_plain_json(const eid_value *value, char **text, size_t *
 
 eid_status eid_value_from_plain_json(const char *text, size_t len, eid_value **out)
 {
+    EID_NEED((text || len == 0) && out);
     eid_value *made = NULL;
     EID_TRY(eid_value_parse_plain(eid_slice_of(text, len), &made));
     eid_status status = eid_check_depth(0, eid_value_containers(made));
@@ -259,6 +262,7 @@ eid_status eid_value_from_plain_json(const char *text, size_t len, eid_value **o
 
 eid_status eid_doc_from_plain_json(const char *text, size_t len, eid_doc **out)
 {
+    EID_NEED((text || len == 0) && out);
     eid_value *made = NULL;
     EID_TRY(eid_value_from_plain_json(text, len, &made));
     eid_status status = EID_OK;

@@ -420,10 +420,12 @@ eid_status eid_value_parse(eid_slice text, eid_value **out)
 
 eid_status eid_doc_from_json(const char *text, size_t len, eid_doc **out)
 {
+    EID_NEED((text || len == 0) && out);
     return eid_doc_parse(eid_slice_of(text, len), out);
 }
 
 eid_status eid_value_from_json(const char *text, size_t len, eid_value **out)
 {
+    EID_NEED((text || len == 0) && out);
     return eid_value_parse(eid_slice_of(text, len), out);
 }

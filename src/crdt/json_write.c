@@ -123,6 +123,7 @@ static eid_status take(eid_buf *buf, char **text, size_t *len)
 
 eid_status eid_doc_to_json(const eid_doc *doc, char **text, size_t *len)
 {
+    EID_NEED(doc && text);
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     eid_doc_write(&buf, doc);
@@ -131,6 +132,7 @@ eid_status eid_doc_to_json(const eid_doc *doc, char **text, size_t *len)
 
 eid_status eid_value_to_json(const eid_value *value, char **text, size_t *len)
 {
+    EID_NEED(value && text);
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     eid_value_write(&buf, value);

@@ -9,6 +9,7 @@
 
 eid_status eid_doc_get_key(const eid_doc *doc, const char *key, size_t len, const eid_value **out)
 {
+    EID_NEED(doc && (key || len == 0) && out);
     eid_slice name = eid_slice_of(key, len);
     const eid_value *found = eid_doc_child(doc, name);
     if (!eid_value_is_live(found))
@@ -20,6 +21,7 @@ eid_status eid_doc_get_key(const eid_doc *doc, const char *key, size_t len, cons
 
 eid_status eid_doc_set_key(eid_doc *doc, const char *key, size_t len, const eid_value *value)
 {
+    EID_NEED(doc && (key || len == 0) && value);
     eid_value *copy = NULL;
     EID_TRY(eid_value_copy(value, &copy));
     eid_status status = eid_doc_put_child(doc, eid_slice_of(key, len), copy);
@@ -30,6 +32,7 @@ eid_status eid_doc_set_key(eid_doc *doc, const char *key, size_t len, const eid_
 
 eid_status eid_doc_remove_key(eid_doc *doc, const char *key, size_t len)
 {
+    EID_NEED(doc && (key || len == 0));
     eid_value *tombstone = NULL;
     EID_TRY(eid_value_new_deleted(&tombstone));
     eid_status status = eid_doc_put_child(doc, eid_slice_of(key, len), tombstone);
@@ -57,6 +60,7 @@ static eid_status check_component(const char *component)
 
 eid_status eid_path_join(const char *const *components, size_t count, char **out)
 {
+    EID_NEED((components || count == 0) && out);
     if (count == 0)
         return eid_fail(EID_ERR_INVALID_PATH, "a path needs at least one key");
     if (count > EID_LIMIT_DOC_PATH)

@@ -11,6 +11,7 @@
 
 eid_status eid_list_new(eid_list **out)
 {
+    EID_NEED(out);
     eid_list *list = eid_alloc_zero(1, sizeof *list);
     if (list == NULL)
         return eid_fail_memory();
@@ -20,6 +21,7 @@ eid_status eid_list_new(eid_list **out)
 
 eid_status eid_list_copy(const eid_list *list, eid_list **out)
 {
+    EID_NEED(list && out);
     eid_list *copy = NULL;
     EID_TRY(eid_list_new(&copy));
     eid_status status = eid_list_copy_into(list, copy);
@@ -68,6 +70,7 @@ static eid_status live_slot(const eid_list *list, size_t index, eid_slot **out)
 
 eid_status eid_list_get(const eid_list *list, size_t index, const eid_value **out)
 {
+    EID_NEED(list && out);
     eid_slot *slot = NULL;
     EID_TRY(live_slot(list, index, &slot));
     *out = slot->value;
@@ -103,6 +106,7 @@ static eid_status copy_element(const eid_value *value, eid_value **out)
 
 eid_status eid_list_push(eid_list *list, const eid_value *value)
 {
+    EID_NEED(list && value);
     eid_value *copy;
     EID_TRY(copy_element(value, &copy));
     eid_status status = eid_list_append(list, copy);
@@ -113,6 +117,7 @@ eid_status eid_list_push(eid_list *list, const eid_value *value)
 
 eid_status eid_list_insert(eid_list *list, size_t index, const eid_value *value)
 {
+    EID_NEED(list && value);
     size_t len = eid_list_len(list);
     if (index > len)
         return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS,
@@ -136,6 +141,7 @@ eid_status eid_list_insert(eid_list *list, size_t index, const eid_value *value)
 
 eid_status eid_list_set(eid_list *list, size_t index, const eid_value *value)
 {
+    EID_NEED(list && value);
     eid_slot *slot = NULL;
     EID_TRY(live_slot(list, index, &slot));
     eid_value *copy;
@@ -146,6 +152,7 @@ eid_status eid_list_set(eid_list *list, size_t index, const eid_value *value)
 
 eid_status eid_list_remove(eid_list *list, size_t index)
 {
+    EID_NEED(list);
     eid_slot *slot = NULL;
     EID_TRY(live_slot(list, index, &slot));
     eid_value *tombstone;

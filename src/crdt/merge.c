@@ -214,16 +214,19 @@ static eid_status merge_values(eid_value **state, const eid_value *change, bool 
 
 eid_status eid_doc_merge(eid_doc *state, const eid_doc *change)
 {
+    EID_NEED(state && change);
     return merge_docs(state, change, false);
 }
 
 eid_status eid_list_merge(eid_list *state, const eid_list *change)
 {
+    EID_NEED(state && change);
     return merge_lists(state, change, false);
 }
 
 eid_status eid_value_merge(eid_value **state, const eid_value *change)
 {
+    EID_NEED(state && change);
     return merge_values(state, change, false);
 }
 

@@ -107,6 +107,7 @@ eid_status eid_doc_get_path(const eid_doc *doc, eid_slice path, const eid_value 
 
 eid_status eid_doc_get(const eid_doc *doc, const char *path, const eid_value **out)
 {
+    EID_NEED(doc && path && out);
     return eid_doc_get_path(doc, eid_slice_text(path), out);
 }
 
@@ -136,6 +137,7 @@ static eid_status get_kind(const eid_doc *doc, const char *path, eid_value_kind 
 
 eid_status eid_doc_get_bool(const eid_doc *doc, const char *path, bool *out)
 {
+    EID_NEED(doc && path && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(doc, path, EID_VALUE_BOOL, &value));
     return eid_value_as_bool(value, out);
@@ -143,6 +145,7 @@ eid_status eid_doc_get_bool(const eid_doc *doc, const char *path, bool *out)
 
 eid_status eid_doc_get_int(const eid_doc *doc, const char *path, int64_t *out)
 {
+    EID_NEED(doc && path && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(doc, path, EID_VALUE_INT, &value));
     return eid_value_as_int(value, out);
@@ -150,6 +153,7 @@ eid_status eid_doc_get_int(const eid_doc *doc, const char *path, int64_t *out)
 
 eid_status eid_doc_get_text(const eid_doc *doc, const char *path, const char **text, size_t *len)
 {
+    EID_NEED(doc && path && text);
     const eid_value *value = NULL;
     EID_TRY(get_kind(doc, path, EID_VALUE_TEXT, &value));
     return eid_value_as_text(value, text, len);
@@ -157,6 +161,7 @@ eid_status eid_doc_get_text(const eid_doc *doc, const char *path, const char **t
 
 eid_status eid_doc_get_doc(const eid_doc *doc, const char *path, const eid_doc **out)
 {
+    EID_NEED(doc && path && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(doc, path, EID_VALUE_DOC, &value));
     return eid_value_as_doc(value, out);
@@ -164,6 +169,7 @@ eid_status eid_doc_get_doc(const eid_doc *doc, const char *path, const eid_doc *
 
 eid_status eid_doc_get_list(const eid_doc *doc, const char *path, const eid_list **out)
 {
+    EID_NEED(doc && path && out);
     const eid_value *value = NULL;
     EID_TRY(get_kind(doc, path, EID_VALUE_LIST, &value));
     return eid_value_as_list(value, out);
@@ -305,6 +311,7 @@ static eid_status set_made(eid_doc *doc, const char *path, eid_value *made)
 
 eid_status eid_doc_set(eid_doc *doc, const char *path, const eid_value *value)
 {
+    EID_NEED(doc && path && value);
     eid_value *copy;
     EID_TRY(eid_value_copy(value, &copy));
     return set_made(doc, path, copy);
@@ -312,11 +319,13 @@ eid_status eid_doc_set(eid_doc *doc, const char *path, const eid_value *value)
 
 eid_status eid_doc_set_null(eid_doc *doc, const char *path)
 {
+    EID_NEED(doc && path);
     return set_made(doc, path, eid_value_new_kind(EID_VALUE_NULL));
 }
 
 eid_status eid_doc_set_bool(eid_doc *doc, const char *path, bool value)
 {
+    EID_NEED(doc && path);
     eid_value *made;
     EID_TRY(eid_value_new_bool(value, &made));
     return set_made(doc, path, made);
@@ -324,6 +333,7 @@ eid_status eid_doc_set_bool(eid_doc *doc, const char *path, bool value)
 
 eid_status eid_doc_set_int(eid_doc *doc, const char *path, int64_t value)
 {
+    EID_NEED(doc && path);
     eid_value *made;
     EID_TRY(eid_value_new_int(value, &made));
     return set_made(doc, path, made);
@@ -331,11 +341,13 @@ eid_status eid_doc_set_int(eid_doc *doc, const char *path, int64_t value)
 
 eid_status eid_doc_set_string(eid_doc *doc, const char *path, const char *text)
 {
+    EID_NEED(doc && path && text);
     return eid_doc_set_text(doc, path, text, strlen(text));
 }
 
 eid_status eid_doc_set_text(eid_doc *doc, const char *path, const char *text, size_t len)
 {
+    EID_NEED(doc && path && (text || len == 0));
     eid_value *made;
     EID_TRY(eid_value_new_text(text, len, &made));
     return set_made(doc, path, made);
@@ -343,6 +355,7 @@ eid_status eid_doc_set_text(eid_doc *doc, const char *path, const char *text, si
 
 eid_status eid_doc_set_doc(eid_doc *doc, const char *path, const eid_doc *value)
 {
+    EID_NEED(doc && path && value);
     eid_value *made;
     EID_TRY(eid_value_new_doc(value, &made));
     return set_made(doc, path, made);
@@ -350,6 +363,7 @@ eid_status eid_doc_set_doc(eid_doc *doc, const char *path, const eid_doc *value)
 
 eid_status eid_doc_set_list(eid_doc *doc, const char *path, const eid_list *value)
 {
+    EID_NEED(doc && path && value);
     eid_value *made;
     EID_TRY(eid_value_new_list(value, &made));
     return set_made(doc, path, made);
@@ -357,6 +371,7 @@ eid_status eid_doc_set_list(eid_doc *doc, const char *path, const eid_list *valu
 
 eid_status eid_doc_set_json(eid_doc *doc, const char *path, const char *json)
 {
+    EID_NEED(doc && path && json);
     eid_value *made;
     EID_TRY(eid_value_parse_plain(eid_slice_text(json), &made));
     return set_made(doc, path, made);
@@ -364,6 +379,7 @@ eid_status eid_doc_set_json(eid_doc *doc, const char *path, const char *json)
 
 eid_status eid_doc_remove(eid_doc *doc, const char *path)
 {
+    EID_NEED(doc && path);
     return set_made(doc, path, eid_value_new_kind(EID_VALUE_DELETED));
 }
 
@@ -415,11 +431,13 @@ static eid_status insert_at(eid_doc *doc, const char *path, size_t index, const 
 
 eid_status eid_doc_push(eid_doc *doc, const char *path, const eid_value *value)
 {
+    EID_NEED(doc && path && value);
     return insert_at(doc, path, SIZE_MAX, value);
 }
 
 eid_status eid_doc_insert(eid_doc *doc, const char *path, size_t index, const eid_value *value)
 {
+    EID_NEED(doc && path && value);
     if (index == SIZE_MAX)
         return eid_fail(EID_ERR_INDEX_OUT_OF_BOUNDS, "%zu is the index of no element", index);
     return insert_at(doc, path, index, value);

@@ -30,6 +30,7 @@ static eid_status check_kind(const eid_value *value, eid_value_kind wanted)
 
 eid_status eid_value_as_bool(const eid_value *value, bool *out)
 {
+    EID_NEED(value && out);
     EID_TRY(check_kind(value, EID_VALUE_BOOL));
     *out = value->boolean;
     return EID_OK;
@@ -37,6 +38,7 @@ eid_status eid_value_as_bool(const eid_value *value, bool *out)
 
 eid_status eid_value_as_int(const eid_value *value, int64_t *out)
 {
+    EID_NEED(value && out);
     EID_TRY(check_kind(value, EID_VALUE_INT));
     *out = ((const int_value *)value)->integer;
     return EID_OK;
@@ -44,6 +46,7 @@ eid_status eid_value_as_int(const eid_value *value, int64_t *out)
 
 eid_status eid_value_as_text(const eid_value *value, const char **text, size_t *len)
 {
+    EID_NEED(value && text);
     EID_TRY(check_kind(value, EID_VALUE_TEXT));
     const text_value *holder = (const text_value *)value;
     *text = holder->text;
@@ -54,6 +57,7 @@ eid_status eid_value_as_text(const eid_value *value, const char **text, size_t *
 
 eid_status eid_value_as_doc(const eid_value *value, const eid_doc **out)
 {
+    EID_NEED(value && out);
     EID_TRY(check_kind(value, EID_VALUE_DOC));
     *out = eid_value_doc(value);
     return EID_OK;
@@ -61,6 +65,7 @@ eid_status eid_value_as_doc(const eid_value *value, const eid_doc **out)
 
 eid_status eid_value_as_list(const eid_value *value, const eid_list **out)
 {
+    EID_NEED(value && out);
     EID_TRY(check_kind(value, EID_VALUE_LIST));
     *out = eid_value_list(value);
     return EID_OK;
@@ -108,16 +113,19 @@ static eid_status hand_out(eid_value *made, eid_value **out)
 
 eid_status eid_value_new_null(eid_value **out)
 {
+    EID_NEED(out);
     return hand_out(eid_value_new_kind(EID_VALUE_NULL), out);
 }
 
 eid_status eid_value_new_deleted(eid_value **out)
 {
+    EID_NEED(out);
     return hand_out(eid_value_new_kind(EID_VALUE_DELETED), out);
 }
 
 eid_status eid_value_new_bool(bool value, eid_value **out)
 {
+    EID_NEED(out);
     eid_value *made = eid_value_new_kind(EID_VALUE_BOOL);
     if (made != NULL)
         made->boolean = value;
@@ -126,6 +134,7 @@ eid_status eid_value_new_bool(bool value, eid_value **out)
 
 eid_status eid_value_new_int(int64_t value, eid_value **out)
 {
+    EID_NEED(out);
     eid_value *made = eid_value_new_kind(EID_VALUE_INT);
     if (made != NULL)
         ((int_value *)made)->integer = value;
@@ -134,6 +143,7 @@ eid_status eid_value_new_int(int64_t value, eid_value **out)
 
 eid_status eid_value_new_text(const char *text, size_t len, eid_value **out)
 {
+    EID_NEED((text || len == 0) && out);
     eid_slice slice = eid_slice_of(text, len);
     if (!eid_utf8_valid(slice))
         return eid_fail(EID_ERR_UTF8, "a text value must be valid UTF-8");
@@ -142,6 +152,7 @@ eid_status eid_value_new_text(const char *text, size_t len, eid_value **out)
 
 eid_status eid_value_new_doc(const eid_doc *doc, eid_value **out)
 {
+    EID_NEED(doc && out);
     EID_TRY(eid_check_depth(1, eid_doc_containers(doc)));
     eid_value *made = eid_value_new_kind(EID_VALUE_DOC);
     if (made == NULL)
@@ -157,6 +168,7 @@ eid_status eid_value_new_doc(const eid_doc *doc, eid_value **out)
 
 eid_status eid_value_new_list(const eid_list *list, eid_value **out)
 {
+    EID_NEED(list && out);
     eid_value *made = eid_value_new_kind(EID_VALUE_LIST);
     if (made == NULL)
         return eid_fail_memory();
@@ -251,6 +263,7 @@ eid_status eid_list_copy_into(const eid_list *from, eid_list *to)
 
 eid_status eid_value_copy(const eid_value *value, eid_value **out)
 {
+    EID_NEED(value && out);
     eid_value *copy = copy_shell(value);
     if (copy == NULL)
         return eid_fail_memory();

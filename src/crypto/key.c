@@ -114,6 +114,7 @@ eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
 
 eid_status eid_pubkey_parse(const char *text, eid_pubkey *out)
 {
+    EID_NEED(text && out);
     return eid_pubkey_parse_slice(eid_slice_text(text), out);
 }
 
@@ -145,6 +146,7 @@ bool eid_pubkey_equal(const eid_pubkey *a, const eid_pubkey *b)
 eid_status eid_pubkey_verify(const eid_pubkey *key, const void *message, size_t len,
                              const uint8_t signature[64])
 {
+    EID_NEED(key && (message || len == 0) && signature);
     EID_TRY(eid_crypto_init());
     if (crypto_sign_verify_detached(signature, message, len, key->bytes) != 0)
         return eid_fail(EID_ERR_BAD_SIGNATURE, "the signature does not fit the message and the public key");
@@ -155,6 +157,7 @@ eid_status eid_pubkey_verify(const eid_pubkey *key, const void *message, size_t 
 
 eid_status eid_keypair_from_seed(const uint8_t seed[32], eid_keypair **out)
 {
+    EID_NEED(seed && out);
     uint8_t public_half[crypto_sign_PUBLICKEYBYTES];
     EID_TRY(eid_crypto_init());
     eid_keypair *key = sodium_malloc(sizeof *key);
@@ -169,6 +172,7 @@ eid_status eid_keypair_from_seed(const uint8_t seed[32], eid_keypair **out)
 
 eid_status eid_keypair_generate(eid_keypair **out)
 {
+    EID_NEED(out);
     uint8_t seed[crypto_sign_SEEDBYTES];
     EID_TRY(eid_crypto_init());
     randombytes_buf(seed, sizeof seed);
@@ -211,6 +215,7 @@ eid_status eid_keypair_parse_slice(eid_slice text, eid_keypair **out)
 
 eid_status eid_keypair_parse(const char *text, eid_keypair **out)
 {
+    EID_NEED(text && out);
     return eid_keypair_parse_slice(eid_slice_text(text), out);
 }
 

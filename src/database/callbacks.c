@@ -32,8 +32,7 @@ static void append(eid_core *core, eid_callback *registration)
 eid_status eid_database_on_store_write(eid_database *database, const char *store, unsigned sources, eid_write_callback callback,
                                        void *ctx, eid_callback **registration)
 {
-    if (callback == NULL || registration == NULL)
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "A callback and a place for its registration are needed");
+    EID_NEED(database && callback && registration);
     if (sources == 0 || (sources & ~(unsigned)EID_SOURCE_ALL) != 0)
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "A callback needs to hear of local writes, remote ones, or both");
     eid_callback *entry = eid_alloc_zero(1, sizeof *entry);

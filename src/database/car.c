@@ -63,6 +63,7 @@ static eid_status write_block(const eid_entry *entry, eid_write_bytes write, voi
 
 eid_status eid_database_export_to(eid_database *database, eid_write_bytes write, void *ctx)
 {
+    EID_NEED(database && write);
     eid_history *history;
     EID_TRY(eid_history_open(database, NULL, &history));
     eid_status status = write_header(eid_database_root_id(database), write, ctx);
@@ -106,6 +107,7 @@ static eid_status write_to_sink(const void *data, size_t len, void *ctx)
 
 eid_status eid_database_export(eid_database *database, const char *path)
 {
+    EID_NEED(database && path);
     sink *s = eid_alloc(sizeof *s);
     if (s == NULL)
         return eid_fail_memory();

@@ -169,6 +169,7 @@ static void feed_free(eid_changes *feed)
 
 eid_status eid_changes_open(eid_database *database, const char *store, const char *cursor, eid_changes **out)
 {
+    EID_NEED(database && out);
     eid_changes *feed = eid_alloc_zero(1, sizeof *feed);
     if (feed == NULL)
         return eid_fail_memory();
@@ -266,6 +267,7 @@ static eid_status read_ahead(eid_changes *feed)
 
 eid_status eid_changes_next(eid_changes *feed, eid_change *out)
 {
+    EID_NEED(feed && out);
     eid_storage *storage = feed->database->core->storage;
     eid_status status = EID_OK;
     eid_change change = {EID_CHANGE_NONE, NULL};
@@ -288,6 +290,7 @@ eid_status eid_changes_next(eid_changes *feed, eid_change *out)
 
 eid_status eid_changes_cursor(const eid_changes *feed, char **out)
 {
+    EID_NEED(feed && out);
     if (feed->place != 0)
         return eid_cursor_format(CURSOR_PREFIX, (uint64_t)feed->place, &feed->place_id, out);
     char *copy = eid_strdup("");

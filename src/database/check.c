@@ -707,5 +707,6 @@ eid_status eid_core_check(eid_core *core, const eid_id *id, unsigned flags, eid_
 
 eid_status eid_database_check(eid_database *database, unsigned flags, eid_check_report *report)
 {
+    EID_NEED(database && report);
     return eid_core_check(database->core, &database->root, flags, report);
 }

@@ -498,11 +498,13 @@ eid_status eid_txn_commit_all(eid_txn *const *txns, size_t count, eid_id *ids)
 
 eid_status eid_txn_commit(eid_txn *txn, eid_id *id)
 {
+    EID_NEED(txn);
     return eid_txn_commit_all(&txn, 1, id);
 }
 
 eid_status eid_txn_commit_free(eid_txn *txn, eid_id *id)
 {
+    EID_NEED(txn);
     eid_status status = eid_txn_commit(txn, id);
     eid_txn_free(txn);
     return status;

@@ -548,6 +548,7 @@ static void diff_free(diff *d)
 eid_status eid_database_diff(eid_database *database, const char *store, const eid_id *from, size_t from_count, const eid_id *to,
                              size_t to_count, eid_key_change_callback callback, void *ctx)
 {
+    EID_NEED(database && store && (from || from_count == 0) && callback);
     diff d = {.database = database, .storage = database->core->storage, .name = store, .to_present = to == NULL};
     EID_TRY(eid_map_new(&d.keys));
     eid_buf_init(&d.differing, SIZE_MAX / 2);
@@ -607,6 +608,7 @@ static eid_status tell_stores(eid_database *database, const eid_sides *sides, co
 eid_status eid_database_diff_stores(eid_database *database, const eid_id *from, size_t from_count, const eid_id *to,
                                     size_t to_count, eid_store_change_callback callback, void *ctx)
 {
+    EID_NEED(database && (from || from_count == 0) && (to || to_count == 0) && callback);
     eid_sides sides;
     eid_map *names;
     EID_TRY(eid_map_new(&names));

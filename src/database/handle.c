@@ -154,11 +154,13 @@ eid_status eid_database_tree(eid_database *database, eid_tree **out)
 
 eid_status eid_database_entry_count(eid_database *database, uint64_t *out)
 {
+    EID_NEED(database && out);
     return eid_core_entry_count(database->core, &database->root, out);
 }
 
 eid_status eid_database_tips(eid_database *database, eid_id **out, size_t *count)
 {
+    EID_NEED(database && out && count);
     return eid_core_tips(database->core, &database->root, out, count);
 }
 
@@ -169,6 +171,7 @@ eid_status eid_database_auth(eid_database *database, eid_auth_settings **out)
 
 eid_status eid_database_current_permission(eid_database *database, eid_permission *out)
 {
+    EID_NEED(database && out);
     eid_signer *signer = eid_database_signer(database);
     eid_pubkey key;
     if (signer == NULL)
@@ -181,6 +184,7 @@ eid_status eid_database_current_permission(eid_database *database, eid_permissio
 
 eid_status eid_database_get_entry(eid_database *database, const eid_id *id, eid_entry **out)
 {
+    EID_NEED(database && id && out);
     eid_storage *storage = database->core->storage;
     eid_tree *tree;
     int64_t n = 0, d = 0;
@@ -203,6 +207,7 @@ eid_status eid_database_get_entry(eid_database *database, const eid_id *id, eid_
 
 eid_status eid_database_each_entry(eid_database *database, eid_entry_callback callback, void *ctx)
 {
+    EID_NEED(database && callback);
     eid_history *history;
     EID_TRY(eid_history_open(database, NULL, &history));
     eid_status status = EID_OK;
@@ -227,6 +232,7 @@ static eid_status find_store(eid_database *database, const char *name, eid_tree 
 
 eid_status eid_database_store_state(eid_database *database, const char *store, eid_doc **out)
 {
+    EID_NEED(database && store && out);
     eid_storage *storage = database->core->storage;
     eid_view view = EID_VIEW_CURRENT;
     eid_tree *tree;
@@ -242,6 +248,7 @@ eid_status eid_database_store_state(eid_database *database, const char *store, e
 eid_status eid_database_store_state_at(eid_database *database, const char *store, const eid_id *tips, size_t count,
                                        eid_doc **out)
 {
+    EID_NEED(database && store && (tips || count == 0) && out);
     eid_storage *storage = database->core->storage;
     eid_storage_lock(storage);
     eid_tree *tree;
@@ -325,6 +332,7 @@ static eid_status not_found(const char *store, const char *path)
 
 eid_status eid_database_get(eid_database *database, const char *store, const char *path, eid_value **out)
 {
+    EID_NEED(database && store && path && out);
     eid_slice whole = eid_slice_text(path), key;
     if (!eid_path_first(whole, &key))
         return not_found(store, path);
@@ -344,6 +352,7 @@ eid_status eid_database_get(eid_database *database, const char *store, const cha
 
 eid_status eid_database_name(eid_database *database, char **out)
 {
+    EID_NEED(database && out);
     eid_value *value;
     EID_TRY(eid_database_get(database, EID_SETTINGS, "name", &value));
     const char *text;
@@ -459,6 +468,7 @@ static eid_status hash_store(eid_database *database, eid_tree_store *store, eid_
 
 eid_status eid_database_state_hash(eid_database *database, uint8_t out[32])
 {
+    EID_NEED(database && out);
     eid_blake3 hasher;
     eid_blake3_init(&hasher);
     eid_tree *tree;

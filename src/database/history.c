@@ -107,6 +107,7 @@ static eid_status fix_view(eid_history *history, const eid_history_options *opti
 
 eid_status eid_history_open(eid_database *database, const eid_history_options *options, eid_history **out)
 {
+    EID_NEED(database && out);
     eid_history_options used = EID_HISTORY_OPTIONS_INIT;
     if (options != NULL)
         memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
@@ -151,6 +152,7 @@ static eid_status load_next(eid_history *history, eid_entry **out)
 
 eid_status eid_history_next(eid_history *history, eid_entry **out)
 {
+    EID_NEED(history && out);
     eid_entry *entry = NULL;
     eid_storage_lock(history->database->core->storage);
     eid_status status = load_next(history, &entry);
@@ -167,6 +169,7 @@ eid_status eid_history_next(eid_history *history, eid_entry **out)
 
 eid_status eid_history_cursor(const eid_history *history, char **out)
 {
+    EID_NEED(history && out);
     if (history->has_last)
         return eid_cursor_format(CURSOR_PREFIX, history->last.height, &history->last.id, out);
     char *copy = eid_strdup("");
@@ -237,6 +240,7 @@ static eid_status cell_place(eid_storage *storage, const eid_tree_store *store, 
 
 eid_status eid_database_last_write(eid_database *database, const char *store, const char *key, eid_key_write *out)
 {
+    EID_NEED(database && store && key && out);
     eid_storage *storage = database->core->storage;
     eid_tree_store *found_store;
     eid_entry *entry = NULL;
@@ -293,6 +297,7 @@ static eid_status hand_out(eid_entry *entry, const eid_node *place, bool replace
 eid_status eid_database_each_write(eid_database *database, const char *store, const char *key, eid_key_write_callback callback,
                                    void *ctx)
 {
+    EID_NEED(database && store && key && callback);
     eid_storage *storage = database->core->storage;
     eid_places places = {.newest_first = true, .of_key = true, .key = eid_slice_text(key)};
     eid_tree *tree;

@@ -338,6 +338,7 @@ static eid_status write_infos(const eid_identity *found, size_t count, eid_sigke
 
 eid_status eid_database_find_sigkeys(eid_database *database, const eid_pubkey *key, eid_sigkey_info **out, size_t *count)
 {
+    EID_NEED(database && key && out && count);
     eid_identity *found;
     size_t found_count;
     EID_TRY(eid_core_find_identities(database->core, &database->root, key, &found, &found_count));

@@ -80,6 +80,7 @@ static eid_status set_parents(eid_txn *txn, const eid_node *nodes, size_t count)
 
 eid_status eid_database_new_transaction(eid_database *database, eid_txn **out)
 {
+    EID_NEED(database && out);
     eid_txn *txn = NULL;
     EID_TRY(txn_new(database, &txn));
     eid_tree *tree;
@@ -117,6 +118,7 @@ static eid_status open_at(eid_txn *txn, const eid_id *tips, size_t count)
 
 eid_status eid_database_new_transaction_at(eid_database *database, const eid_id *tips, size_t count, eid_txn **out)
 {
+    EID_NEED(database && (tips || count == 0) && out);
     if (count == 0)
         return eid_fail(EID_ERR_INVALID_TIP, "A transaction needs at least one tip to build on");
     eid_txn *txn = NULL;

@@ -258,6 +258,7 @@ static eid_status verify_all(verification *v)
 
 eid_status eid_database_verify(eid_database *database, eid_verify_report *report)
 {
+    EID_NEED(database && report);
     verification *v = eid_alloc_zero(1, sizeof *v);
     if (v == NULL)
         return eid_fail_memory();
@@ -306,6 +307,7 @@ static eid_status standing_of(eid_database *database, const eid_id *id, eid_entr
 
 eid_status eid_database_standing(eid_database *database, const eid_id *id, eid_entry_standing *out, char **reason)
 {
+    EID_NEED(database && id && out);
     eid_buf sentence;
     eid_entry_standing standing = EID_STANDING_UNKNOWN;
     char *text = NULL;

@@ -376,6 +376,7 @@ done:
 
 eid_status eid_entry_from_json(const char *text, size_t len, eid_entry **out)
 {
+    EID_NEED((text || len == 0) && out);
     eid_json reader;
     eid_json_init(&reader, eid_slice_of(text, len));
     eid_entry *entry = NULL;

@@ -13,6 +13,7 @@ static bool has_empty_id(const eid_id *ids, size_t count)
 
 eid_status eid_entry_validate(const eid_entry *entry)
 {
+    EID_NEED(entry);
     if (entry->parent_count > 0 && eid_entry_subtree(entry, eid_slice_text(EID_ROOT_MARKER)) != NULL)
         return eid_fail(EID_ERR_INVALID_ENTRY,
                         "the entry has the marker _root of a database's first entry, and parents");

@@ -134,6 +134,7 @@ void eid_entry_write_json(eid_buf *buf, const eid_entry *entry)
 
 eid_status eid_entry_to_json(const eid_entry *entry, char **text, size_t *len)
 {
+    EID_NEED(entry && text);
     eid_buf buf;
     eid_buf_init(&buf, JSON_GROWTH * EID_LIMIT_ENTRY_BYTES);
     eid_entry_write_json(&buf, entry);

@@ -78,6 +78,7 @@ eid_status eid_user_fail_absent(eid_user *user, const eid_id *id)
 
 eid_status eid_user_database_access(eid_user *user, const eid_id *id, eid_access_state *out)
 {
+    EID_NEED(user && id && out);
     const eid_keypair *key;
     eid_status status = eid_user_key_for_database(user, id, &key);
     if (status == EID_ERR_NO_KEY_FOR_DATABASE) {

@@ -96,6 +96,7 @@ static eid_status join_list(const listing *list, eid_user_info **out)
 
 eid_status eid_instance_list_users(eid_instance *instance, eid_user_info **out, size_t *count)
 {
+    EID_NEED(instance && out && count);
     listing list = {.instance = instance, .status = EID_OK};
 
     eid_buf_init(&list.names, SIZE_MAX / 2);
@@ -232,20 +233,24 @@ static eid_status act(eid_instance *instance, const char *name, act_kind wanted)
 
 eid_status eid_instance_disable_user(eid_instance *instance, const char *username)
 {
+    EID_NEED(instance && username);
     return act(instance, username, ACT_DISABLE);
 }
 
 eid_status eid_instance_enable_user(eid_instance *instance, const char *username)
 {
+    EID_NEED(instance && username);
     return act(instance, username, ACT_ENABLE);
 }
 
 eid_status eid_instance_set_user_admin(eid_instance *instance, const char *username, bool admin)
 {
+    EID_NEED(instance && username);
     return act(instance, username, admin ? ACT_ADMIN : ACT_NO_ADMIN);
 }
 
 eid_status eid_instance_remove_user(eid_instance *instance, const char *username)
 {
+    EID_NEED(instance && username);
     return act(instance, username, ACT_REMOVE);
 }

@@ -134,6 +134,7 @@ static eid_status open_once(const char *path, const eid_instance_options *option
 eid_status eid_instance_open_url_with(const char *url, const eid_instance_options *options,
                                       eid_instance **out)
 {
+    EID_NEED(url && out);
     eid_instance_options used = EID_INSTANCE_OPTIONS_INIT;
     char *path;
     bool again = false;
@@ -197,6 +198,7 @@ const eid_clock *eid_instance_clock(const eid_instance *instance)
 
 eid_status eid_instance_list_databases(eid_instance *instance, eid_id **out, size_t *count)
 {
+    EID_NEED(instance && out && count);
     eid_storage *storage = eid_core_storage(instance->core);
 
     eid_storage_lock(storage);
@@ -207,6 +209,7 @@ eid_status eid_instance_list_databases(eid_instance *instance, eid_id **out, siz
 
 eid_status eid_instance_flush(eid_instance *instance)
 {
+    EID_NEED(instance);
     eid_storage *storage = eid_core_storage(instance->core);
 
     eid_storage_lock(storage);
@@ -217,6 +220,7 @@ eid_status eid_instance_flush(eid_instance *instance)
 
 eid_status eid_database_open(eid_instance *instance, const eid_id *id, eid_database **out)
 {
+    EID_NEED(instance && id && out);
     return eid_database_open_as(instance->core, id, NULL, NULL, out);
 }
 

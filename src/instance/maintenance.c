@@ -56,6 +56,7 @@ static void remove_journal(const char *path)
 
 eid_status eid_instance_backup(eid_instance *instance, const char *path, eid_progress_callback progress, void *ctx)
 {
+    EID_NEED(instance && path);
     int fd;
     EID_TRY(eid_file_create(path, &fd));
     char text[EID_LIMIT_ERROR_TEXT];
@@ -72,6 +73,7 @@ eid_status eid_instance_backup(eid_instance *instance, const char *path, eid_pro
 
 eid_status eid_instance_sizes(eid_instance *instance, eid_sizes *out)
 {
+    EID_NEED(instance && out);
     eid_storage *storage = eid_core_storage(instance->core);
     eid_storage_lock(storage);
     eid_status status = eid_storage_sizes(storage, true, out);
@@ -81,6 +83,7 @@ eid_status eid_instance_sizes(eid_instance *instance, eid_sizes *out)
 
 eid_status eid_instance_compact(eid_instance *instance, uint64_t *before, uint64_t *after)
 {
+    EID_NEED(instance);
     eid_storage *storage = eid_core_storage(instance->core);
     uint64_t old_size = 0, new_size = 0;
     eid_storage_lock(storage);
@@ -102,11 +105,13 @@ eid_status eid_instance_compact(eid_instance *instance, uint64_t *before, uint64
 
 eid_status eid_instance_check(eid_instance *instance, const eid_id *id, unsigned flags, eid_check_report *report)
 {
+    EID_NEED(instance && report);
     return eid_core_check(instance->core, id, flags, report);
 }
 
 eid_status eid_check_file(const char *url, unsigned flags, eid_check_report *report)
 {
+    EID_NEED(url && report);
     char *path;
     eid_core *core;
     EID_TRY(eid_url_to_path(url, &path));
@@ -123,10 +128,12 @@ eid_status eid_check_file(const char *url, unsigned flags, eid_check_report *rep
 
 eid_status eid_instance_import(eid_instance *instance, const char *path, eid_import_report *report)
 {
+    EID_NEED(instance && path && report);
     return eid_core_import_file(instance->core, path, report);
 }
 
 eid_status eid_instance_import_from(eid_instance *instance, eid_read_bytes read, void *ctx, eid_import_report *report)
 {
+    EID_NEED(instance && read && report);
     return eid_core_import(instance->core, read, ctx, report);
 }

@@ -14,6 +14,7 @@ static void tell(eid_instance *instance, const eid_id *database)
 eid_status eid_instance_new_database(eid_instance *instance, const eid_doc *settings, const char *key_name,
                                      eid_database **out)
 {
+    EID_NEED(instance && settings && key_name && out);
     eid_keypair *key;
     eid_doc *converted = NULL;
 
@@ -50,6 +51,7 @@ static eid_status find_key(eid_database *database, const char *key_name, eid_key
 
 eid_status eid_database_set_default_auth_key(eid_database *database, const char *key_name)
 {
+    EID_NEED(database && key_name);
     eid_keypair *key;
     eid_sigkey identity;
 
@@ -62,6 +64,7 @@ eid_status eid_database_set_default_auth_key(eid_database *database, const char 
 
 eid_status eid_database_new_authenticated_operation(eid_database *database, const char *key_name, eid_txn **out)
 {
+    EID_NEED(database && key_name && out);
     eid_keypair *key;
     eid_sigkey identity;
 

@@ -236,6 +236,7 @@ static eid_status add_pair(eid_instance *instance, const char *name, eid_keypair
 
 eid_status eid_instance_add_private_key(eid_instance *instance, const char *name, eid_pubkey *out)
 {
+    EID_NEED(instance && name);
     eid_keypair *pair;
 
     EID_TRY(check_name(name));
@@ -245,6 +246,7 @@ eid_status eid_instance_add_private_key(eid_instance *instance, const char *name
 
 eid_status eid_instance_import_private_key(eid_instance *instance, const char *name, const eid_keypair *key)
 {
+    EID_NEED(instance && name && key);
     eid_keypair *pair;
 
     EID_TRY(check_name(name));
@@ -254,6 +256,7 @@ eid_status eid_instance_import_private_key(eid_instance *instance, const char *n
 
 eid_status eid_instance_remove_private_key(eid_instance *instance, const char *name)
 {
+    EID_NEED(instance && name);
     bool found;
 
     pthread_mutex_lock(&instance->change_mutex);
@@ -289,6 +292,7 @@ eid_status eid_instance_copy_private_key(eid_instance *instance, const char *nam
 
 eid_status eid_instance_get_public_key(eid_instance *instance, const char *name, eid_pubkey *out)
 {
+    EID_NEED(instance && name && out);
     bool found;
 
     pthread_mutex_lock(&instance->mutex);
@@ -301,6 +305,7 @@ eid_status eid_instance_get_public_key(eid_instance *instance, const char *name,
 
 eid_status eid_instance_get_formatted_public_key(eid_instance *instance, const char *name, char out[EID_PUBKEY_TEXT_SIZE])
 {
+    EID_NEED(instance && name && out);
     eid_pubkey key;
 
     EID_TRY(eid_instance_get_public_key(instance, name, &key));
@@ -334,6 +339,7 @@ static eid_status list_keys(const eid_instance *instance, eid_named_key_info **o
 
 eid_status eid_instance_list_private_keys(eid_instance *instance, eid_named_key_info **out, size_t *count)
 {
+    EID_NEED(instance && out && count);
     pthread_mutex_lock(&instance->mutex);
     eid_status status = list_keys(instance, out, count);
     pthread_mutex_unlock(&instance->mutex);

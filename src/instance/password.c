@@ -347,6 +347,7 @@ static eid_status replace_credentials(eid_user *user, const eid_opened *old, con
 
 eid_status eid_user_change_password(eid_user *user, const char *old_password, const char *new_password)
 {
+    EID_NEED(user);
     eid_credentials fresh;
     eid_opened old;
 

@@ -269,6 +269,7 @@ static eid_status commit_change(eid_user *user, const eid_database_preferences *
 
 eid_status eid_user_set_prefs(eid_user *user, const eid_database_preferences *preferences)
 {
+    EID_NEED(user && preferences);
     eid_database_preferences wanted = EID_DATABASE_PREFERENCES_INIT;
     bool changed = false;
 
@@ -312,11 +313,13 @@ static eid_status switch_sync(eid_user *user, const eid_id *id, bool enabled)
 
 eid_status eid_user_enable_sync(eid_user *user, const eid_id *id)
 {
+    EID_NEED(user && id);
     return switch_sync(user, id, true);
 }
 
 eid_status eid_user_disable_sync(eid_user *user, const eid_id *id)
 {
+    EID_NEED(user && id);
     return switch_sync(user, id, false);
 }
 
@@ -350,6 +353,7 @@ static eid_status remove_tracked(eid_user *user, const eid_id *id)
 
 eid_status eid_user_remove_database(eid_user *user, const eid_id *id)
 {
+    EID_NEED(user && id);
     pthread_mutex_lock(&user->instance->change_mutex);
     eid_status status = remove_tracked(user, id);
     pthread_mutex_unlock(&user->instance->change_mutex);
@@ -362,6 +366,7 @@ eid_status eid_user_remove_database(eid_user *user, const eid_id *id)
 
 eid_status eid_user_database_prefs(eid_user *user, const eid_id *id, eid_database_preferences *out)
 {
+    EID_NEED(user && id && out);
     eid_database_preferences found;
     int64_t time;
 
@@ -473,6 +478,7 @@ static int by_time(const void *a, const void *b)
 
 eid_status eid_user_list_database_prefs(eid_user *user, eid_database_preferences **out, size_t *count)
 {
+    EID_NEED(user && out && count);
     dating d = {NULL, 0, 0};
 
     EID_TRY(read_rows(user->private_database, &d.rows, &d.count));

@@ -108,6 +108,7 @@ static eid_status secret_key(const char *key_file, const void *secret, size_t se
 
 eid_status eid_key_file_create(const char *path)
 {
+    EID_NEED(path);
     uint8_t bytes[KEY_FILE_BYTES];
     char text[EID_BASE64_SIZE(KEY_FILE_BYTES)];
     int fd;
@@ -361,6 +362,7 @@ static eid_status take_over(eid_instance *instance, eid_status status, eid_prote
 
 eid_status eid_instance_protect(eid_instance *instance, const char *key_file, const void *secret, size_t secret_len)
 {
+    EID_NEED(instance);
     pthread_mutex_lock(&instance->change_mutex);
     eid_protection fresh = instance->protection;
     eid_status status = take_over(instance, seal(&fresh, key_file, secret, secret_len), &fresh);
@@ -375,6 +377,7 @@ eid_status eid_instance_protect(eid_instance *instance, const char *key_file, co
 
 eid_status eid_instance_unprotect(eid_instance *instance)
 {
+    EID_NEED(instance);
     eid_status status = EID_OK;
 
     pthread_mutex_lock(&instance->change_mutex);

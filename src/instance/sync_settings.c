@@ -20,6 +20,8 @@ static void free_property(eid_property *property)
 
 void eid_sync_settings_clear(eid_sync_settings *settings)
 {
+    if (settings == NULL)
+        return;
     for (size_t i = 0; i < settings->property_count; i++)
         free_property(&settings->properties[i]);
     eid_free(settings->properties);
@@ -81,6 +83,7 @@ static eid_status check_text(const char *text)
 
 eid_status eid_sync_settings_set_property(eid_sync_settings *settings, const char *name, const char *value)
 {
+    EID_NEED(settings && name);
     bool found;
     size_t at = place_of(settings, name, &found);
 
@@ -131,6 +134,7 @@ static eid_status add_properties(eid_sync_settings *into, const eid_sync_setting
 /* Programs built against an older header hand over a shorter struct. */
 eid_status eid_sync_settings_copy(const eid_sync_settings *settings, eid_sync_settings *out)
 {
+    EID_NEED(settings && out);
     eid_sync_settings given = EID_SYNC_SETTINGS_DISABLED, copy;
 
     memcpy(&given, settings, settings->struct_size < sizeof given ? settings->struct_size : sizeof given);
@@ -257,6 +261,8 @@ void eid_database_preferences_init(eid_database_preferences *preferences)
 
 void eid_database_preferences_clear(eid_database_preferences *preferences)
 {
+    if (preferences == NULL)
+        return;
     eid_sync_settings_clear(&preferences->sync_settings);
     eid_database_preferences_init(preferences);
 }

@@ -37,6 +37,7 @@ static eid_status create_tracked(eid_user *user, const eid_doc *settings, const 
 
 eid_status eid_user_create_database_with(eid_user *user, const eid_doc *settings, const eid_pubkey *key, eid_database **out)
 {
+    EID_NEED(user && settings && out);
     const eid_session_key *used = key == NULL ? eid_session_default_key(user) : eid_session_find_key(user, key);
 
     if (used == NULL)
@@ -49,6 +50,7 @@ eid_status eid_user_create_database_with(eid_user *user, const eid_doc *settings
 
 eid_status eid_user_create_database(eid_user *user, const char *name, eid_database **out)
 {
+    EID_NEED(user && name && out);
     eid_doc *settings;
 
     EID_TRY(eid_doc_new(&settings));
@@ -63,6 +65,7 @@ eid_status eid_user_create_database(eid_user *user, const char *name, eid_databa
 
 eid_status eid_user_open_database(eid_user *user, const eid_id *id, eid_database **out)
 {
+    EID_NEED(user && id && out);
     const eid_session_key *key;
     eid_sigkey identity;
     bool has_identity;
@@ -105,6 +108,7 @@ static eid_status open_named(eid_user *user, const eid_id *id, const char *name,
 
 eid_status eid_user_find_database(eid_user *user, const char *name, eid_database **out)
 {
+    EID_NEED(user && name && out);
     eid_database_preferences *tracked;
     eid_database *found = NULL;
     eid_status status = EID_OK;

@@ -177,6 +177,7 @@ static eid_status create_user(eid_instance *instance, const char *name, const ei
 
 eid_status eid_instance_create_user(eid_instance *instance, const char *username, const char *password)
 {
+    EID_NEED(instance && username);
     eid_credentials credentials;
 
     EID_TRY(check_name(username));
@@ -313,6 +314,7 @@ static eid_status open_session(eid_user *user, eid_opened *opened)
 eid_status eid_instance_login_user(eid_instance *instance, const char *username, const char *password,
                                    eid_user **out)
 {
+    EID_NEED(instance && username && out);
     eid_opened opened;
 
     EID_TRY(eid_credentials_open(instance, username, password, &opened));
@@ -350,6 +352,7 @@ static bool is_taken(eid_instance *instance, const char *name)
 eid_status eid_instance_login_or_create_user(eid_instance *instance, const char *username,
                                              const char *password, eid_user **out)
 {
+    EID_NEED(instance && username && out);
     if (!is_taken(instance, username)) {
         eid_status status = eid_instance_create_user(instance, username, password);
         if (status != EID_OK && status != EID_ERR_USER_EXISTS)

@@ -412,6 +412,7 @@ static eid_status add_pair(eid_user *user, eid_keypair *pair, const char *displa
 
 eid_status eid_user_add_private_key(eid_user *user, const char *display_name, eid_pubkey *out)
 {
+    EID_NEED(user);
     eid_keypair *pair;
     eid_pubkey pubkey;
 
@@ -426,6 +427,7 @@ eid_status eid_user_add_private_key(eid_user *user, const char *display_name, ei
 
 eid_status eid_user_import_private_key(eid_user *user, const eid_keypair *key, const char *display_name)
 {
+    EID_NEED(user && key);
     eid_keypair *pair;
 
     EID_TRY(check_display_name(display_name));
@@ -435,6 +437,7 @@ eid_status eid_user_import_private_key(eid_user *user, const eid_keypair *key, c
 
 eid_status eid_user_export_private_key(eid_user *user, const eid_pubkey *key, eid_keypair **out)
 {
+    EID_NEED(user && key && out);
     const eid_session_key *found = eid_session_find_key(user, key);
 
     return found != NULL ? eid_keypair_copy(found->pair, out) : eid_session_no_key(key);
@@ -490,6 +493,7 @@ static eid_status commit_name(eid_user *user, const eid_pubkey *pubkey, const ch
 
 eid_status eid_user_set_key_name(eid_user *user, const eid_pubkey *key, const char *display_name)
 {
+    EID_NEED(user && key);
     char *copy = NULL;
 
     EID_TRY(check_display_name(display_name));
@@ -566,6 +570,7 @@ static eid_status commit_default(eid_user *user, const eid_pubkey *pubkey)
 
 eid_status eid_user_set_default_key(eid_user *user, const eid_pubkey *key)
 {
+    EID_NEED(user && key);
     pthread_mutex_lock(&user->instance->change_mutex);
     eid_status status = commit_default(user, key);
     pthread_mutex_unlock(&user->instance->change_mutex);
@@ -604,6 +609,7 @@ static eid_status list_keys(const eid_user *user, eid_user_key_info **out, size_
 
 eid_status eid_user_list_keys(eid_user *user, eid_user_key_info **out, size_t *count)
 {
+    EID_NEED(user && out && count);
     pthread_mutex_lock(&user->mutex);
     eid_status status = list_keys(user, out, count);
     pthread_mutex_unlock(&user->mutex);

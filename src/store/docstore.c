@@ -22,6 +22,7 @@ static eid_status whole(eid_txn *txn, const char *store, eid_spot *out)
 
 eid_status eid_docstore_set(eid_txn *txn, const char *store, const char *path, const eid_value *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -30,6 +31,7 @@ eid_status eid_docstore_set(eid_txn *txn, const char *store, const char *path, c
 
 eid_status eid_docstore_set_null(eid_txn *txn, const char *store, const char *path)
 {
+    EID_NEED(txn && store && path);
     eid_spot place;
     eid_value *made;
 
@@ -40,6 +42,7 @@ eid_status eid_docstore_set_null(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_set_bool(eid_txn *txn, const char *store, const char *path, bool value)
 {
+    EID_NEED(txn && store && path);
     eid_spot place;
     eid_value *made;
 
@@ -50,6 +53,7 @@ eid_status eid_docstore_set_bool(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_set_int(eid_txn *txn, const char *store, const char *path, int64_t value)
 {
+    EID_NEED(txn && store && path);
     eid_spot place;
     eid_value *made;
 
@@ -60,6 +64,7 @@ eid_status eid_docstore_set_int(eid_txn *txn, const char *store, const char *pat
 
 eid_status eid_docstore_set_text(eid_txn *txn, const char *store, const char *path, const char *text)
 {
+    EID_NEED(txn && store && path && text);
     eid_spot place;
     eid_value *made;
 
@@ -70,6 +75,7 @@ eid_status eid_docstore_set_text(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_set_doc(eid_txn *txn, const char *store, const char *path, const eid_doc *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
     eid_value *made;
 
@@ -80,6 +86,7 @@ eid_status eid_docstore_set_doc(eid_txn *txn, const char *store, const char *pat
 
 eid_status eid_docstore_set_list(eid_txn *txn, const char *store, const char *path, const eid_list *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
     eid_value *made;
 
@@ -90,6 +97,7 @@ eid_status eid_docstore_set_list(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_set_json(eid_txn *txn, const char *store, const char *path, const char *json)
 {
+    EID_NEED(txn && store && path && json);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -98,6 +106,7 @@ eid_status eid_docstore_set_json(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_replace(eid_txn *txn, const char *store, const char *path, const eid_value *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -106,6 +115,7 @@ eid_status eid_docstore_replace(eid_txn *txn, const char *store, const char *pat
 
 eid_status eid_docstore_update(eid_txn *txn, const char *store, const char *path, const eid_value *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -115,6 +125,7 @@ eid_status eid_docstore_update(eid_txn *txn, const char *store, const char *path
 eid_status eid_docstore_get_or_set(eid_txn *txn, const char *store, const char *path,
                                    const eid_value *initial, eid_value **out)
 {
+    EID_NEED(txn && store && path && initial && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -123,6 +134,7 @@ eid_status eid_docstore_get_or_set(eid_txn *txn, const char *store, const char *
 
 eid_status eid_docstore_delete(eid_txn *txn, const char *store, const char *path, bool *deleted)
 {
+    EID_NEED(txn && store && path);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -147,21 +159,25 @@ static eid_status with_doc(eid_txn *txn, const char *store, const eid_doc *doc,
 
 eid_status eid_docstore_merge(eid_txn *txn, const char *store, const eid_doc *change)
 {
+    EID_NEED(txn && store && change);
     return with_doc(txn, store, change, eid_spot_set);
 }
 
 eid_status eid_docstore_replace_all(eid_txn *txn, const char *store, const eid_doc *doc)
 {
+    EID_NEED(txn && store && doc);
     return with_doc(txn, store, doc, eid_spot_replace);
 }
 
 eid_status eid_docstore_update_all(eid_txn *txn, const char *store, const eid_doc *doc)
 {
+    EID_NEED(txn && store && doc);
     return with_doc(txn, store, doc, eid_spot_update);
 }
 
 eid_status eid_docstore_get_all(eid_txn *txn, const char *store, eid_doc **out)
 {
+    EID_NEED(txn && store && out);
     eid_spot place;
 
     EID_TRY(whole(txn, store, &place));
@@ -172,6 +188,7 @@ eid_status eid_docstore_get_all(eid_txn *txn, const char *store, eid_doc **out)
 
 eid_status eid_docstore_get(eid_txn *txn, const char *store, const char *path, eid_value **out)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -180,6 +197,7 @@ eid_status eid_docstore_get(eid_txn *txn, const char *store, const char *path, e
 
 eid_status eid_docstore_get_bool(eid_txn *txn, const char *store, const char *path, bool *out)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -188,6 +206,7 @@ eid_status eid_docstore_get_bool(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_get_int(eid_txn *txn, const char *store, const char *path, int64_t *out)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -196,6 +215,7 @@ eid_status eid_docstore_get_int(eid_txn *txn, const char *store, const char *pat
 
 eid_status eid_docstore_get_text(eid_txn *txn, const char *store, const char *path, char **out, size_t *len)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -204,6 +224,7 @@ eid_status eid_docstore_get_text(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_get_doc(eid_txn *txn, const char *store, const char *path, eid_doc **out)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -212,6 +233,7 @@ eid_status eid_docstore_get_doc(eid_txn *txn, const char *store, const char *pat
 
 eid_status eid_docstore_get_list(eid_txn *txn, const char *store, const char *path, eid_list **out)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -220,6 +242,7 @@ eid_status eid_docstore_get_list(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_get_json(eid_txn *txn, const char *store, const char *path, char **out, size_t *len)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -228,6 +251,7 @@ eid_status eid_docstore_get_json(eid_txn *txn, const char *store, const char *pa
 
 eid_status eid_docstore_contains(eid_txn *txn, const char *store, const char *path, bool *out)
 {
+    EID_NEED(txn && store && path && out);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -237,6 +261,7 @@ eid_status eid_docstore_contains(eid_txn *txn, const char *store, const char *pa
 eid_status eid_docstore_scan(eid_txn *txn, const char *store, const char *path, const char *after,
                              eid_key_callback callback, void *ctx)
 {
+    EID_NEED(txn && store && callback);
     eid_spot place;
 
     EID_TRY(whole(txn, store, &place));
@@ -248,6 +273,7 @@ eid_status eid_docstore_scan(eid_txn *txn, const char *store, const char *path, 
 
 eid_status eid_docstore_push(eid_txn *txn, const char *store, const char *path, const eid_value *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -257,6 +283,7 @@ eid_status eid_docstore_push(eid_txn *txn, const char *store, const char *path, 
 eid_status eid_docstore_insert(eid_txn *txn, const char *store, const char *path, size_t index,
                                const eid_value *value)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -267,6 +294,7 @@ eid_status eid_docstore_insert_after(eid_txn *txn, const char *store, const char
                                      const eid_list_position *neighbour, const eid_value *value,
                                      eid_list_position *out)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));
@@ -277,6 +305,7 @@ eid_status eid_docstore_insert_before(eid_txn *txn, const char *store, const cha
                                       const eid_list_position *neighbour, const eid_value *value,
                                       eid_list_position *out)
 {
+    EID_NEED(txn && store && path && value);
     eid_spot place;
 
     EID_TRY(place_at(txn, store, path, &place));

@@ -64,6 +64,7 @@ static eid_status place_of(const eid_editor *editor, const char *path, eid_spot 
 
 eid_status eid_docstore_edit(eid_txn *txn, const char *store, const char *path, eid_editor **out)
 {
+    EID_NEED(txn && store && out);
     eid_txn_store *opened;
 
     if (path != NULL)
@@ -74,6 +75,7 @@ eid_status eid_docstore_edit(eid_txn *txn, const char *store, const char *path, 
 
 eid_status eid_settings_edit(eid_txn *txn, const char *path, eid_editor **out)
 {
+    EID_NEED(txn && out);
     eid_txn_store *opened;
 
     if (path != NULL)
@@ -84,6 +86,7 @@ eid_status eid_settings_edit(eid_txn *txn, const char *path, eid_editor **out)
 
 eid_status eid_editor_enter(const eid_editor *editor, const char *path, eid_editor **out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -112,6 +115,7 @@ const char *eid_editor_path(const eid_editor *editor)
 
 eid_status eid_editor_get(const eid_editor *editor, const char *path, eid_value **out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -123,6 +127,7 @@ eid_status eid_editor_get(const eid_editor *editor, const char *path, eid_value 
 
 eid_status eid_editor_get_bool(const eid_editor *editor, const char *path, bool *out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -134,6 +139,7 @@ eid_status eid_editor_get_bool(const eid_editor *editor, const char *path, bool 
 
 eid_status eid_editor_get_int(const eid_editor *editor, const char *path, int64_t *out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -145,6 +151,7 @@ eid_status eid_editor_get_int(const eid_editor *editor, const char *path, int64_
 
 eid_status eid_editor_get_text(const eid_editor *editor, const char *path, char **out, size_t *len)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -156,6 +163,7 @@ eid_status eid_editor_get_text(const eid_editor *editor, const char *path, char 
 
 eid_status eid_editor_get_doc(const eid_editor *editor, const char *path, eid_doc **out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -167,6 +175,7 @@ eid_status eid_editor_get_doc(const eid_editor *editor, const char *path, eid_do
 
 eid_status eid_editor_get_list(const eid_editor *editor, const char *path, eid_list **out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -178,6 +187,7 @@ eid_status eid_editor_get_list(const eid_editor *editor, const char *path, eid_l
 
 eid_status eid_editor_get_json(const eid_editor *editor, const char *path, char **out, size_t *len)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -189,6 +199,7 @@ eid_status eid_editor_get_json(const eid_editor *editor, const char *path, char 
 
 eid_status eid_editor_contains(const eid_editor *editor, const char *path, bool *out)
 {
+    EID_NEED(editor && out);
     eid_spot place;
     char *joined;
 
@@ -201,6 +212,7 @@ eid_status eid_editor_contains(const eid_editor *editor, const char *path, bool 
 eid_status eid_editor_scan(const eid_editor *editor, const char *path, const char *after,
                            eid_key_callback callback, void *ctx)
 {
+    EID_NEED(editor && callback);
     eid_spot place;
     char *joined;
 
@@ -230,6 +242,7 @@ static eid_status set_made(const eid_editor *editor, const char *path, eid_value
 
 eid_status eid_editor_set(const eid_editor *editor, const char *path, const eid_value *value)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 
@@ -241,6 +254,7 @@ eid_status eid_editor_set(const eid_editor *editor, const char *path, const eid_
 
 eid_status eid_editor_set_null(const eid_editor *editor, const char *path)
 {
+    EID_NEED(editor);
     eid_value *made;
 
     EID_TRY(eid_value_new_null(&made));
@@ -249,6 +263,7 @@ eid_status eid_editor_set_null(const eid_editor *editor, const char *path)
 
 eid_status eid_editor_set_bool(const eid_editor *editor, const char *path, bool value)
 {
+    EID_NEED(editor);
     eid_value *made;
 
     EID_TRY(eid_value_new_bool(value, &made));
@@ -257,6 +272,7 @@ eid_status eid_editor_set_bool(const eid_editor *editor, const char *path, bool 
 
 eid_status eid_editor_set_int(const eid_editor *editor, const char *path, int64_t value)
 {
+    EID_NEED(editor);
     eid_value *made;
 
     EID_TRY(eid_value_new_int(value, &made));
@@ -265,6 +281,7 @@ eid_status eid_editor_set_int(const eid_editor *editor, const char *path, int64_
 
 eid_status eid_editor_set_text(const eid_editor *editor, const char *path, const char *text)
 {
+    EID_NEED(editor && text);
     eid_value *made;
 
     EID_TRY(eid_value_new_text(text, strlen(text), &made));
@@ -273,6 +290,7 @@ eid_status eid_editor_set_text(const eid_editor *editor, const char *path, const
 
 eid_status eid_editor_set_doc(const eid_editor *editor, const char *path, const eid_doc *value)
 {
+    EID_NEED(editor && value);
     eid_value *made;
 
     EID_TRY(eid_value_new_doc(value, &made));
@@ -281,6 +299,7 @@ eid_status eid_editor_set_doc(const eid_editor *editor, const char *path, const 
 
 eid_status eid_editor_set_list(const eid_editor *editor, const char *path, const eid_list *value)
 {
+    EID_NEED(editor && value);
     eid_value *made;
 
     EID_TRY(eid_value_new_list(value, &made));
@@ -289,6 +308,7 @@ eid_status eid_editor_set_list(const eid_editor *editor, const char *path, const
 
 eid_status eid_editor_set_json(const eid_editor *editor, const char *path, const char *json)
 {
+    EID_NEED(editor && json);
     eid_spot place;
     char *joined;
 
@@ -300,6 +320,7 @@ eid_status eid_editor_set_json(const eid_editor *editor, const char *path, const
 
 eid_status eid_editor_replace(const eid_editor *editor, const char *path, const eid_value *value)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 
@@ -311,6 +332,7 @@ eid_status eid_editor_replace(const eid_editor *editor, const char *path, const 
 
 eid_status eid_editor_update(const eid_editor *editor, const char *path, const eid_value *value)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 
@@ -323,6 +345,7 @@ eid_status eid_editor_update(const eid_editor *editor, const char *path, const e
 eid_status eid_editor_get_or_set(const eid_editor *editor, const char *path, const eid_value *initial,
                                  eid_value **out)
 {
+    EID_NEED(editor && initial && out);
     eid_spot place;
     char *joined;
 
@@ -334,6 +357,7 @@ eid_status eid_editor_get_or_set(const eid_editor *editor, const char *path, con
 
 eid_status eid_editor_delete(const eid_editor *editor, const char *path, bool *deleted)
 {
+    EID_NEED(editor);
     eid_spot place;
     char *joined;
 
@@ -347,6 +371,7 @@ eid_status eid_editor_delete(const eid_editor *editor, const char *path, bool *d
 
 eid_status eid_editor_push(const eid_editor *editor, const char *path, const eid_value *value)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 
@@ -358,6 +383,7 @@ eid_status eid_editor_push(const eid_editor *editor, const char *path, const eid
 
 eid_status eid_editor_insert(const eid_editor *editor, const char *path, size_t index, const eid_value *value)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 
@@ -371,6 +397,7 @@ eid_status eid_editor_insert_after(const eid_editor *editor, const char *path,
                                    const eid_list_position *neighbour, const eid_value *value,
                                    eid_list_position *out)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 
@@ -384,6 +411,7 @@ eid_status eid_editor_insert_before(const eid_editor *editor, const char *path,
                                     const eid_list_position *neighbour, const eid_value *value,
                                     eid_list_position *out)
 {
+    EID_NEED(editor && value);
     eid_spot place;
     char *joined;
 

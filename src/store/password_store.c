@@ -47,13 +47,6 @@ static eid_status make_codec(eid_aead_key *key, eid_store_codec **out)
 
 /* ---- Sessions ---- */
 
-static eid_status no_password(const char *password)
-{
-    if (password == NULL)
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "an encrypted store needs a password");
-    return EID_OK;
-}
-
 /* The configuration inside the record; NULL when there is none. */
 static const eid_value *config_of(const eid_value *record)
 {
@@ -111,9 +104,9 @@ static eid_status open_with_record(eid_database *database, const char *store, co
 eid_status eid_password_session_open(eid_database *database, const char *store, const char *password,
                                      eid_password_session **out)
 {
+    EID_NEED(database && store && password && out);
     eid_value *record = NULL;
 
-    EID_TRY(no_password(password));
     EID_TRY(eid_store_name_check(store));
     eid_status status = eid_database_get(database, "_index", store, &record);
     if (status == EID_OK || status == EID_ERR_KEY_NOT_FOUND)
@@ -146,6 +139,7 @@ static eid_status check_config(const eid_password_session *session, const eid_va
 
 eid_status eid_password_session_unlock(eid_password_session *session, eid_txn *txn)
 {
+    EID_NEED(session && txn);
     eid_database *database = eid_txn_database(txn);
     eid_value *record;
 
@@ -182,10 +176,10 @@ static eid_status check_closed(const eid_txn *txn, const char *store)
 
 eid_status eid_password_store_open(eid_txn *txn, const char *store, const char *password)
 {
+    EID_NEED(txn && store && password);
     eid_password_session *session;
     eid_value *record;
 
-    EID_TRY(no_password(password));
     EID_TRY(eid_store_name_check(store));
     EID_TRY(check_closed(txn, store));
     EID_TRY(eid_txn_store_record(txn, store, &record));
@@ -232,11 +226,11 @@ static eid_status register_store(eid_txn *txn, const char *store, eid_aead_key *
 
 eid_status eid_password_store_initialize(eid_txn *txn, const char *store, const char *password, eid_wrapped_type type)
 {
+    EID_NEED(txn && store && password);
     const eid_kdf_costs costs = EID_KDF_COSTS_DEFAULT;
     eid_aead_key *key;
     eid_value *record;
 
-    EID_TRY(no_password(password));
     EID_TRY(eid_store_name_check(store));
     if (type != EID_WRAPPED_DOCSTORE && type != EID_WRAPPED_TABLE)
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "%d is not a type of store that can be encrypted", (int)type);

@@ -13,6 +13,7 @@ static eid_status get_kind(eid_database *database, const char *store, const char
 
 eid_status eid_database_get_bool(eid_database *database, const char *store, const char *path, bool *out)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
 
     EID_TRY(get_kind(database, store, path, EID_VALUE_BOOL, &value));
@@ -23,6 +24,7 @@ eid_status eid_database_get_bool(eid_database *database, const char *store, cons
 
 eid_status eid_database_get_int(eid_database *database, const char *store, const char *path, int64_t *out)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
 
     EID_TRY(get_kind(database, store, path, EID_VALUE_INT, &value));
@@ -34,6 +36,7 @@ eid_status eid_database_get_int(eid_database *database, const char *store, const
 eid_status eid_database_get_text(eid_database *database, const char *store, const char *path, char **out,
                                  size_t *len)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
 
     EID_TRY(get_kind(database, store, path, EID_VALUE_TEXT, &value));
@@ -42,6 +45,7 @@ eid_status eid_database_get_text(eid_database *database, const char *store, cons
 
 eid_status eid_database_get_doc(eid_database *database, const char *store, const char *path, eid_doc **out)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
 
     EID_TRY(get_kind(database, store, path, EID_VALUE_DOC, &value));
@@ -50,6 +54,7 @@ eid_status eid_database_get_doc(eid_database *database, const char *store, const
 
 eid_status eid_database_get_list(eid_database *database, const char *store, const char *path, eid_list **out)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
 
     EID_TRY(get_kind(database, store, path, EID_VALUE_LIST, &value));
@@ -59,6 +64,7 @@ eid_status eid_database_get_list(eid_database *database, const char *store, cons
 eid_status eid_database_get_json(eid_database *database, const char *store, const char *path, char **out,
                                  size_t *len)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
 
     EID_TRY(eid_database_get(database, store, path, &value));
@@ -67,6 +73,7 @@ eid_status eid_database_get_json(eid_database *database, const char *store, cons
 
 eid_status eid_database_contains(eid_database *database, const char *store, const char *path, bool *out)
 {
+    EID_NEED(database && store && path && out);
     eid_value *value = NULL;
     eid_status status = eid_database_get(database, store, path, &value);
 
@@ -91,6 +98,7 @@ static eid_status scan_whole(eid_database *database, const char *store, const ch
 eid_status eid_database_docstore_scan(eid_database *database, const char *store, const char *path,
                                       const char *after, eid_key_callback callback, void *ctx)
 {
+    EID_NEED(database && store && callback);
     eid_doc *doc;
 
     if (path == NULL)

@@ -25,6 +25,7 @@ static eid_status strategy_text(eid_height_strategy strategy, const char **out)
 
 eid_status eid_height_strategy_put(eid_doc *settings, eid_height_strategy strategy)
 {
+    EID_NEED(settings);
     const char *text = NULL;
 
     EID_TRY(strategy_text(strategy, &text));
@@ -100,6 +101,7 @@ static eid_status show_index(eid_doc *index, eid_store_callback callback, void *
 
 eid_status eid_registry_each(eid_txn *txn, eid_store_callback callback, void *ctx)
 {
+    EID_NEED(txn && callback);
     eid_txn_store *index;
     eid_doc *doc;
 
@@ -110,6 +112,7 @@ eid_status eid_registry_each(eid_txn *txn, eid_store_callback callback, void *ct
 
 eid_status eid_database_each_store(eid_database *database, eid_store_callback callback, void *ctx)
 {
+    EID_NEED(database && callback);
     eid_doc *doc;
 
     EID_TRY(eid_database_store_state(database, INDEX, &doc));
@@ -126,6 +129,7 @@ static eid_status find_record(eid_txn *txn, const char *store, eid_value **out)
 
 eid_status eid_registry_find(eid_txn *txn, const char *store, eid_store_callback callback, void *ctx)
 {
+    EID_NEED(txn && store && callback);
     listing l = {callback, ctx, NULL};
     eid_value *record = NULL;
 
@@ -164,6 +168,7 @@ static eid_status stage_record(eid_txn *txn, const char *store, const eid_doc *r
 
 eid_status eid_registry_register(eid_txn *txn, const char *store, const char *type, const eid_doc *config)
 {
+    EID_NEED(txn && store && type);
     eid_value *old;
     eid_doc *record;
 
@@ -216,6 +221,7 @@ static eid_status stage_renewed(eid_txn *txn, const char *store, eid_doc *record
 
 eid_status eid_registry_set_config(eid_txn *txn, const char *store, const eid_doc *config)
 {
+    EID_NEED(txn && store && config);
     eid_doc *record = NULL, *whole = NULL;
     const char *type;
 
@@ -241,6 +247,7 @@ eid_status eid_registry_set_config(eid_txn *txn, const char *store, const eid_do
 
 eid_status eid_registry_set_height_strategy(eid_txn *txn, const char *store, eid_height_strategy strategy)
 {
+    EID_NEED(txn && store);
     eid_doc *record = NULL;
     const char *text = NULL;
 
@@ -256,6 +263,7 @@ eid_status eid_registry_set_height_strategy(eid_txn *txn, const char *store, eid
 
 eid_status eid_registry_clear_height_strategy(eid_txn *txn, const char *store)
 {
+    EID_NEED(txn && store);
     eid_doc *record = NULL;
 
     EID_TRY(renew_record(txn, store, &record));

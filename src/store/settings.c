@@ -9,6 +9,7 @@ eid_status eid_settings_store(eid_txn *txn, eid_txn_store **out)
 
 eid_status eid_settings_get(eid_txn *txn, const char *path, eid_value **out)
 {
+    EID_NEED(txn && path && out);
     eid_txn_store *store;
 
     EID_TRY(eid_settings_store(txn, &store));
@@ -17,6 +18,7 @@ eid_status eid_settings_get(eid_txn *txn, const char *path, eid_value **out)
 
 eid_status eid_settings_set(eid_txn *txn, const char *path, const eid_value *value)
 {
+    EID_NEED(txn && path && value);
     eid_txn_store *store;
     eid_value *copy;
 
@@ -27,6 +29,7 @@ eid_status eid_settings_set(eid_txn *txn, const char *path, const eid_value *val
 
 eid_status eid_settings_delete(eid_txn *txn, const char *path, bool *deleted)
 {
+    EID_NEED(txn && path);
     eid_spot place = {.path = path};
 
     if (path == NULL)
@@ -37,6 +40,7 @@ eid_status eid_settings_delete(eid_txn *txn, const char *path, bool *deleted)
 
 eid_status eid_settings_set_height_strategy(eid_txn *txn, eid_height_strategy strategy)
 {
+    EID_NEED(txn);
     eid_doc *change;
     eid_txn_store *store;
 
@@ -51,6 +55,7 @@ eid_status eid_settings_set_height_strategy(eid_txn *txn, eid_height_strategy st
 
 eid_status eid_settings_set_name(eid_txn *txn, const char *name)
 {
+    EID_NEED(txn && name);
     eid_value *value;
     eid_status status;
 

@@ -142,6 +142,7 @@ static eid_status not_delegated(const eid_id *root)
 eid_status eid_settings_add_delegation(eid_txn *txn, const eid_id *root, const eid_id *floor, size_t floor_count,
                                        eid_permission max, const eid_permission *min)
 {
+    EID_NEED(txn && root && (floor || floor_count == 0));
     eid_bounds bounds;
     floor_ids made;
     bool there;
@@ -181,6 +182,7 @@ static eid_status find_record(eid_txn *txn, const eid_id *root, eid_auth_setting
 
 eid_status eid_settings_raise_delegation(eid_txn *txn, const eid_id *root, const eid_id *floor, size_t floor_count)
 {
+    EID_NEED(txn && root && (floor || floor_count == 0));
     eid_core *core = eid_database_core(eid_txn_database(txn));
     const eid_auth_delegation *record;
     eid_auth_settings *settings;
@@ -202,6 +204,7 @@ eid_status eid_settings_raise_delegation(eid_txn *txn, const eid_id *root, const
 
 eid_status eid_settings_bound_delegation(eid_txn *txn, const eid_id *root, eid_permission max, const eid_permission *min)
 {
+    EID_NEED(txn && root);
     const eid_auth_delegation *record;
     eid_auth_settings *settings;
     eid_bounds bounds;
@@ -216,6 +219,7 @@ eid_status eid_settings_bound_delegation(eid_txn *txn, const eid_id *root, eid_p
 
 eid_status eid_settings_remove_delegation(eid_txn *txn, const eid_id *root)
 {
+    EID_NEED(txn && root);
     char path[PATH_SIZE];
     bool there;
 
@@ -240,6 +244,7 @@ static eid_delegation_info info_of(const eid_auth_delegation *record)
 
 eid_status eid_settings_get_delegation(eid_txn *txn, const eid_id *root, eid_delegation_info **out)
 {
+    EID_NEED(txn && root && out);
     const eid_auth_delegation *record;
     eid_auth_settings *settings;
     eid_status status = EID_OK;
@@ -262,6 +267,7 @@ eid_status eid_settings_get_delegation(eid_txn *txn, const eid_id *root, eid_del
 
 eid_status eid_settings_each_delegation(eid_txn *txn, const eid_id *after, eid_delegation_callback callback, void *ctx)
 {
+    EID_NEED(txn && callback);
     eid_auth_settings *settings;
     bool wanted = true;
 

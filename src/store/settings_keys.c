@@ -111,6 +111,7 @@ static eid_slice name_slice(const char *name)
 eid_status eid_settings_set_auth_key(eid_txn *txn, const eid_pubkey *key, const char *name, eid_permission permission,
                                      eid_key_status status)
 {
+    EID_NEED(txn && key);
     return stage_key(txn, key, name_slice(name), permission, status);
 }
 
@@ -129,6 +130,7 @@ static eid_status read_key(eid_txn *txn, const eid_pubkey *key, eid_value **out)
 
 eid_status eid_settings_add_auth_key(eid_txn *txn, const eid_pubkey *key, const char *name, eid_permission permission)
 {
+    EID_NEED(txn && key);
     char text[EID_PUBKEY_TEXT_SIZE];
     eid_value *there;
 
@@ -169,6 +171,7 @@ static eid_slice name_of(const eid_auth_key *record)
 
 eid_status eid_settings_rank_auth_key(eid_txn *txn, const eid_pubkey *key, eid_permission permission)
 {
+    EID_NEED(txn && key);
     eid_auth_settings *settings;
     const eid_auth_key *record;
 
@@ -180,6 +183,7 @@ eid_status eid_settings_rank_auth_key(eid_txn *txn, const eid_pubkey *key, eid_p
 
 eid_status eid_settings_rename_auth_key(eid_txn *txn, const eid_pubkey *key, const char *name)
 {
+    EID_NEED(txn && key);
     eid_auth_settings *settings;
     const eid_auth_key *record;
 
@@ -191,6 +195,7 @@ eid_status eid_settings_rename_auth_key(eid_txn *txn, const eid_pubkey *key, con
 
 eid_status eid_settings_revoke_auth_key(eid_txn *txn, const eid_pubkey *key)
 {
+    EID_NEED(txn && key);
     eid_auth_settings *settings;
     const eid_auth_key *record;
 
@@ -202,6 +207,7 @@ eid_status eid_settings_revoke_auth_key(eid_txn *txn, const eid_pubkey *key)
 
 eid_status eid_settings_remove_auth_key(eid_txn *txn, const eid_pubkey *key)
 {
+    EID_NEED(txn && key);
     char path[PATH_SIZE], text[EID_PUBKEY_TEXT_SIZE];
     eid_value *there;
 
@@ -216,6 +222,7 @@ eid_status eid_settings_remove_auth_key(eid_txn *txn, const eid_pubkey *key)
 
 eid_status eid_settings_get_auth_key(eid_txn *txn, const eid_pubkey *key, eid_auth_key_info **out)
 {
+    EID_NEED(txn && key && out);
     eid_auth_settings *settings;
     const eid_auth_key *record;
     eid_status status = EID_OK;
@@ -271,6 +278,7 @@ static eid_status list_keys(const eid_auth_settings *settings, eid_auth_key_info
 
 eid_status eid_settings_list_auth_keys(eid_txn *txn, eid_auth_key_info **out, size_t *count)
 {
+    EID_NEED(txn && out && count);
     eid_auth_settings *settings;
 
     EID_TRY(eid_settings_auth(txn, &settings));
@@ -302,6 +310,7 @@ static size_t first_behind(const eid_auth_settings *settings, const eid_pubkey *
 
 eid_status eid_settings_each_auth_key(eid_txn *txn, const eid_pubkey *after, eid_auth_key_callback callback, void *ctx)
 {
+    EID_NEED(txn && callback);
     eid_auth_settings *settings;
     bool wanted = true;
 
@@ -335,11 +344,13 @@ static eid_status stage_global(eid_txn *txn, eid_permission permission, eid_key_
 
 eid_status eid_settings_set_global_permission(eid_txn *txn, eid_permission permission)
 {
+    EID_NEED(txn);
     return stage_global(txn, permission, EID_KEY_ACTIVE);
 }
 
 eid_status eid_settings_get_global_permission(eid_txn *txn, eid_permission *out)
 {
+    EID_NEED(txn && out);
     eid_auth_settings *settings;
 
     EID_TRY(eid_settings_auth(txn, &settings));
@@ -352,6 +363,7 @@ eid_status eid_settings_get_global_permission(eid_txn *txn, eid_permission *out)
 
 eid_status eid_settings_revoke_global_permission(eid_txn *txn)
 {
+    EID_NEED(txn);
     eid_permission permission;
 
     EID_TRY(eid_settings_get_global_permission(txn, &permission));

@@ -11,6 +11,7 @@ static eid_status settings_at(eid_txn *txn, const char *path, eid_spot *out)
 eid_status eid_settings_scan(eid_txn *txn, const char *path, const char *after, eid_key_callback callback,
                              void *ctx)
 {
+    EID_NEED(txn && callback);
     eid_spot place;
 
     EID_TRY(settings_at(txn, path, &place));
@@ -19,6 +20,7 @@ eid_status eid_settings_scan(eid_txn *txn, const char *path, const char *after, 
 
 eid_status eid_settings_get_name(eid_txn *txn, char **out)
 {
+    EID_NEED(txn && out);
     eid_spot place;
 
     EID_TRY(settings_at(txn, "name", &place));
@@ -27,6 +29,7 @@ eid_status eid_settings_get_name(eid_txn *txn, char **out)
 
 eid_status eid_settings_get_height_strategy(eid_txn *txn, eid_height_strategy *out)
 {
+    EID_NEED(txn && out);
     eid_spot place;
     eid_value *value = NULL;
 

@@ -65,6 +65,7 @@ static eid_status put_row(eid_txn_store *store, const char *key, const char *row
 
 eid_status eid_table_set(eid_txn *txn, const char *name, const char *key, const char *row)
 {
+    EID_NEED(txn && name && key && row);
     eid_txn_store *store;
 
     EID_TRY(check_key(eid_slice_text(key)));
@@ -75,6 +76,7 @@ eid_status eid_table_set(eid_txn *txn, const char *name, const char *key, const 
 
 eid_status eid_table_insert(eid_txn *txn, const char *name, const char *row, char key[EID_ROW_KEY_SIZE])
 {
+    EID_NEED(txn && name && row && key);
     char text[EID_UUID_TEXT_SIZE];
     eid_txn_store *store;
     eid_uuid uuid;
@@ -104,6 +106,7 @@ static eid_status get_row(eid_txn_store *store, const char *key, eid_value **out
 
 eid_status eid_table_delete(eid_txn *txn, const char *name, const char *key, bool *deleted)
 {
+    EID_NEED(txn && name && key);
     eid_txn_store *store;
     eid_value *value;
     eid_status status;
@@ -127,6 +130,7 @@ eid_status eid_table_delete(eid_txn *txn, const char *name, const char *key, boo
 
 eid_status eid_table_get(eid_txn *txn, const char *name, const char *key, char **row, size_t *len)
 {
+    EID_NEED(txn && name && key && row);
     eid_txn_store *store;
     eid_value *value = NULL;
 
@@ -174,28 +178,24 @@ static eid_status scan_database(eid_database *database, const char *name, const 
     return status;
 }
 
-static eid_status check_callback(eid_row_callback callback)
-{
-    return callback != NULL ? EID_OK : eid_fail(EID_ERR_INVALID_ARGUMENT, "A scan needs a callback");
-}
-
 eid_status eid_table_scan(eid_txn *txn, const char *name, const char *after, eid_row_callback callback, void *ctx)
 {
+    EID_NEED(txn && name && callback);
     row_scan scan = {callback, ctx, 0};
-    EID_TRY(check_callback(callback));
     return scan_rows(txn, name, after, &scan);
 }
 
 eid_status eid_database_table_scan(eid_database *database, const char *name, const char *after, eid_row_callback callback,
                                    void *ctx)
 {
+    EID_NEED(database && name && callback);
     row_scan scan = {callback, ctx, 0};
-    EID_TRY(check_callback(callback));
     return scan_database(database, name, after, &scan);
 }
 
 eid_status eid_table_count(eid_txn *txn, const char *name, uint64_t *out)
 {
+    EID_NEED(txn && name && out);
     row_scan scan = {NULL, NULL, 0};
     EID_TRY(scan_rows(txn, name, NULL, &scan));
     *out = scan.count;
@@ -204,6 +204,7 @@ eid_status eid_table_count(eid_txn *txn, const char *name, uint64_t *out)
 
 eid_status eid_database_table_count(eid_database *database, const char *name, uint64_t *out)
 {
+    EID_NEED(database && name && out);
     row_scan scan = {NULL, NULL, 0};
     EID_TRY(scan_database(database, name, NULL, &scan));
     *out = scan.count;

@@ -163,6 +163,7 @@ static eid_status check_table(eid_database *database, const char *name)
 
 eid_status eid_table_add_index(eid_database *database, const char *store, const char *field)
 {
+    EID_NEED(database && store && field);
     index_step step = {.database = database, .store = store, .field = eid_slice_text(field)};
     EID_TRY(eid_field_check(step.field));
     EID_TRY(check_table(database, store));
@@ -183,6 +184,7 @@ eid_status eid_table_add_index(eid_database *database, const char *store, const 
 
 eid_status eid_table_remove_index(eid_database *database, const char *store, const char *field)
 {
+    EID_NEED(database && store && field);
     index_step step = {.database = database, .store = store, .field = eid_slice_text(field)};
     EID_TRY(eid_store_name_check(store));
     EID_TRY(run_step(&step, look_at_old, forget));
@@ -224,6 +226,7 @@ static eid_status list_declared(eid_storage *storage, eid_tree *tree, const char
 
 eid_status eid_table_indexes(eid_database *database, const char *name, eid_table_index **out, size_t *count)
 {
+    EID_NEED(database && name && out && count);
     eid_storage *storage = eid_core_storage(eid_database_core(database));
     eid_tree *tree;
     eid_tree_store *store = NULL;

@@ -390,6 +390,7 @@ static eid_status check_sizes(const eid_table_query *query, const eid_table_resu
 eid_status eid_table_find(eid_txn *txn, const char *name, const eid_table_query *query, eid_row_callback callback, void *ctx,
                           eid_table_result *result)
 {
+    EID_NEED(txn && name && query);
     eid_txn_store *store;
     eid_table_query used = EID_TABLE_QUERY_INIT;
     EID_TRY(check_sizes(query, result));
@@ -411,6 +412,7 @@ eid_status eid_table_find(eid_txn *txn, const char *name, const eid_table_query 
 eid_status eid_database_table_find(eid_database *database, const char *name, const eid_table_query *query,
                                    eid_row_callback callback, void *ctx, eid_table_result *result)
 {
+    EID_NEED(database && name && query);
     eid_txn *txn;
     EID_TRY(eid_database_new_transaction(database, &txn));
     eid_status status = eid_table_find(txn, name, query, callback, ctx, result);
@@ -420,6 +422,8 @@ eid_status eid_database_table_find(eid_database *database, const char *name, con
 
 void eid_table_result_clear(eid_table_result *result)
 {
+    if (result == NULL)
+        return;
     eid_free(result->cursor);
     *result = (eid_table_result)EID_TABLE_RESULT_INIT;
 }

@@ -50,11 +50,13 @@ eid_status eid_address_make(eid_slice transport, eid_slice text, eid_address **o
 
 eid_status eid_address_new(const char *transport, const char *text, eid_address **out)
 {
+    EID_NEED(transport && text && out);
     return eid_address_make(eid_slice_text(transport), eid_slice_text(text), out);
 }
 
 eid_status eid_address_copy(const eid_address *address, eid_address **out)
 {
+    EID_NEED(address && out);
     return eid_address_new(address->transport, address->text, out);
 }
 
@@ -191,6 +193,7 @@ static eid_status make_http(eid_slice text, eid_address **out)
 
 eid_status eid_address_http(const char *host_port, eid_address **out)
 {
+    EID_NEED(host_port && out);
     return make_http(eid_slice_text(host_port), out);
 }
 
@@ -228,6 +231,7 @@ static bool is_node_address(eid_slice text)
 
 eid_status eid_address_detect(const char *text, eid_address **out)
 {
+    EID_NEED(text && out);
     eid_slice rest = eid_slice_text(text);
     EID_TRY(check_part(rest, "address text", EID_LIMIT_ADDRESS_TEXT));
 

@@ -71,6 +71,8 @@ static void cancel_on_engine(eid_work *work)
 
 void eid_sync_call_cancel(eid_sync_call *call)
 {
+    if (call == NULL)
+        return;
     pthread_mutex_lock(&call->mutex);
     call->cancelled = true;
     eid_engine *engine = call->engine;
@@ -177,6 +179,7 @@ eid_status eid_call_may_wait(eid_engine *engine, bool called_back)
 
 eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync_result *result)
 {
+    EID_NEED(call);
     struct timespec until;
     eid_wait_deadline(timeout_ms, &until);
     pthread_mutex_lock(&call->mutex);

@@ -114,11 +114,13 @@ static eid_status decide_with_key(eid_sync *sync, const char *id, const eid_keyp
 
 eid_status eid_sync_approve_bootstrap_request_with_key(eid_sync *sync, const char *request_id, const eid_keypair *key)
 {
+    EID_NEED(sync && request_id && key);
     return decide_with_key(sync, request_id, key, EID_DECISION_APPROVED);
 }
 
 eid_status eid_sync_reject_bootstrap_request_with_key(eid_sync *sync, const char *request_id, const eid_keypair *key)
 {
+    EID_NEED(sync && request_id && key);
     return decide_with_key(sync, request_id, key, EID_DECISION_REJECTED);
 }
 
@@ -133,10 +135,12 @@ static eid_status decide_by_name(eid_sync *sync, const char *id, const char *key
 
 eid_status eid_sync_approve_bootstrap_request(eid_sync *sync, const char *request_id, const char *key_name)
 {
+    EID_NEED(sync && request_id && key_name);
     return decide_by_name(sync, request_id, key_name, EID_DECISION_APPROVED);
 }
 
 eid_status eid_sync_reject_bootstrap_request(eid_sync *sync, const char *request_id, const char *key_name)
 {
+    EID_NEED(sync && request_id && key_name);
     return decide_by_name(sync, request_id, key_name, EID_DECISION_REJECTED);
 }

@@ -659,6 +659,7 @@ static bool any_flushing(const eid_engine *engine)
 
 eid_status eid_sync_flush(eid_sync *sync, uint64_t timeout_ms)
 {
+    EID_NEED(sync);
     eid_engine *engine = sync->engine;
     eid_host *host = eid_engine_host(engine);
     if (host == NULL)
@@ -685,6 +686,7 @@ eid_status eid_sync_flush(eid_sync *sync, uint64_t timeout_ms)
 
 eid_status eid_instance_flush_sync(eid_instance *instance, uint64_t timeout_ms)
 {
+    EID_NEED(instance);
     eid_sync *sync = eid_instance_attached_sync(instance);
     return sync == NULL ? EID_OK : eid_sync_flush(sync, timeout_ms);
 }

@@ -27,6 +27,7 @@ void eid_call_hand_out(eid_sync_call *made, eid_sync_call **call)
 eid_status eid_sync_order_async(eid_sync *sync, const eid_sync_order *order, eid_sync_done done, void *ctx,
                                 eid_sync_call **call)
 {
+    EID_NEED(sync && order);
     eid_sync_call *made;
     EID_TRY(eid_call_start(sync, order, 0, &(eid_call_hooks){.done = done, .ctx = ctx}, &made));
     eid_call_hand_out(made, call);
@@ -55,6 +56,7 @@ static eid_status run(eid_sync *sync, const eid_sync_order *order, unsigned flag
 
 eid_status eid_sync_order_wait(eid_sync *sync, const eid_sync_order *order, eid_sync_result *result)
 {
+    EID_NEED(sync && order);
     return run(sync, order, 0, result, NULL);
 }
 
@@ -114,17 +116,20 @@ static eid_status with_address(eid_sync *sync, const eid_address *address, const
 eid_status eid_sync_with_address(eid_sync *sync, const eid_address *address, const eid_id *database,
                                  const eid_keypair *key_or_null, eid_sync_result *result)
 {
+    EID_NEED(sync && address);
     return with_address(sync, address, database, key_or_null, WAIT(result));
 }
 
 eid_status eid_sync_with_address_async(eid_sync *sync, const eid_address *address, const eid_id *database,
                                        const eid_keypair *key_or_null, eid_sync_done done, void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync && address);
     return with_address(sync, address, database, key_or_null, LATER(done, ctx, call));
 }
 
 eid_status eid_sync_with_peer(eid_sync *sync, const char *address, const eid_id *database, eid_sync_result *result)
 {
+    EID_NEED(sync && address);
     eid_sync_order order = order_for(database);
     return go_to_text(sync, address, &order, WAIT(result));
 }
@@ -132,6 +137,7 @@ eid_status eid_sync_with_peer(eid_sync *sync, const char *address, const eid_id 
 eid_status eid_sync_with_peer_async(eid_sync *sync, const char *address, const eid_id *database, eid_sync_done done,
                                     void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync && address);
     eid_sync_order order = order_for(database);
     return go_to_text(sync, address, &order, LATER(done, ctx, call));
 }
@@ -145,6 +151,7 @@ static eid_status connect_to(eid_sync *sync, const char *address, const manner *
 
 eid_status eid_sync_connect_to_peer(eid_sync *sync, const char *address, eid_pubkey *peer)
 {
+    EID_NEED(sync && address && peer);
     eid_sync_result result = EID_SYNC_RESULT_INIT;
     EID_TRY(connect_to(sync, address, WAIT(&result)));
     *peer = result.peer;
@@ -154,6 +161,7 @@ eid_status eid_sync_connect_to_peer(eid_sync *sync, const char *address, eid_pub
 eid_status eid_sync_connect_to_peer_async(eid_sync *sync, const char *address, eid_sync_done done, void *ctx,
                                           eid_sync_call **call)
 {
+    EID_NEED(sync && address);
     return connect_to(sync, address, LATER(done, ctx, call));
 }
 
@@ -163,6 +171,7 @@ eid_status eid_sync_with_peer_for_bootstrap_with_key(eid_sync *sync, const char 
                                                      const eid_keypair *key, const char *key_name,
                                                      eid_permission permission, eid_sync_result *result)
 {
+    EID_NEED(sync && address && database && key);
     eid_sync_order order = order_access(database, key, key_name, permission, NULL);
     return go_to_text(sync, address, &order, WAIT(result));
 }
@@ -172,6 +181,7 @@ eid_status eid_sync_with_peer_for_bootstrap_with_key_async(eid_sync *sync, const
                                                            eid_permission permission, eid_sync_done done, void *ctx,
                                                            eid_sync_call **call)
 {
+    EID_NEED(sync && address && database && key);
     eid_sync_order order = order_access(database, key, key_name, permission, NULL);
     return go_to_text(sync, address, &order, LATER(done, ctx, call));
 }
@@ -190,6 +200,7 @@ static eid_status bootstrap_by_name(eid_sync *sync, const char *address, const e
 eid_status eid_sync_with_peer_for_bootstrap(eid_sync *sync, const char *address, const eid_id *database,
                                             const char *key_name, eid_permission permission, eid_sync_result *result)
 {
+    EID_NEED(sync && address && database && key_name);
     return bootstrap_by_name(sync, address, database, key_name, permission, WAIT(result));
 }
 
@@ -197,6 +208,7 @@ eid_status eid_sync_with_peer_for_bootstrap_async(eid_sync *sync, const char *ad
                                                   const char *key_name, eid_permission permission, eid_sync_done done,
                                                   void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync && address && database && key_name);
     return bootstrap_by_name(sync, address, database, key_name, permission, LATER(done, ctx, call));
 }
 
@@ -221,12 +233,14 @@ static eid_status with_ticket(eid_sync *sync, const eid_ticket *ticket, const ma
 
 eid_status eid_sync_with_ticket(eid_sync *sync, const eid_ticket *ticket, eid_sync_result *result)
 {
+    EID_NEED(sync && ticket);
     return with_ticket(sync, ticket, WAIT(result));
 }
 
 eid_status eid_sync_with_ticket_async(eid_sync *sync, const eid_ticket *ticket, eid_sync_done done, void *ctx,
                                       eid_sync_call **call)
 {
+    EID_NEED(sync && ticket);
     return with_ticket(sync, ticket, LATER(done, ctx, call));
 }
 
@@ -245,6 +259,7 @@ eid_status eid_sync_bootstrap_with_ticket(eid_sync *sync, const eid_ticket *tick
                                           const char *key_name, eid_permission permission,
                                           const eid_doc *metadata_or_null, eid_sync_result *result)
 {
+    EID_NEED(sync && ticket && key);
     return bootstrap_by_ticket(sync, ticket, order_access(NULL, key, key_name, permission, metadata_or_null), WAIT(result));
 }
 
@@ -253,6 +268,7 @@ eid_status eid_sync_bootstrap_with_ticket_async(eid_sync *sync, const eid_ticket
                                                 const eid_doc *metadata_or_null, eid_sync_done done, void *ctx,
                                                 eid_sync_call **call)
 {
+    EID_NEED(sync && ticket && key);
     return bootstrap_by_ticket(sync, ticket, order_access(NULL, key, key_name, permission, metadata_or_null),
                                LATER(done, ctx, call));
 }
@@ -271,24 +287,28 @@ static eid_status with_registered(eid_sync *sync, const eid_pubkey *peer, const 
 eid_status eid_sync_tree_with_peer(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
                                    eid_sync_result *result)
 {
+    EID_NEED(sync && peer && database);
     return with_registered(sync, peer, database, NULL, WAIT(result));
 }
 
 eid_status eid_sync_tree_with_peer_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
                                          eid_sync_done done, void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync && peer && database);
     return with_registered(sync, peer, database, NULL, LATER(done, ctx, call));
 }
 
 eid_status eid_sync_tree_with_peer_as(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
                                       const eid_keypair *key, eid_sync_result *result)
 {
+    EID_NEED(sync && peer && database && key);
     return with_registered(sync, peer, database, key, WAIT(result));
 }
 
 eid_status eid_sync_tree_with_peer_as_async(eid_sync *sync, const eid_pubkey *peer, const eid_id *database,
                                             const eid_keypair *key, eid_sync_done done, void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync && peer && database && key);
     return with_registered(sync, peer, database, key, LATER(done, ctx, call));
 }
 
@@ -317,6 +337,7 @@ static eid_status detect_for_trees(const char *text, eid_sync_order *order, eid_
 
 eid_status eid_sync_discover_peer_trees(eid_sync *sync, const char *address, eid_offered_tree **out, size_t *count)
 {
+    EID_NEED(sync && address && out && count);
     eid_sync_order order;
     eid_sync_call *call;
     eid_address *at;
@@ -337,6 +358,7 @@ eid_status eid_sync_discover_peer_trees(eid_sync *sync, const char *address, eid
 eid_status eid_sync_discover_peer_trees_async(eid_sync *sync, const char *address, eid_offered_trees_done done, void *ctx,
                                               eid_sync_call **call)
 {
+    EID_NEED(sync && address);
     eid_sync_order order;
     eid_sync_call *made;
     eid_address *at;

@@ -102,6 +102,7 @@ static eid_status fill_infos(eid_sync *sync, const eid_doc *peers, eid_peer_info
 
 eid_status eid_sync_list_peers(eid_sync *sync, eid_peer_info **out, size_t *count)
 {
+    EID_NEED(sync && out && count);
     eid_doc *peers;
     size_t filled = 0;
     EID_TRY(eid_database_store_state(sync->database, EID_STORE_PEERS, &peers));
@@ -119,6 +120,7 @@ eid_status eid_sync_list_peers(eid_sync *sync, eid_peer_info **out, size_t *coun
 
 eid_status eid_sync_get_peer_info(eid_sync *sync, const eid_pubkey *peer, eid_peer_info **out)
 {
+    EID_NEED(sync && peer && out);
     char key[EID_PUBKEY_TEXT_SIZE];
     eid_value *value;
     const eid_doc *record;

@@ -216,6 +216,7 @@ static eid_status fail_not_found(const char *key)
 
 eid_status eid_sync_register_peer(eid_sync *sync, const eid_pubkey *peer, const char *display_name)
 {
+    EID_NEED(sync && peer);
     char key[EID_PUBKEY_TEXT_SIZE];
     eid_value *value;
     const eid_doc *known;
@@ -272,6 +273,7 @@ static eid_status change_peer(eid_sync *sync, const char *key, const eid_doc *kn
 
 eid_status eid_sync_update_peer_status(eid_sync *sync, const eid_pubkey *peer, eid_peer_status wanted)
 {
+    EID_NEED(sync && peer);
     char key[EID_PUBKEY_TEXT_SIZE];
     eid_value *value;
     const eid_doc *known;
@@ -290,6 +292,7 @@ eid_status eid_sync_update_peer_status(eid_sync *sync, const eid_pubkey *peer, e
 
 eid_status eid_sync_remove_peer(eid_sync *sync, const eid_pubkey *peer)
 {
+    EID_NEED(sync && peer);
     EID_TRY(eid_sync_update_peer_status(sync, peer, EID_PEER_BLOCKED));
     return eid_relations_end(sync, peer);
 }
@@ -343,12 +346,14 @@ static eid_status apply_address_change(eid_sync *sync, const eid_pubkey *peer, a
 
 eid_status eid_sync_add_peer_address(eid_sync *sync, const eid_pubkey *peer, const eid_address *address)
 {
+    EID_NEED(sync && peer && address);
     address_change change = {address, true, false};
     return apply_address_change(sync, peer, &change);
 }
 
 eid_status eid_sync_remove_peer_address(eid_sync *sync, const eid_pubkey *peer, const eid_address *address, bool *removed)
 {
+    EID_NEED(sync && peer && address);
     address_change change = {address, false, false};
     EID_TRY(apply_address_change(sync, peer, &change));
     if (removed != NULL)
@@ -359,6 +364,7 @@ eid_status eid_sync_remove_peer_address(eid_sync *sync, const eid_pubkey *peer, 
 eid_status eid_sync_get_peer_addresses(eid_sync *sync, const eid_pubkey *peer, const char *transport_or_null,
                                        eid_address ***out, size_t *count)
 {
+    EID_NEED(sync && peer && out && count);
     char key[EID_PUBKEY_TEXT_SIZE];
     eid_value *value;
     const eid_doc *known;

@@ -215,6 +215,7 @@ bool eid_sync_is_shared(eid_sync *sync, const eid_id *database)
 
 eid_status eid_sync_combined_settings(eid_sync *sync, const eid_id *database, eid_sync_settings *out)
 {
+    EID_NEED(sync && database && out);
     static const eid_sync_settings disabled = EID_SYNC_SETTINGS_DISABLED;
 
     pthread_mutex_lock(&sync->cache_mutex);
@@ -654,6 +655,7 @@ void eid_preferences_changed(eid_instance *instance, const char *user_uuid, cons
 
 eid_status eid_sync_set_database_enabled(eid_sync *sync, const eid_id *database, bool enabled)
 {
+    EID_NEED(sync && database);
     change c = {.sync = sync, .own = enabled};
     eid_id *told = NULL;
     size_t told_count = 0;

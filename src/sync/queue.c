@@ -16,6 +16,7 @@ void eid_sync_get_config(eid_sync *sync, eid_sync_config *out)
 
 eid_status eid_sync_set_config(eid_sync *sync, const eid_sync_config *config)
 {
+    EID_NEED(sync && config);
     eid_engine *engine = sync->engine;
     eid_sync_config used = EID_SYNC_CONFIG_INIT;
     memcpy(&used, config, config->struct_size < sizeof used ? config->struct_size : sizeof used);
@@ -59,6 +60,7 @@ static eid_status add_extra(eid_link *link, const eid_id *entry)
 
 eid_status eid_sync_queue_entry(eid_sync *sync, const eid_pubkey *peer, const eid_id *entry, const eid_id *database)
 {
+    EID_NEED(sync && peer && entry && database);
     eid_engine *engine = sync->engine;
     char text[EID_PUBKEY_TEXT_SIZE];
     eid_link *link;
@@ -135,6 +137,7 @@ static eid_status fill_retries(const eid_engine *engine, eid_retry *retries, siz
 
 eid_status eid_sync_retry_queue_list(eid_sync *sync, eid_retry **out, size_t *count)
 {
+    EID_NEED(sync && out && count);
     eid_engine *engine = sync->engine;
     size_t filled = 0;
     pthread_mutex_lock(&engine->mutex);
@@ -184,6 +187,7 @@ void eid_sync_get_engine_stats(eid_sync *sync, eid_sync_engine_stats *out)
 
 eid_status eid_sync_set_setting(eid_sync *sync, const char *key, const char *value)
 {
+    EID_NEED(sync && key && value);
     eid_txn *txn;
     pthread_mutex_lock(&sync->write_mutex);
     eid_status status = eid_database_new_transaction(sync->database, &txn);
@@ -200,6 +204,7 @@ eid_status eid_sync_set_setting(eid_sync *sync, const char *key, const char *val
 
 eid_status eid_sync_get_setting(eid_sync *sync, const char *key, char **out)
 {
+    EID_NEED(sync && key && out);
     eid_value *value;
     const char *text;
     eid_status status = eid_database_get(sync->database, EID_STORE_SETTINGS_MAP, key, &value);

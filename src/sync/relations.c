@@ -140,6 +140,7 @@ eid_status eid_relation_note(eid_sync *sync, const eid_id *database, const eid_p
 
 eid_status eid_sync_add_tree_sync(eid_sync *sync, const eid_pubkey *peer, const eid_id *database)
 {
+    EID_NEED(sync && peer && database);
     char key[EID_PUBKEY_TEXT_SIZE];
     if (is_registered(sync, peer))
         return set_relation(sync, database, peer, true);
@@ -149,12 +150,14 @@ eid_status eid_sync_add_tree_sync(eid_sync *sync, const eid_pubkey *peer, const 
 
 eid_status eid_sync_remove_tree_sync(eid_sync *sync, const eid_pubkey *peer, const eid_id *database)
 {
+    EID_NEED(sync && peer && database);
     return set_relation(sync, database, peer, false);
 }
 
 eid_status eid_sync_register_sync_peer(eid_sync *sync, const eid_pubkey *peer, const char *display_name,
                                        const eid_id *database, const eid_address *const *addresses, size_t address_count)
 {
+    EID_NEED(sync && peer && database && (addresses || address_count == 0));
     eid_status status = eid_sync_register_peer(sync, peer, display_name);
     if (status != EID_OK && status != EID_ERR_PEER_EXISTS)
         return status;
@@ -229,6 +232,7 @@ bool eid_sync_is_tree_synced_with_peer(eid_sync *sync, const eid_pubkey *peer, c
 
 eid_status eid_sync_get_peer_trees(eid_sync *sync, const eid_pubkey *peer, eid_id **out, size_t *count)
 {
+    EID_NEED(sync && peer && out && count);
     size_t all = 0, found = 0;
     pthread_mutex_lock(&sync->engine->mutex);
     const eid_neighbour *neighbour = eid_neighbour_find(sync->engine, peer);
@@ -249,6 +253,7 @@ eid_status eid_sync_get_peer_trees(eid_sync *sync, const eid_pubkey *peer, eid_i
 
 eid_status eid_sync_get_tree_peers(eid_sync *sync, const eid_id *database, eid_pubkey **out, size_t *count)
 {
+    EID_NEED(sync && database && out && count);
     size_t all = 0, found = 0;
     pthread_mutex_lock(&sync->engine->mutex);
     const eid_link *first = eid_map_get(sync->engine->links, eid_slice_of(database->bytes, database->len));

@@ -73,6 +73,7 @@ static int compare_listed(const void *a, const void *b)
 eid_status eid_sync_list_bootstrap_requests(eid_sync *sync, const char *status, eid_bootstrap_request **out,
                                             size_t *count)
 {
+    EID_NEED(sync && out && count);
     listing l = {.wanted = status};
     EID_TRY(eid_make_room(&l.items, &l.capacity, 0, sizeof(eid_bootstrap_request)));
     eid_status result = eid_database_table_scan(sync->database, EID_STORE_REQUESTS, NULL, list_row, &l);
@@ -91,21 +92,25 @@ eid_status eid_sync_list_bootstrap_requests(eid_sync *sync, const char *status, 
 
 eid_status eid_sync_pending_bootstrap_requests(eid_sync *sync, eid_bootstrap_request **out, size_t *count)
 {
+    EID_NEED(sync && out && count);
     return eid_sync_list_bootstrap_requests(sync, eid_decision_name(EID_DECISION_PENDING), out, count);
 }
 
 eid_status eid_sync_approved_bootstrap_requests(eid_sync *sync, eid_bootstrap_request **out, size_t *count)
 {
+    EID_NEED(sync && out && count);
     return eid_sync_list_bootstrap_requests(sync, eid_decision_name(EID_DECISION_APPROVED), out, count);
 }
 
 eid_status eid_sync_rejected_bootstrap_requests(eid_sync *sync, eid_bootstrap_request **out, size_t *count)
 {
+    EID_NEED(sync && out && count);
     return eid_sync_list_bootstrap_requests(sync, eid_decision_name(EID_DECISION_REJECTED), out, count);
 }
 
 eid_status eid_sync_get_bootstrap_request(eid_sync *sync, const char *request_id, eid_bootstrap_request **out)
 {
+    EID_NEED(sync && request_id && out);
     listing l = {.wanted = NULL};
     eid_request_record record;
     EID_TRY(eid_request_get(sync, request_id, &record));

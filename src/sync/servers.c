@@ -70,6 +70,7 @@ static eid_status stop_one(eid_sync *sync, eid_transport *transport, void *ctx)
 
 eid_status eid_sync_start_server(eid_sync *sync, const char *bind_address)
 {
+    EID_NEED(sync && bind_address);
     names list;
     EID_TRY(eid_sync_need_transport(sync));
     EID_TRY(list_names(sync, &list));
@@ -80,6 +81,7 @@ eid_status eid_sync_start_server(eid_sync *sync, const char *bind_address)
 
 eid_status eid_sync_accept_connections_on(eid_sync *sync, const char *name)
 {
+    EID_NEED(sync && name);
     eid_status status = with_transport(sync, name, start_one, NULL);
     /* Without a bind address it is for asking only: there is nothing to start. */
     return status == EID_ERR_UNSUPPORTED ? EID_OK : status;
@@ -87,6 +89,7 @@ eid_status eid_sync_accept_connections_on(eid_sync *sync, const char *name)
 
 eid_status eid_sync_accept_connections(eid_sync *sync)
 {
+    EID_NEED(sync);
     names list;
     size_t started = 0, failed = 0;
     eid_buf sentences;
@@ -118,6 +121,7 @@ static eid_status fail_not_running(void)
 
 eid_status eid_sync_stop_server(eid_sync *sync)
 {
+    EID_NEED(sync);
     bool stopped = false;
     names list;
     EID_TRY(list_names(sync, &list));
@@ -182,6 +186,7 @@ static eid_status start_server_work(eid_sync *sync, eid_status (*act)(eid_sync *
 eid_status eid_sync_start_server_async(eid_sync *sync, const char *bind_address, eid_sync_done done, void *ctx,
                                        eid_sync_call **call)
 {
+    EID_NEED(sync && bind_address);
     return start_server_work(sync, eid_sync_start_server, bind_address, done, ctx, call);
 }
 
@@ -193,6 +198,7 @@ static eid_status accept_all(eid_sync *sync, const char *unused)
 
 eid_status eid_sync_accept_connections_async(eid_sync *sync, eid_sync_done done, void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync);
     return start_server_work(sync, accept_all, NULL, done, ctx, call);
 }
 
@@ -204,6 +210,7 @@ static eid_status stop_all(eid_sync *sync, const char *unused)
 
 eid_status eid_sync_stop_server_async(eid_sync *sync, eid_sync_done done, void *ctx, eid_sync_call **call)
 {
+    EID_NEED(sync);
     return start_server_work(sync, stop_all, NULL, done, ctx, call);
 }
 
@@ -277,6 +284,7 @@ static eid_status first_text(const eid_address *const *addresses, size_t count, 
 
 eid_status eid_sync_get_server_address(eid_sync *sync, char **out)
 {
+    EID_NEED(sync && out);
     eid_address **addresses;
     size_t count;
     char *text;
@@ -290,6 +298,7 @@ eid_status eid_sync_get_server_address(eid_sync *sync, char **out)
 
 eid_status eid_sync_get_server_address_for(eid_sync *sync, const char *name, char **out)
 {
+    EID_NEED(sync && name && out);
     address_list list = {eid_alloc_zero(EID_LIMIT_PEER_ADDRESSES, sizeof(eid_address *)), 0};
     char *text;
     if (list.items == NULL)
@@ -305,6 +314,7 @@ eid_status eid_sync_get_server_address_for(eid_sync *sync, const char *name, cha
 
 eid_status eid_sync_get_all_server_addresses(eid_sync *sync, char ***out)
 {
+    EID_NEED(sync && out);
     eid_address **addresses;
     size_t count, size = 0;
     EID_TRY(eid_sync_own_addresses(sync, &addresses, &count));

@@ -482,6 +482,7 @@ static eid_status check_size(size_t given, size_t wanted, const char *what)
 
 eid_status eid_sync_get_sync_cursor(eid_sync *sync, const eid_pubkey *peer, const eid_id *database, eid_sync_cursor *out)
 {
+    EID_NEED(sync && peer && database && out);
     eid_engine *engine = sync->engine;
     EID_TRY(check_size(out->struct_size, sizeof *out, "eid_sync_cursor"));
     *out = (eid_sync_cursor){.struct_size = sizeof *out, .peer = *peer, .database = *database};
@@ -496,6 +497,7 @@ eid_status eid_sync_get_sync_cursor(eid_sync *sync, const eid_pubkey *peer, cons
 
 eid_status eid_sync_get_sync_metadata(eid_sync *sync, const eid_pubkey *peer, eid_sync_metadata *out)
 {
+    EID_NEED(sync && peer && out);
     eid_engine *engine = sync->engine;
     EID_TRY(check_size(out->struct_size, sizeof *out, "eid_sync_metadata"));
     *out = (eid_sync_metadata){.struct_size = sizeof *out, .peer = *peer};
@@ -531,6 +533,7 @@ static eid_status copy_past(const eid_neighbour *neighbour, const eid_past *past
 eid_status eid_sync_get_sync_history(eid_sync *sync, const eid_pubkey *peer, size_t limit, eid_sync_history_entry **out,
                                      size_t *count)
 {
+    EID_NEED(sync && peer && out && count);
     eid_engine *engine = sync->engine;
     eid_sync_history_entry *entries = eid_alloc_zero(EID_LIMIT_SYNC_HISTORY, sizeof *entries);
     eid_status status = entries == NULL ? eid_fail_memory() : EID_OK;

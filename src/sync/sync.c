@@ -116,6 +116,7 @@ static void on_settings_changed(eid_sync *sync, const eid_id *database, void *ct
 
 eid_status eid_instance_enable_sync(eid_instance *instance)
 {
+    EID_NEED(instance);
     if (eid_instance_attached_sync(instance) != NULL)
         return EID_OK;
     eid_sync *sync = eid_alloc_zero(1, sizeof *sync);
@@ -146,6 +147,7 @@ eid_status eid_instance_enable_sync(eid_instance *instance)
 
 eid_status eid_instance_sync(eid_instance *instance, eid_sync **out)
 {
+    EID_NEED(instance && out);
     eid_sync *sync = eid_instance_attached_sync(instance);
     if (sync == NULL)
         return eid_fail(EID_ERR_SYNC_NOT_ENABLED,
@@ -265,6 +267,7 @@ eid_status eid_sync_carry(eid_sync *sync, const eid_address *address, eid_exchan
 
 eid_status eid_sync_create_ticket(eid_sync *sync, const eid_id *database, eid_ticket **out)
 {
+    EID_NEED(sync && database && out);
     eid_address **addresses;
     eid_ticket *ticket = NULL;
     size_t count;

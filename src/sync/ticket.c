@@ -20,6 +20,7 @@ struct eid_ticket {
 
 eid_status eid_ticket_new(const eid_id *database, eid_ticket **out)
 {
+    EID_NEED(database && out);
     eid_ticket *ticket = eid_alloc_zero(1, sizeof *ticket);
     if (ticket == NULL)
         return eid_fail_memory();
@@ -53,6 +54,7 @@ static eid_status append_address(eid_ticket *ticket, eid_address *address)
 
 eid_status eid_ticket_add_address(eid_ticket *ticket, const eid_address *address)
 {
+    EID_NEED(ticket && address);
     eid_address *copy;
     EID_TRY(eid_address_copy(address, &copy));
     eid_status status = append_address(ticket, copy);
@@ -91,6 +93,7 @@ static void write_escaped(eid_buf *buf, const char *text)
 
 eid_status eid_ticket_format(const eid_ticket *ticket, char **out)
 {
+    EID_NEED(ticket && out);
     eid_buf buf;
     char id[EID_ID_TEXT_SIZE];
 
@@ -260,6 +263,7 @@ static eid_status check_length(eid_slice text)
 
 eid_status eid_ticket_parse(const char *text, eid_ticket **out)
 {
+    EID_NEED(text && out);
     static const eid_id empty;
     eid_slice whole = eid_slice_text(text);
     EID_TRY(check_length(whole));
@@ -280,6 +284,7 @@ eid_status eid_ticket_parse(const char *text, eid_ticket **out)
 
 eid_status eid_ticket_detect(const char *text, eid_ticket **out)
 {
+    EID_NEED(text && out);
     eid_slice whole = eid_slice_text(text);
     EID_TRY(check_length(whole));
     if (has_prefix(whole))

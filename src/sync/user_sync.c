@@ -13,6 +13,7 @@ static eid_status sync_of(eid_user *user, eid_sync **out)
 
 eid_status eid_user_share(eid_user *user, const eid_id *database, eid_ticket **out)
 {
+    EID_NEED(user && database && out);
     eid_sync *sync;
     eid_database_preferences tracked;
     eid_ticket *ticket;
@@ -71,6 +72,7 @@ static eid_status record_outcome(eid_user *user, const eid_id *database, eid_sta
 eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ticket,
                                             eid_permission permission, eid_sync_result *result)
 {
+    EID_NEED(user && ticket);
     const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
     const eid_id *database = eid_ticket_database_id(ticket);
     char sentence[EID_LIMIT_ERROR_TEXT];
@@ -88,6 +90,7 @@ eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ti
 
 eid_status eid_user_sync_with_ticket(eid_user *user, const eid_ticket *ticket, eid_sync_result *result)
 {
+    EID_NEED(user && ticket);
     const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
     eid_sync_order order;
     eid_sync *sync;
@@ -101,6 +104,7 @@ eid_status eid_user_sync_with_ticket(eid_user *user, const eid_ticket *ticket, e
 eid_status eid_user_sync_with_ticket_async(eid_user *user, const eid_ticket *ticket, eid_sync_done done, void *ctx,
                                            eid_sync_call **call)
 {
+    EID_NEED(user && ticket);
     const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
     eid_sync_order order;
     eid_sync *sync;
@@ -175,6 +179,7 @@ static void after_asking(eid_sync_call *call)
 eid_status eid_user_request_database_access_async(eid_user *user, const eid_ticket *ticket, eid_permission permission,
                                                   eid_sync_done done, void *ctx, eid_sync_call **call)
 {
+    EID_NEED(user && ticket);
     const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
     eid_sync_order order;
     eid_sync *sync;
@@ -197,6 +202,7 @@ eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *tick
                                           const eid_sync_settings *settings, eid_sync_done done, void *ctx,
                                           eid_sync_call **call)
 {
+    EID_NEED(user && ticket);
     const eid_id *database = eid_ticket_database_id(ticket);
     eid_access_state before = EID_ACCESS_NONE;
     eid_sync_call *made = NULL;
@@ -244,10 +250,12 @@ static eid_status decide(eid_user *user, const char *request_id, eid_decision de
 
 eid_status eid_user_approve_bootstrap_request(eid_user *user, const char *request_id)
 {
+    EID_NEED(user && request_id);
     return decide(user, request_id, EID_DECISION_APPROVED);
 }
 
 eid_status eid_user_reject_bootstrap_request(eid_user *user, const char *request_id)
 {
+    EID_NEED(user && request_id);
     return decide(user, request_id, EID_DECISION_REJECTED);
 }

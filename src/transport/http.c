@@ -202,6 +202,7 @@ static eid_status fill_http(eid_host *host, const eid_http_options *options, htt
 
 eid_status eid_sync_add_http_transport(eid_sync *sync, const char *name, const eid_http_options *options)
 {
+    EID_NEED(sync && name);
     eid_http_options used = EID_HTTP_OPTIONS_INIT;
     eid_host *host;
 
@@ -226,6 +227,7 @@ eid_status eid_sync_add_http_transport(eid_sync *sync, const char *name, const e
 
 eid_status eid_sync_enable_http_transport(eid_sync *sync)
 {
+    EID_NEED(sync);
     /* Asked for twice, the second time changes nothing: a running server goes on. */
     if (eid_sync_has_transport(sync, HTTP_NAME))
         return EID_OK;

@@ -356,6 +356,7 @@ eid_status eid_iroh_addr_parse(eid_slice text, eid_iroh_addr *out)
 
 eid_status eid_address_iroh(const char *text, eid_address **out)
 {
+    EID_NEED(text && out);
     eid_iroh_addr addr;
     char *ticket;
     EID_TRY(eid_iroh_addr_parse(eid_slice_text(text), &addr));

@@ -114,7 +114,7 @@ static void wrong_uses_are_refused(void **state)
     tu_assert_fails(eid_docstore_set(txn, "s", "a.l.1", value), EID_ERR_INDEX_OUT_OF_BOUNDS);
     tu_assert_fails(eid_docstore_set(txn, "s", "a.l.x", value), EID_ERR_INDEX_OUT_OF_BOUNDS);
     tu_assert_fails(eid_docstore_push(txn, "s", "..", value), EID_ERR_INVALID_PATH);
-    tu_assert_fails(eid_docstore_push(txn, "s", NULL, value), EID_ERR_INVALID_PATH);
+    tu_assert_fails(eid_docstore_push(txn, "s", NULL, value), EID_ERR_INVALID_ARGUMENT);
     eid_id id = commit(txn);
     assert_true(eid_id_is_empty(&id));
     eid_value_free(value);

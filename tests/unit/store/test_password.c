@@ -88,6 +88,7 @@ static void tables_work_inside(void **state)
     fixture *f = *state;
     eid_txn *txn = begin(f);
     bool deleted;
+    char *row;
 
     tu_assert_ok(eid_password_store_initialize(txn, "rows", "pw", EID_WRAPPED_TABLE));
     tu_assert_ok(eid_table_set(txn, "rows", "b", "2"));
@@ -104,7 +105,7 @@ static void tables_work_inside(void **state)
     commit(txn);
     txn = unlocked(f, session);
     assert_rows(txn, "rows", NULL, "b=22 c=3 ");
-    tu_assert_fails(eid_table_get(txn, "rows", "a", NULL, NULL), EID_ERR_KEY_NOT_FOUND);
+    tu_assert_fails(eid_table_get(txn, "rows", "a", &row, NULL), EID_ERR_KEY_NOT_FOUND);
     eid_txn_free(txn);
     char nothing[64] = "";
     tu_assert_fails(eid_database_table_scan(f->database, "rows", NULL, count_row, nothing), EID_ERR_TYPE_MISMATCH);

@@ -241,7 +241,7 @@ static void settings_are_read_and_deleted(void **state)
     assert_false(deleted);
     tu_assert_ok(eid_settings_delete(txn, "name", NULL));
     tu_assert_fails(eid_settings_get_name(txn, &name), EID_ERR_KEY_NOT_FOUND);
-    tu_assert_fails(eid_settings_delete(txn, NULL, NULL), EID_ERR_INVALID_PATH);
+    tu_assert_fails(eid_settings_delete(txn, NULL, NULL), EID_ERR_INVALID_ARGUMENT);
     commit(txn);
     tu_assert_fails(eid_database_name(f->database, &name), EID_ERR_KEY_NOT_FOUND);
     txn = begin(f);

@@ -78,13 +78,13 @@ static void wrong_kinds_are_named(void **state)
     tu_assert_fails(eid_docstore_get_int(txn, "s", "a.x", &number), EID_ERR_KEY_NOT_FOUND);
     assert_string_equal(eid_last_error(), "store s has no value at \"a.x\"");
     tu_assert_fails(eid_docstore_get_json(txn, "s", "nothing", &text, NULL), EID_ERR_KEY_NOT_FOUND);
-    tu_assert_fails(eid_docstore_get_int(txn, "s", NULL, &number), EID_ERR_INVALID_PATH);
+    tu_assert_fails(eid_docstore_get_int(txn, "s", NULL, &number), EID_ERR_INVALID_ARGUMENT);
     assert_true(number == 7 && truth && text == NULL && doc == NULL && list == NULL);
 
     tu_assert_fails(eid_docstore_set_json(txn, "s", "j", "{"), EID_ERR_TRUNCATED);
     tu_assert_fails(eid_docstore_set_json(txn, "s", "j", "nope"), EID_ERR_SYNTAX);
     tu_assert_fails(eid_docstore_set_json(txn, "s", "j", "[0.5]"), EID_ERR_RANGE);
-    tu_assert_fails(eid_docstore_set_json(txn, "s", NULL, "1"), EID_ERR_INVALID_PATH);
+    tu_assert_fails(eid_docstore_set_json(txn, "s", NULL, "1"), EID_ERR_INVALID_ARGUMENT);
     assert_all(txn, "s", "{\"a\":{\"b\":[true],\"c\":5}}");
     eid_txn_free(txn);
 }
