@@ -173,7 +173,7 @@ struct eid_session {
     char sentence[EID_LIMIT_ERROR_TEXT];
     eid_sync_result result;
     eid_sync_progress progress;   /* under the call's mutex */
-    uint64_t started_ns;
+    uint64_t started_ms;          /* host time */
 };
 
 /* ---- A call ---- */

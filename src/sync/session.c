@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions: steps on hands, exchanges on the engine's thread, in turn. */
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "sync/engine_int.h"
 
 /* ---- Life ---- */
@@ -15,7 +14,6 @@ eid_session *eid_session_new(eid_engine *engine)
     s->sync = engine->sync;
     s->deadline_ms = EID_NEVER;
     s->step = eid_step_begin;
-    s->started_ns = eid_monotonic_ns();
     s->result.struct_size = sizeof s->result;
     s->progress.struct_size = sizeof s->progress;
     eid_buf_init(&s->body, EID_LIMIT_HTTP_REQUEST_BYTES);
@@ -145,6 +143,7 @@ static void on_steps_run(eid_work *work)
 
 void eid_session_run(eid_session *s)
 {
+    s->started_ms = eid_engine_now(s->engine);
     s->work.run = run_steps;
     s->work.done = on_steps_run;
     continue_steps(s);

@@ -462,7 +462,7 @@ void eid_state_note(eid_engine *engine, eid_session *s)
         m->failed_sync_count++;
         return;
     }
-    double took_ms = (double)(eid_monotonic_ns() - s->started_ns) / 1e6;
+    double took_ms = (double)(eid_engine_now(engine) - s->started_ms);
     m->successful_sync_count++;
     m->average_sync_duration_ms +=
         (took_ms - m->average_sync_duration_ms) / (double)m->successful_sync_count;
