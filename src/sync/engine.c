@@ -315,6 +315,7 @@ static bool start_with(eid_engine *engine, eid_neighbour *neighbour, uint64_t no
         /* No memory: as if the peer could not be reached. */
         neighbour->attempts++;
         neighbour->next_attempt_ms = now + eid_engine_backoff(engine, neighbour->attempts);
+        eid_engine_note_time(engine, neighbour->next_attempt_ms);
         return true;
     }
     s->doubtful = doubtful;

@@ -70,7 +70,8 @@ static size_t ask(const char *address, const char *request, char *answer, size_t
     int fd = connect_to(address);
     size_t len = 0;
     ssize_t got;
-    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+    /* One connection too many is closed whenever it suits the server. */
+    (void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
     while (len < size - 1 && (got = recv(fd, answer + len, size - 1 - len, 0)) > 0)
         len += (size_t)got;
