@@ -108,6 +108,10 @@ const eid_auth_delegation *eid_auth_settings_delegation_at(const eid_auth_settin
 eid_status eid_auth_delegation_to_doc(const eid_id *tree, const eid_id *floor, size_t floor_count,
                                       const eid_bounds *bounds, eid_doc **out);
 
+/* Appends the tips of a record's "tree", read as the Rust side reads them: children with decimal names. False: one of
+ * them is not an ID. */
+bool eid_auth_read_tips(const eid_doc *record, eid_buf *out);
+
 /* What is wrong with the path itself, whatever the databases hold: EID_ERR_PERMISSION_DENIED. */
 eid_status eid_auth_check_path(const eid_sigkey *sigkey);
 /* Judges an entry signed by delegation, by the settings at the end of its path and the bounds collected on the
@@ -118,17 +122,6 @@ eid_status eid_auth_judge_delegated(const eid_auth_settings *last, const eid_bou
  * hint selects no active record of that key. */
 eid_status eid_auth_delegated_permission(const eid_auth_settings *last, const eid_bounds *bounds,
                                          const eid_pubkey *proven, const eid_key_hint *hint, eid_permission *out);
-
-/* The floors each delegation ever had since it was made. The resolved settings know only the last one: an admin
- * could move it back, and revive members that an earlier floor had shut out. */
-typedef struct eid_auth_floors eid_auth_floors;
-eid_status eid_auth_floors_new(eid_auth_floors **out);
-void eid_auth_floors_free(eid_auth_floors *floors); /* NULL is allowed */
-eid_status eid_auth_floors_copy(const eid_auth_floors *floors, eid_auth_floors **out);
-/* The next payload of `_settings` in fold order. On failure (memory) the floors are of no use any more. */
-eid_status eid_auth_floors_add(eid_auth_floors *floors, const eid_doc *payload);
-/* Of the delegation of this name; lent until the next addition; without duplicates. */
-const eid_id *eid_auth_floors_of(const eid_auth_floors *floors, const eid_id *key, size_t *count);
 
 /* ---- The older form ---- */
 

@@ -25,9 +25,6 @@ const eid_auth_record *eid_auth_global_record(const eid_auth_settings *settings)
 /* Reads one delegation record found under this ID. Only memory is an error; one that means nothing gets its problem.
  * The floor is the record's own memory. */
 eid_status eid_auth_delegation_read(const eid_id *key, const eid_value *value, eid_auth_delegation *out);
-/* Appends the tips of a record's "tree", read as the Rust side reads them: children with decimal names. False: one of
- * them is not an ID. */
-bool eid_auth_read_tips(const eid_doc *record, eid_buf *out);
 /* The ID a record is listed under; false when the text is not the one text of an ID. */
 bool eid_auth_read_tree_key(eid_slice text, eid_id *out);
 

@@ -226,9 +226,9 @@ static eid_status follow_claims(plan *p, eid_tree *tree)
 {
     eid_core *core = p->txn->database->core;
     eid_auth_settings *settings;
-    EID_TRY(eid_settings_resolve(core, tree, p->pinned, p->pin_count, &settings));
-    eid_delegation_place start = {settings, tree, p->pinned, p->pin_count};
-    eid_status status = eid_delegation_resolve(core, &start, &p->claimed, &p->end);
+    EID_TRY(eid_settings_resolve(core->storage, tree, p->pinned, p->pin_count, &settings));
+    eid_delegation_place start = {settings, NULL, NULL};
+    eid_status status = eid_delegation_resolve(core->storage, &start, &p->claimed, EID_PATH_ADMITS, &p->end);
     eid_auth_settings_unref(settings);
     return status;
 }
@@ -239,7 +239,7 @@ static eid_status gather_claims(plan *p, eid_tree *tree)
     const eid_database *database = p->txn->database;
     if (!p->txn->signer->identity.is_delegation)
         return EID_OK;
-    EID_TRY(eid_delegation_claim(database->core, &p->txn->signer->identity, &p->claimed));
+    EID_TRY(eid_delegation_claim(database->core->storage, &p->txn->signer->identity, &p->claimed));
     EID_TRY(follow_claims(p, tree));
     if (p->end.refusal != EID_OK)
         return eid_fail_context(EID_ERR_PERMISSION_DENIED, "The commit is not allowed");

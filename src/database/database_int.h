@@ -67,7 +67,7 @@ eid_signer *eid_database_signer(eid_database *database);
 
 /* The auth settings a set of settings entries resolves to, counting or not: the fold over the closure of these participants
  * of `_settings`. `tips` are ascending. Unref the result. */
-eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out);
+eid_status eid_settings_resolve(eid_storage *storage, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out);
 /* At the current frontier, of what counts. */
 eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out);
 /* The strategy named by the `height_strategy` setting within the view. */

@@ -8,41 +8,32 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "crypto/key.h"
+#include "database/standing_int.h"
 
 /* ---- The permission of one identity ---- */
 
-/* The settings as they are now, as a place that paths start from; `pins` is the caller's to free. */
-static eid_status place_now(eid_core *core, const eid_id *database, eid_delegation_place *out, int64_t **pins)
+/* The settings as they are now, as a place that paths start from; `acts` is the caller's to free. */
+static eid_status place_now(eid_core *core, const eid_id *database, eid_delegation_place *out, eid_runs *acts)
 {
     eid_tree *tree;
-    eid_tree_store *store;
+    eid_charter *charter;
+    eid_auth_settings *settings;
     EID_TRY(eid_storage_tree(core->storage, database, &tree));
-    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
-    size_t count = store == NULL ? 0 : store->tip_count;
-    int64_t *numbers = eid_realloc_array(NULL, count + 1, sizeof *numbers);
-    if (numbers == NULL)
-        return eid_fail_memory();
-    for (size_t i = 0; i < count; i++)
-        numbers[i] = store->tips[i].n;
-    eid_auth_settings *settings = NULL;
-    eid_status status = eid_settings_resolve(core, tree, numbers, count, &settings);
-    if (status != EID_OK) {
-        eid_free(numbers);
-        return status;
-    }
-    *out = (eid_delegation_place){settings, tree, numbers, count};
-    *pins = numbers;
+    EID_TRY(eid_charter_of(core->storage, tree, INT64_MAX, &charter));
+    EID_TRY(eid_charter_counting(charter, acts));
+    EID_TRY(eid_settings_current(core, tree, &settings));
+    *out = (eid_delegation_place){settings, charter, acts};
     return EID_OK;
 }
 
 static eid_status end_now(eid_core *core, const eid_delegation_place *place, const eid_sigkey *identity, eid_delegation_end *end)
 {
     eid_sigkey claimed;
-    eid_status status = eid_delegation_claim(core, identity, &claimed);
+    eid_status status = eid_delegation_claim(core->storage, identity, &claimed);
     if (status == EID_ERR_DATABASE_NOT_FOUND)
         return eid_fail_context(EID_ERR_PERMISSION_DENIED, "the identity leads nowhere");
     EID_TRY(status);
-    status = eid_delegation_resolve(core, place, &claimed, end);
+    status = eid_delegation_resolve(core->storage, place, &claimed, EID_PATH_COUNTS, end);
     eid_sigkey_free(&claimed);
     EID_TRY(status);
     if (end->refusal != EID_OK)
@@ -68,16 +59,16 @@ eid_status eid_core_identity_permission(eid_core *core, const eid_id *database, 
                                         const eid_sigkey *identity, eid_permission *out)
 {
     eid_delegation_place place;
-    int64_t *pins;
+    eid_runs acts = {NULL, 0, 0};
     eid_storage_lock(core->storage);
-    eid_status status = place_now(core, database, &place, &pins);
+    eid_status status = place_now(core, database, &place, &acts);
     if (status == EID_OK) {
         status = identity->is_delegation
                      ? delegated_permission(core, &place, proven, identity, out)
                      : eid_auth_identity_permission(place.settings, proven, &identity->hint, out);
         eid_auth_settings_unref(place.settings);
-        eid_free(pins);
     }
+    eid_runs_free(&acts);
     eid_storage_unlock(core->storage);
     return status;
 }
@@ -92,6 +83,7 @@ typedef struct trail {
 
 typedef struct search {
     eid_core *core;
+    const eid_id *database;
     const eid_pubkey *key;
     eid_delegation_place start;
     trail *trails;         /* in the order they were found; the ones behind `next` are still to be followed on */
@@ -149,7 +141,7 @@ static eid_status keep_member(search *s, const trail *t)
 
 static bool passes(const search *s, const trail *from, const eid_id *tree)
 {
-    if (s->start.tree != NULL && eid_id_equal(&s->start.tree->root, tree))
+    if (eid_id_equal(s->database, tree))
         return true;
     for (size_t i = 0; from != NULL && i < from->path.path_count; i++)
         if (eid_id_equal(&from->path.path[i].tree, tree))
@@ -180,10 +172,10 @@ static eid_status walk(search *s, const trail *from, const eid_id *tree, trail *
     eid_sigkey bare;
     memset(out, 0, sizeof *out);
     EID_TRY(lengthen(from, tree, &bare));
-    eid_status status = eid_delegation_claim(s->core, &bare, &out->path);
+    eid_status status = eid_delegation_claim(s->core->storage, &bare, &out->path);
     eid_sigkey_free(&bare);
     if (status == EID_OK)
-        status = eid_delegation_resolve(s->core, &s->start, &out->path, &out->end);
+        status = eid_delegation_resolve(s->core->storage, &s->start, &out->path, EID_PATH_COUNTS, &out->end);
     return status == EID_ERR_DATABASE_NOT_FOUND ? EID_OK : status;
 }
 
@@ -253,10 +245,10 @@ void eid_identities_free(eid_identity *identities, size_t count)
 eid_status eid_core_find_identities(eid_core *core, const eid_id *database, const eid_pubkey *key, eid_identity **out,
                                     size_t *count)
 {
-    search s = {.core = core, .key = key};
-    int64_t *pins = NULL;
+    search s = {.core = core, .database = database, .key = key};
+    eid_runs acts = {NULL, 0, 0};
     eid_storage_lock(core->storage);
-    eid_status status = place_now(core, database, &s.start, &pins);
+    eid_status status = place_now(core, database, &s.start, &acts);
     if (status == EID_OK)
         status = run(&s);
     eid_auth_settings_unref(s.start.settings);
@@ -264,7 +256,7 @@ eid_status eid_core_find_identities(eid_core *core, const eid_id *database, cons
     for (size_t i = 0; i < s.count; i++)
         trail_free(&s.trails[i]);
     eid_free(s.trails);
-    eid_free(pins);
+    eid_runs_free(&acts);
     if (status != EID_OK) {
         eid_identities_free(s.found, s.found_count);
         return status;

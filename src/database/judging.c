@@ -57,13 +57,12 @@ static eid_status find_pins(eid_judging *j, eid_core *core, eid_tree *tree, cons
 }
 
 /* An entry signed by delegation, in which nothing was wrong so far: it may have to wait for one of another database. */
-static eid_status judge_delegation(eid_judging *j, eid_core *core, eid_tree *tree, eid_auth_settings *settings, const int64_t *pins,
-                                   size_t count)
+static eid_status judge_delegation(eid_judging *j, eid_core *core, eid_auth_settings *settings)
 {
-    eid_delegation_place start = {settings, j->entry->is_root ? NULL : tree, pins, count};
+    eid_delegation_place start = {settings, NULL, NULL};
     eid_id missing = {0};
     j->refusal = EID_OK;
-    EID_TRY(eid_delegation_judge(core, &start, j->entry, j->verified, &missing, &j->refusal));
+    EID_TRY(eid_delegation_judge(core->storage, &start, j->entry, j->verified, &missing, &j->refusal));
     if (!eid_id_is_empty(&missing)) {
         note_missing(j, &missing);
         core->waits_across = true;
@@ -74,14 +73,14 @@ static eid_status judge_delegation(eid_judging *j, eid_core *core, eid_tree *tre
 static eid_status judge_member(eid_judging *j, eid_core *core, eid_tree *tree, const int64_t *pins, size_t count)
 {
     eid_auth_settings *settings;
-    EID_TRY(eid_settings_resolve(core, tree, pins, count, &settings));
-    eid_status status = judge_delegation(j, core, tree, settings, pins, count);
+    EID_TRY(eid_settings_resolve(core->storage, tree, pins, count, &settings));
+    eid_status status = judge_delegation(j, core, settings);
     eid_auth_settings_unref(settings);
     return status;
 }
 
 /* A root entry is judged by its own settings. */
-static eid_status judge_root(eid_judging *j, eid_core *core, eid_tree *tree)
+static eid_status judge_root(eid_judging *j, eid_core *core)
 {
     const eid_subtree *subtree = eid_entry_subtree(j->entry, eid_slice_text(EID_SETTINGS));
     eid_auth_settings *settings;
@@ -100,7 +99,7 @@ static eid_status judge_root(eid_judging *j, eid_core *core, eid_tree *tree)
     EID_TRY(status);
     j->refusal = eid_auth_judge(settings, j->entry, j->verified);
     if (j->refusal == EID_ERR_UNSUPPORTED)
-        status = judge_delegation(j, core, tree, settings, NULL, 0);
+        status = judge_delegation(j, core, settings);
     eid_auth_settings_unref(settings);
     return status;
 }
@@ -134,7 +133,7 @@ eid_status eid_judging_finish(eid_judging *j, eid_core *core, eid_tree *tree)
     if (status != EID_OK || !eid_judging_is_open(j))
         return status;
     if (j->entry->is_root)
-        return judge_root(j, core, tree);
+        return judge_root(j, core);
     if (count == 0)
         return judge_unpinned(j, core, tree);
     EID_TRY(eid_standing_judge(core, tree, pins, count, j->entry, j->verified, &j->refusal));

@@ -95,27 +95,27 @@ static slot *oldest_slot(tree_cache *cache)
 
 /* The settings that whoever pins these entries is judged by: all that they build on, whether it counts or not, as every peer
  * sees it that knows nothing else. */
-static eid_status pinned_doc(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_doc **out)
+static eid_status pinned_doc(eid_storage *storage, eid_tree *tree, const int64_t *tips, size_t count, eid_doc **out)
 {
     eid_charter *charter;
     eid_runs scratch = {NULL, 0, 0};
     const eid_runs *known;
-    EID_TRY(eid_charter_of(core->storage, tree, INT64_MAX, &charter));
+    EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     eid_status status = eid_charter_knowledge(charter, tips, count, &scratch, &known);
     if (status == EID_OK)
-        status = eid_charter_fold(core->storage, charter, known, NULL, NULL, out);
+        status = eid_charter_fold(storage, charter, known, NULL, NULL, out);
     eid_runs_free(&scratch);
     return status;
 }
 
-eid_status eid_settings_resolve(eid_core *core, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out)
+eid_status eid_settings_resolve(eid_storage *storage, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out)
 {
     tree_cache *cache = NULL;
     EID_TRY(cache_of(tree, &cache));
     slot *found = find_slot(cache, tips, count);
     if (found == NULL) {
         eid_doc *doc;
-        EID_TRY(pinned_doc(core, tree, tips, count, &doc));
+        EID_TRY(pinned_doc(storage, tree, tips, count, &doc));
         eid_auth_settings *settings = NULL;
         eid_status status = eid_auth_settings_parse(doc, &settings);
         eid_doc_free(doc);

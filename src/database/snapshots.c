@@ -11,10 +11,10 @@
 
 #include "base/alloc.h"
 #include "base/numbers.h"
+#include "database/standing_int.h"
 #include "database/walk.h"
 
 #define SNAPSHOTS 32 /* of one tree */
-#define FLOORS 8
 #define KNOWN_MAX 4096 /* entries a snapshot remembers to contain */
 
 #define CLAIMED 1 /* marks of the walk */
@@ -31,19 +31,13 @@ typedef struct snapshot {
     numbers pins;
     numbers contains; /* entries asked for and found inside, ascending */
     eid_auth_settings *settings;
+    eid_auth_settings *counting; /* by what counts among them, … */
+    eid_runs acts;               /* … which is this; once asked for */
     uint64_t used;
 } snapshot;
 
-typedef struct floors_slot {
-    numbers pins;
-    eid_auth_floors *floors; /* NULL: a free slot */
-    uint64_t highest;        /* height in `_settings` of the last entry folded */
-    uint64_t used;
-} floors_slot;
-
 typedef struct snapshots {
     snapshot slots[SNAPSHOTS];
-    floors_slot floors[FLOORS];
     uint64_t clock;
 } snapshots;
 
@@ -103,13 +97,8 @@ static void snapshot_clear(snapshot *s)
     drop(&s->pins);
     drop(&s->contains);
     eid_auth_settings_unref(s->settings);
-    memset(s, 0, sizeof *s);
-}
-
-static void floors_clear(floors_slot *s)
-{
-    drop(&s->pins);
-    eid_auth_floors_free(s->floors);
+    eid_auth_settings_unref(s->counting);
+    eid_runs_free(&s->acts);
     memset(s, 0, sizeof *s);
 }
 
@@ -120,8 +109,6 @@ void eid_snapshots_free(void *value)
         return;
     for (size_t i = 0; i < SNAPSHOTS; i++)
         snapshot_clear(&cache->slots[i]);
-    for (size_t i = 0; i < FLOORS; i++)
-        floors_clear(&cache->floors[i]);
     eid_free(cache);
 }
 
@@ -152,7 +139,7 @@ static void between_free(between *b)
 }
 
 /* `known` NULL: everything held. */
-static eid_status walk_between(eid_core *core, eid_tree *tree, const int64_t *claims, size_t count, const numbers *known,
+static eid_status walk_between(eid_storage *storage, eid_tree *tree, const int64_t *claims, size_t count, const numbers *known,
                                between *out)
 {
     eid_dag_walk walk;
@@ -166,7 +153,7 @@ static eid_status walk_between(eid_core *core, eid_tree *tree, const int64_t *cl
         status = eid_dag_walk_push(&walk, tree->main->tips[i].n, KNOWN);
     while (status == EID_OK && walk.wanted > 0) {
         eid_dag_item item;
-        status = eid_dag_walk_next(&walk, core->storage, tree, &item);
+        status = eid_dag_walk_next(&walk, storage, tree, &item);
         if (status == EID_OK && item.marks == CLAIMED)
             status = add(&out->more, item.n);
         else if (status == EID_OK && item.marks == KNOWN)
@@ -210,55 +197,55 @@ static bool take_participant(const eid_participation *part, void *ctx)
     return search->status == EID_OK;
 }
 
-static eid_status search_participants(eid_core *core, const eid_tree_store *store, int64_t after, int64_t up_to,
+static eid_status search_participants(eid_storage *storage, const eid_tree_store *store, int64_t after, int64_t up_to,
                                       pin_search *search)
 {
-    EID_TRY(eid_storage_each_participation(core->storage, store, after, up_to, take_participant, search));
+    EID_TRY(eid_storage_each_participation(storage, store, after, up_to, take_participant, search));
     return search->status;
 }
 
 /* Whether one of these entries takes part in `_settings`. */
-static eid_status any_settings(eid_core *core, const eid_tree_store *store, const numbers *list, bool *out)
+static eid_status any_settings(eid_storage *storage, const eid_tree_store *store, const numbers *list, bool *out)
 {
     pin_search search = {.among = list};
     *out = false;
     if (store == NULL || list->count == 0)
         return EID_OK;
-    EID_TRY(search_participants(core, store, list->items[0] - 1, list->items[list->count - 1], &search));
+    EID_TRY(search_participants(storage, store, list->items[0] - 1, list->items[list->count - 1], &search));
     *out = search.any;
     return EID_OK;
 }
 
 /* Pins of the known snapshot and what came on top of it. Parents that are pinned beside their children do no harm: the
  * fold is over everything below. */
-static eid_status pins_above(eid_core *core, const eid_tree_store *store, const int64_t *known, size_t known_count,
+static eid_status pins_above(eid_storage *storage, const eid_tree_store *store, const int64_t *known, size_t known_count,
                              const numbers *more, numbers *pins)
 {
     EID_TRY(copy_of(known, known_count, pins));
     if (store == NULL || more->count == 0)
         return EID_OK;
     pin_search search = {.among = more, .pins = pins};
-    EID_TRY(search_participants(core, store, more->items[0] - 1, more->items[more->count - 1], &search));
+    EID_TRY(search_participants(storage, store, more->items[0] - 1, more->items[more->count - 1], &search));
     sort(pins);
     return EID_OK;
 }
 
 /* Pins when some of the present settings are not in the snapshot. */
-static eid_status pins_without(eid_core *core, const eid_tree_store *store, int64_t newest, const numbers *less, numbers *pins)
+static eid_status pins_without(eid_storage *storage, const eid_tree_store *store, int64_t newest, const numbers *less, numbers *pins)
 {
     pin_search search = {.without = less, .pins = pins};
-    EID_TRY(search_participants(core, store, 0, newest, &search));
+    EID_TRY(search_participants(storage, store, 0, newest, &search));
     sort(pins);
     return EID_OK;
 }
 
-static eid_status pins_from_present(eid_core *core, const eid_tree_store *store, int64_t newest, const numbers *less,
+static eid_status pins_from_present(eid_storage *storage, const eid_tree_store *store, int64_t newest, const numbers *less,
                                     numbers *pins)
 {
     bool touched;
-    EID_TRY(any_settings(core, store, less, &touched));
+    EID_TRY(any_settings(storage, store, less, &touched));
     if (store != NULL && touched)
-        return pins_without(core, store, newest, less, pins);
+        return pins_without(storage, store, newest, less, pins);
     size_t count = store == NULL ? 0 : store->tip_count;
     for (size_t i = 0; i < count; i++)
         EID_TRY(add(pins, store->tips[i].n));
@@ -301,16 +288,16 @@ static eid_status inherit(const snapshot *from, const numbers *less, snapshot *t
 }
 
 /* Builds on a known snapshot; *usable false when settings were there that are not here. */
-static eid_status build_on(eid_core *core, eid_tree *tree, const eid_tree_store *store, const snapshot *known, snapshot *s,
+static eid_status build_on(eid_storage *storage, eid_tree *tree, const eid_tree_store *store, const snapshot *known, snapshot *s,
                            bool *usable)
 {
     between b = {0};
     bool lost = false;
-    eid_status status = walk_between(core, tree, s->claims.items, s->claims.count, &known->claims, &b);
+    eid_status status = walk_between(storage, tree, s->claims.items, s->claims.count, &known->claims, &b);
     if (status == EID_OK)
-        status = any_settings(core, store, &b.less, &lost);
+        status = any_settings(storage, store, &b.less, &lost);
     if (status == EID_OK && !lost)
-        status = pins_above(core, store, known->pins.items, known->pins.count, &b.more, &s->pins);
+        status = pins_above(storage, store, known->pins.items, known->pins.count, &b.more, &s->pins);
     if (status == EID_OK && !lost)
         status = inherit(known, &b.less, s);
     between_free(&b);
@@ -318,31 +305,31 @@ static eid_status build_on(eid_core *core, eid_tree *tree, const eid_tree_store 
     return status;
 }
 
-static eid_status build_from_present(eid_core *core, eid_tree *tree, const eid_tree_store *store, snapshot *s)
+static eid_status build_from_present(eid_storage *storage, eid_tree *tree, const eid_tree_store *store, snapshot *s)
 {
     between b = {0};
     int64_t newest = newest_of(s->claims.items, s->claims.count);
-    eid_status status = walk_between(core, tree, s->claims.items, s->claims.count, NULL, &b);
+    eid_status status = walk_between(storage, tree, s->claims.items, s->claims.count, NULL, &b);
     if (status == EID_OK)
-        status = pins_from_present(core, store, newest, &b.less, &s->pins);
+        status = pins_from_present(storage, store, newest, &b.less, &s->pins);
     between_free(&b);
     return status;
 }
 
-static eid_status build(eid_core *core, eid_tree *tree, snapshots *cache, snapshot *s)
+static eid_status build(eid_storage *storage, eid_tree *tree, snapshots *cache, snapshot *s)
 {
     eid_tree_store *store;
     bool usable = false;
-    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
+    EID_TRY(eid_storage_store(storage, tree, eid_slice_text(EID_SETTINGS), &store));
     const snapshot *known = nearest(cache, tree, newest_of(s->claims.items, s->claims.count));
     if (known != NULL)
-        EID_TRY(build_on(core, tree, store, known, s, &usable));
+        EID_TRY(build_on(storage, tree, store, known, s, &usable));
     if (!usable)
-        EID_TRY(build_from_present(core, tree, store, s));
-    return eid_settings_resolve(core, tree, s->pins.items, s->pins.count, &s->settings);
+        EID_TRY(build_from_present(storage, tree, store, s));
+    return eid_settings_resolve(storage, tree, s->pins.items, s->pins.count, &s->settings);
 }
 
-static eid_status find_snapshot(eid_core *core, eid_tree *tree, const int64_t *claims, size_t count, snapshot **out)
+static eid_status find_snapshot(eid_storage *storage, eid_tree *tree, const int64_t *claims, size_t count, snapshot **out)
 {
     snapshots *cache = NULL;
     EID_TRY(cache_of(tree, &cache));
@@ -358,7 +345,7 @@ static eid_status find_snapshot(eid_core *core, eid_tree *tree, const int64_t *c
         snapshot made = {0};
         eid_status status = copy_of(claims, count, &made.claims);
         if (status == EID_OK)
-            status = build(core, tree, cache, &made);
+            status = build(storage, tree, cache, &made);
         if (status != EID_OK) {
             snapshot_clear(&made);
             return status;
@@ -372,23 +359,58 @@ static eid_status find_snapshot(eid_core *core, eid_tree *tree, const int64_t *c
     return EID_OK;
 }
 
-eid_status eid_snapshot_at(eid_core *core, eid_tree *tree, const int64_t *claims, size_t count, eid_snapshot *out)
+static eid_status fold_counting(eid_storage *storage, const eid_charter *charter, const eid_standing_acts *acts, snapshot *s)
+{
+    eid_doc *doc;
+    if (acts->all) {
+        s->counting = eid_auth_settings_ref(s->settings);
+        return EID_OK;
+    }
+    EID_TRY(eid_charter_fold(storage, charter, acts->indices, NULL, NULL, &doc));
+    eid_status status = eid_auth_settings_parse(doc, &s->counting);
+    eid_doc_free(doc);
+    return status;
+}
+
+static eid_status find_counting(eid_storage *storage, eid_tree *tree, eid_charter *charter, snapshot *s)
+{
+    eid_standing_acts acts;
+    EID_TRY(eid_charter_standing(storage, tree, charter, s->pins.items, s->pins.count, &acts));
+    eid_status status = eid_runs_unite(&s->acts, acts.indices);
+    if (status == EID_OK)
+        status = fold_counting(storage, charter, &acts, s);
+    eid_standing_acts_free(&acts);
+    if (status != EID_OK)
+        eid_runs_free(&s->acts);
+    return status;
+}
+
+eid_status eid_snapshot_at(eid_storage *storage, eid_tree *tree, const int64_t *claims, size_t count, eid_delegation_rule rule,
+                           eid_snapshot *out)
 {
     snapshot *found;
-    EID_TRY(find_snapshot(core, tree, claims, count, &found));
-    *out = (eid_snapshot){found->settings, found->pins.items, found->pins.count};
+    eid_charter *charter;
+    EID_TRY(find_snapshot(storage, tree, claims, count, &found));
+    if (rule == EID_PATH_ADMITS) {
+        *out = (eid_snapshot){.settings = found->settings};
+        return EID_OK;
+    }
+    EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
+    if (found->counting == NULL)
+        EID_TRY(find_counting(storage, tree, charter, found));
+    *out = (eid_snapshot){found->counting, charter, &found->acts};
     return EID_OK;
 }
 
 /* Those not known to be inside yet; *foreign when one is not held as an entry of the tree at all, so that it can not be an
  * ancestor of anything that is. */
-static eid_status find_unknown(eid_core *core, const eid_tree *tree, const snapshot *s, const eid_id *ids, size_t count,
+static eid_status find_unknown(eid_storage *storage, const eid_tree *tree, const snapshot *s, const eid_id *ids, size_t count,
                                numbers *unknown, bool *foreign)
 {
     *foreign = false;
     for (size_t i = 0; i < count && !*foreign; i++) {
         int64_t n, d;
-        EID_TRY(eid_storage_find(core->storage, &ids[i], &n, &d));
+        EID_TRY(eid_storage_find(storage, &ids[i], &n, &d));
         *foreign = n == 0 || d != tree->d;
         if (!*foreign && !holds(&s->contains, n) && !holds(&s->claims, n))
             EID_TRY(add(unknown, n));
@@ -397,10 +419,10 @@ static eid_status find_unknown(eid_core *core, const eid_tree *tree, const snaps
     return EID_OK;
 }
 
-static eid_status look_for(eid_core *core, eid_tree *tree, snapshot *s, const numbers *unknown, bool *out)
+static eid_status look_for(eid_storage *storage, eid_tree *tree, snapshot *s, const numbers *unknown, bool *out)
 {
     between b = {0};
-    eid_status status = walk_between(core, tree, s->claims.items, s->claims.count, NULL, &b);
+    eid_status status = walk_between(storage, tree, s->claims.items, s->claims.count, NULL, &b);
     *out = true;
     for (size_t i = 0; i < unknown->count && *out; i++)
         *out = !holds(&b.less, unknown->items[i]);
@@ -416,118 +438,18 @@ static eid_status look_for(eid_core *core, eid_tree *tree, snapshot *s, const nu
     return EID_OK;
 }
 
-eid_status eid_snapshot_contains(eid_core *core, eid_tree *tree, const int64_t *claims, size_t count, const eid_id *ids,
+eid_status eid_snapshot_contains(eid_storage *storage, eid_tree *tree, const int64_t *claims, size_t count, const eid_id *ids,
                                  size_t id_count, bool *out)
 {
     snapshot *s;
     numbers unknown = {0};
     bool foreign = false, found = true;
-    EID_TRY(find_snapshot(core, tree, claims, count, &s));
-    eid_status status = find_unknown(core, tree, s, ids, id_count, &unknown, &foreign);
+    EID_TRY(find_snapshot(storage, tree, claims, count, &s));
+    eid_status status = find_unknown(storage, tree, s, ids, id_count, &unknown, &foreign);
     if (status == EID_OK && !foreign && unknown.count > 0)
-        status = look_for(core, tree, s, &unknown, &found);
+        status = look_for(storage, tree, s, &unknown, &found);
     drop(&unknown);
     EID_TRY(status);
     *out = found && !foreign;
-    return EID_OK;
-}
-
-/* ---- Floors ---- */
-
-static eid_status add_payload(eid_core *core, int64_t n, eid_auth_floors *floors)
-{
-    eid_entry *entry;
-    eid_doc *doc = NULL;
-    EID_TRY(eid_storage_load(core->storage, n, &entry));
-    const eid_subtree *subtree = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS));
-    eid_status status = EID_OK;
-    if (subtree != NULL && subtree->has_data && subtree->data_len > 0)
-        status = eid_doc_parse(eid_slice_of(subtree->data, subtree->data_len), &doc);
-    if (status == EID_OK && doc != NULL)
-        status = eid_auth_floors_add(floors, doc);
-    else if (status != EID_ERR_NO_MEMORY)
-        status = EID_OK; /* what is no document has no part in the fold either */
-    eid_doc_free(doc);
-    eid_entry_unref(entry);
-    return status;
-}
-
-/* From the floors below, when the one pin has just those as parents and sorts behind everything there. */
-static eid_status floors_on_top(eid_core *core, snapshots *cache, const eid_tree_store *store, const int64_t *pins,
-                                size_t count, floors_slot *made)
-{
-    uint64_t height;
-    int64_t *parents = NULL;
-    size_t parent_count;
-    if (count != 1)
-        return EID_OK;
-    EID_TRY(eid_storage_participation(core->storage, store, pins[0], &height, &parents, &parent_count));
-    eid_status status = EID_OK;
-    for (size_t i = 0; i < FLOORS && status == EID_OK && made->floors == NULL; i++) {
-        const floors_slot *below = &cache->floors[i];
-        if (below->floors == NULL || !equals(&below->pins, parents, parent_count) || height <= below->highest)
-            continue;
-        status = eid_auth_floors_copy(below->floors, &made->floors);
-        if (status == EID_OK)
-            status = add_payload(core, pins[0], made->floors);
-        made->highest = height;
-    }
-    eid_free(parents);
-    return status;
-}
-
-static eid_status floors_anew(eid_core *core, eid_tree_store *store, const int64_t *pins, size_t count, floors_slot *made)
-{
-    eid_node *nodes = NULL;
-    size_t node_count = 0;
-    EID_TRY(eid_auth_floors_new(&made->floors));
-    if (store == NULL)
-        return EID_OK;
-    EID_TRY(eid_state_closure(core->storage, store, pins, count, &nodes, &node_count));
-    eid_status status = EID_OK;
-    for (size_t i = 0; i < node_count && status == EID_OK; i++)
-        status = add_payload(core, nodes[i].n, made->floors);
-    if (node_count > 0)
-        made->highest = nodes[node_count - 1].height;
-    eid_free(nodes);
-    return status;
-}
-
-static eid_status make_floors(eid_core *core, eid_tree *tree, snapshots *cache, const int64_t *pins, size_t count,
-                              floors_slot *made)
-{
-    eid_tree_store *store;
-    EID_TRY(copy_of(pins, count, &made->pins));
-    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
-    if (store != NULL)
-        EID_TRY(floors_on_top(core, cache, store, pins, count, made));
-    return made->floors != NULL ? EID_OK : floors_anew(core, store, pins, count, made);
-}
-
-eid_status eid_floors_at(eid_core *core, eid_tree *tree, const int64_t *pins, size_t count, const eid_auth_floors **out)
-{
-    snapshots *cache = NULL;
-    EID_TRY(cache_of(tree, &cache));
-    floors_slot *found = NULL, *oldest = &cache->floors[0];
-    for (size_t i = 0; i < FLOORS && found == NULL; i++) {
-        floors_slot *s = &cache->floors[i];
-        if (s->floors != NULL && equals(&s->pins, pins, count))
-            found = s;
-        else if (s->used < oldest->used)
-            oldest = s;
-    }
-    if (found == NULL) {
-        floors_slot made = {0};
-        eid_status status = make_floors(core, tree, cache, pins, count, &made);
-        if (status != EID_OK) {
-            floors_clear(&made);
-            return status;
-        }
-        floors_clear(oldest);
-        *oldest = made;
-        found = oldest;
-    }
-    found->used = ++cache->clock;
-    *out = found->floors;
     return EID_OK;
 }

@@ -30,7 +30,7 @@ static eid_status begin_standing(eid_storage *storage, eid_state_batch *batch, e
     return counts ? eid_state_apply(batch, tree, entry, n) : eid_storage_mark(storage, tree, entry, n, false);
 }
 
-/* Nothing was ever taken from anybody, so nothing can be void. */
+/* Nothing was ever taken from anybody, so nothing can be void but what was done by delegation. */
 static bool all_count(const eid_charter *charter)
 {
     return charter->ended_count + charter->void_count + charter->sweeping_count == 0;
@@ -58,7 +58,9 @@ static eid_status join_act(eid_storage *storage, eid_tree *tree, eid_charter *ch
 {
     eid_act *act;
     EID_TRY(eid_act_new(storage, charter, entry, n, &act));
-    eid_status status = eid_charter_join(charter, act);
+    eid_status status = eid_act_follow_path(storage, tree, act, entry);
+    if (status == EID_OK)
+        status = eid_charter_join(charter, act);
     if (status != EID_OK) {
         eid_act_free(act);
         return status;
@@ -85,7 +87,7 @@ eid_status eid_standing_take(eid_storage *storage, eid_state_batch *batch, eid_t
         eid_act *act;
         EID_TRY(join_act(storage, tree, charter, entry, n, &act));
         counts = act->status == EID_STANDS;
-    } else if (!all_count(charter)) {
+    } else if (!all_count(charter) || entry->sigkey.is_delegation) {
         eid_standing_verdict verdict;
         EID_TRY(eid_data_judge(storage, tree, charter, entry, n, &verdict));
         counts = verdict.reason == EID_STANDS;
@@ -211,7 +213,7 @@ eid_status eid_standing_counts(eid_storage *storage, eid_tree *tree, const eid_i
     int64_t n;
     EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     *out = true;
-    if (all_count(charter))
+    if (all_count(charter) && !charter->delegates)
         return EID_OK;
     EID_TRY(eid_storage_find(storage, id, &n, NULL));
     return eid_storage_counts(storage, tree, n, out);
@@ -318,6 +320,9 @@ static void append_reason(eid_buf *sentence, const eid_standing_verdict *verdict
         eid_buf_append_text(sentence, "what gave ");
         append_name(sentence, verdict->author);
         eid_buf_append_text(sentence, " the right does not count");
+    } else if (verdict->reason == EID_VOID_DELEGATION) {
+        append_name(sentence, verdict->author);
+        eid_buf_append_text(sentence, " does not give the right: what it claims is below a floor there was, or grants that do not count");
     } else if (verdict->reason == EID_VOID_NOT_ENTITLED) {
         eid_buf_append_text(sentence, "it changes rights that are stronger than those of ");
         append_name(sentence, verdict->author);
@@ -350,8 +355,10 @@ eid_status eid_standing_explain(eid_storage *storage, eid_tree *tree, int64_t n,
     eid_entry *entry;
     EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     eid_act *act = eid_charter_act(charter, n);
-    if (act != NULL)
+    if (act != NULL) {
+        EID_TRY(eid_act_follow_path(storage, tree, act, NULL));
         return explain_act(storage, tree, charter, act, reason, sentence);
+    }
     EID_TRY(eid_storage_load(storage, n, &entry));
     eid_status status = explain_data(storage, tree, charter, entry, n, reason, sentence);
     eid_entry_unref(entry);
@@ -427,7 +434,9 @@ static eid_status check_act(eid_storage *storage, eid_tree *tree, eid_charter *c
 {
     eid_act *act;
     EID_TRY(eid_act_new(storage, charter, entry, INT64_MAX, &act));
-    eid_status status = explain_act(storage, tree, charter, act, reason, sentence);
+    eid_status status = eid_act_follow_path(storage, tree, act, entry);
+    if (status == EID_OK)
+        status = explain_act(storage, tree, charter, act, reason, sentence);
     if (status == EID_OK && *reason == EID_STANDS && act->change_count > 0)
         status = check_admin_remains(storage, charter, act);
     eid_act_free(act);
@@ -439,7 +448,7 @@ eid_status eid_standing_check_commit(eid_storage *storage, eid_tree *tree, const
     eid_charter *charter;
     EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     bool settings = eid_entry_subtree(entry, eid_slice_text(EID_SETTINGS)) != NULL;
-    if (!settings && all_count(charter))
+    if (!settings && all_count(charter) && !entry->sigkey.is_delegation)
         return EID_OK;
     eid_standing_reason reason = EID_STANDS;
     eid_buf sentence;

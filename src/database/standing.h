@@ -12,11 +12,13 @@
 #include "state/state.h"
 
 typedef struct eid_charter eid_charter;
+typedef struct eid_runs eid_runs; /* standing_int.h */
 
 typedef enum eid_standing_reason {
     EID_STANDS,
     EID_VOID_CUT,          /* a change of rights ended what the entry needs, and its writer did not know of it */
     EID_VOID_NO_RIGHT,     /* what gave its writer the right does not count */
+    EID_VOID_DELEGATION,   /* its path leads to the right only by what does not count, or below a floor there was */
     EID_VOID_NOT_ENTITLED  /* it changes rights beyond its writer's own */
 } eid_standing_reason;
 

@@ -7,13 +7,20 @@
 #include "crypto/key.h"
 #include "database/database_int.h"
 
+static void ruling_free(eid_ruling *ruling)
+{
+    eid_free(ruling->label);
+    eid_free(ruling->floor);
+}
+
 void eid_act_free(eid_act *act)
 {
     if (act == NULL)
         return;
     for (size_t i = 0; i < act->change_count; i++)
-        eid_free(act->changes[i].label);
+        ruling_free(&act->changes[i]);
     eid_free(act->changes);
+    eid_free(act->path);
     eid_free(act->named);
     eid_runs_free(&act->known);
     eid_runs_free(&act->closure);
@@ -52,6 +59,11 @@ static eid_status add_change(making *m, eid_holder *holder, uint64_t power)
     return eid_buf_status(&m->changes);
 }
 
+static eid_ruling *last_change(const making *m)
+{
+    return (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
+}
+
 /* The text under a key; false, without a failing call that would leave a sentence, when there is none. */
 static bool text_child(const eid_doc *doc, const char *key, eid_slice *out)
 {
@@ -77,6 +89,24 @@ static bool label_of(eid_slice holder_name, const eid_value *record, eid_slice *
            eid_doc_get_doc(doc, "permissions", &permissions) == EID_OK && eid_permission_from_doc(permissions, &permission) == EID_OK;
 }
 
+/* Also of a record that can not be used otherwise. `record` NULL: there is none. */
+static eid_status read_floor(eid_ruling *change, const eid_value *record)
+{
+    const eid_doc *doc;
+    uint8_t *data;
+    size_t len;
+    eid_buf ids;
+    change->removes = record == NULL || eid_value_get_kind(record) != EID_VALUE_DOC || eid_value_as_doc(record, &doc) != EID_OK;
+    if (change->removes)
+        return EID_OK;
+    eid_buf_init(&ids, SIZE_MAX / 2);
+    eid_auth_read_tips(doc, &ids);
+    EID_TRY(eid_buf_take(&ids, &data, &len));
+    change->floor = (eid_id *)(void *)data;
+    change->floor_count = eid_ids_sort(change->floor, len / sizeof(eid_id));
+    return EID_OK;
+}
+
 static eid_status add_record(eid_slice name, const eid_value *record, void *ctx)
 {
     making *m = ctx;
@@ -84,12 +114,25 @@ static eid_status add_record(eid_slice name, const eid_value *record, void *ctx)
     eid_slice label;
     EID_TRY(eid_charter_holder(m->charter, name, &holder));
     EID_TRY(add_change(m, holder, eid_power_of_record(name, record)));
+    eid_ruling *change = last_change(m);
+    if (name.data[0] == 'd')
+        return read_floor(change, record);
     if (!label_of(name, record, &label))
         return EID_OK;
-    eid_ruling *change = (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
     change->label = eid_memdup(label.data, label.len);
     change->label_len = label.len;
     return change->label == NULL ? eid_fail_memory() : EID_OK;
+}
+
+/* The record of a delegation; NULL: there is none. */
+static const eid_doc *delegation_in(const eid_doc *settings, eid_slice holder_name)
+{
+    const eid_value *value = eid_doc_child(settings, eid_slice_text("auth"));
+    eid_slice steps[] = {eid_slice_text("delegations"), eid_slice_of(holder_name.data + 1, holder_name.len - 1)};
+    const eid_doc *doc;
+    for (size_t i = 0; i < 2 && value != NULL; i++)
+        value = eid_value_as_doc(value, &doc) == EID_OK ? eid_doc_child(doc, steps[i]) : NULL;
+    return value != NULL && eid_value_as_doc(value, &doc) == EID_OK ? doc : NULL;
 }
 
 /* What replaces whole groups changes every holder that is known. */
@@ -97,22 +140,19 @@ static eid_status add_swept(making *m)
 {
     for (eid_map_entry *e = eid_map_first(m->charter->holders); e != NULL; e = eid_map_next(m->charter->holders, e)) {
         eid_holder *holder = e->value;
-        if (holder->name.len > 0 && eid_holder_latest(holder, m->known, NULL, NULL) != NULL && !has_change(m, holder))
-            EID_TRY(add_change(m, holder, EID_POWER_NONE));
+        if (holder->name.len == 0 || eid_holder_latest(holder, m->known, NULL, NULL) == NULL || has_change(m, holder))
+            continue;
+        EID_TRY(add_change(m, holder, EID_POWER_NONE));
+        if (holder->name.data[0] == 'd')
+            last_change(m)->removes = delegation_in(m->after, holder->name) == NULL;
     }
     return EID_OK;
 }
 
 static const eid_value *tips_in(const eid_doc *settings, eid_slice holder_name)
 {
-    const eid_value *value = eid_doc_child(settings, eid_slice_text("auth"));
-    const char *const steps[] = {"delegations", NULL, "tree"};
-    for (size_t i = 0; i < 3 && value != NULL; i++) {
-        const eid_doc *doc;
-        eid_slice step = steps[i] == NULL ? eid_slice_of(holder_name.data + 1, holder_name.len - 1) : eid_slice_text(steps[i]);
-        value = eid_value_as_doc(value, &doc) == EID_OK ? eid_doc_child(doc, step) : NULL;
-    }
-    return value;
+    const eid_doc *record = delegation_in(settings, holder_name);
+    return record == NULL ? NULL : eid_doc_child(record, eid_slice_text("tree"));
 }
 
 /* A delegation that looks at its tree from later on: what was signed by an earlier view of it ends. */
@@ -153,7 +193,7 @@ static eid_status close_to_everybody(making *m)
     uint64_t open;
     EID_TRY(eid_charter_power(m->storage, m->charter, m->known, m->charter->everybody, NULL, NULL, &open));
     EID_TRY(add_change(m, m->charter->everybody, EID_POWER_NONE));
-    eid_ruling *change = (eid_ruling *)(void *)(m->changes.data + m->changes.len) - 1;
+    eid_ruling *change = last_change(m);
     change->repeats = !m->act->sweeps && open == EID_POWER_NONE;
     if (change->repeats)
         change->kept = EID_POWER_OPEN;
@@ -318,7 +358,7 @@ eid_status eid_act_new(eid_storage *storage, eid_charter *charter, const eid_ent
     eid_doc_free(m.before);
     eid_doc_free(m.after);
     for (size_t i = 0; i < m.changes.len / sizeof(eid_ruling); i++) /* of an act that could not be made */
-        eid_free(((eid_ruling *)(void *)m.changes.data)[i].label);
+        ruling_free((eid_ruling *)(void *)m.changes.data + i);
     eid_buf_free(&m.changes);
     if (status != EID_OK) {
         eid_act_free(act);

@@ -95,7 +95,7 @@ static eid_status judge_by_fold(eid_core *core, eid_tree *tree, const int64_t *p
                                 const eid_pubkey *verified, eid_status *refusal)
 {
     eid_auth_settings *settings;
-    EID_TRY(eid_settings_resolve(core, tree, pins, count, &settings));
+    EID_TRY(eid_settings_resolve(core->storage, tree, pins, count, &settings));
     *refusal = eid_auth_judge(settings, entry, verified);
     eid_auth_settings_unref(settings);
     return *refusal == EID_ERR_NO_MEMORY ? *refusal : EID_OK;

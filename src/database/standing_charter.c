@@ -44,6 +44,7 @@ eid_status eid_charter_holder(eid_charter *charter, eid_slice name, eid_holder *
             return eid_fail_memory();
         }
         holder->name = place->key;
+        charter->delegates = charter->delegates || (name.len > 0 && name.data[0] == 'd');
         place->value = holder;
     }
     *out = place->value;
@@ -176,6 +177,24 @@ eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, c
     eid_status status = eid_powers_read(&powers, holder, out);
     eid_powers_free(&powers);
     return status;
+}
+
+eid_status eid_charter_floors(const eid_charter *charter, const eid_runs *acts, eid_act_filter filter, const void *ctx,
+                              const eid_id *delegation, eid_buf *ids)
+{
+    char name[EID_ID_TEXT_SIZE + 1] = "d";
+    eid_id_format(delegation, name + 1);
+    const eid_holder *holder = eid_charter_find(charter, eid_slice_text(name));
+    for (size_t i = 0; holder != NULL && i < holder->count; i++) {
+        const eid_ruling *change = holder->changes[i];
+        if (!eid_runs_have(acts, change->act->index) || (filter != NULL && !filter(change->act, ctx)))
+            continue;
+        if (change->removes)
+            eid_buf_reset(ids);
+        if (change->floor_count > 0)
+            eid_buf_append(ids, change->floor, change->floor_count * sizeof *change->floor);
+    }
+    return eid_buf_status(ids);
 }
 
 eid_status eid_holder_key_name(const eid_pubkey *key, eid_buf *name)
@@ -444,5 +463,13 @@ eid_status eid_charter_of(eid_storage *storage, eid_tree *tree, int64_t up_to, e
     if (*place == NULL)
         EID_TRY(eid_charter_load(storage, tree, up_to, place));
     *out = *place;
+    return EID_OK;
+}
+
+eid_status eid_charter_counting(const eid_charter *charter, eid_runs *out)
+{
+    for (size_t i = 0; i < charter->count; i++)
+        if (charter->acts[i]->status == EID_STANDS)
+            EID_TRY(eid_runs_append(out, charter->acts[i]->index, charter->acts[i]->index));
     return EID_OK;
 }

@@ -178,22 +178,37 @@ static eid_status collect(const eid_charter *charter, const eid_runs *knowledge,
     return eid_buf_status(nodes);
 }
 
+static eid_status nodes_of(const eid_charter *charter, const eid_runs *acts, eid_act_filter filter, const void *ctx, eid_node **out,
+                           size_t *count)
+{
+    eid_buf found;
+    uint8_t *data = NULL;
+    size_t len = 0;
+    eid_buf_init(&found, SIZE_MAX / 2);
+    eid_status status = collect(charter, acts, filter, ctx, &found);
+    if (status == EID_OK)
+        status = eid_buf_take(&found, &data, &len);
+    if (status != EID_OK) {
+        eid_buf_free(&found);
+        return status;
+    }
+    *out = (eid_node *)(void *)data;
+    *count = len / sizeof **out;
+    eid_nodes_sort(*out, *count);
+    return EID_OK;
+}
+
 eid_status eid_charter_fold(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
                             eid_act_filter filter, const void *ctx, eid_doc **out)
 {
-    eid_buf found;
+    eid_node *nodes;
+    size_t count;
     eid_doc *state = NULL;
-    eid_buf_init(&found, SIZE_MAX / 2);
-    eid_status status = collect(charter, knowledge, filter, ctx, &found);
-    eid_node *nodes = (eid_node *)(void *)found.data;
-    size_t count = found.len / sizeof *nodes;
-    if (status == EID_OK)
-        status = eid_doc_new(&state);
-    if (status == EID_OK)
-        eid_nodes_sort(nodes, count);
+    EID_TRY(nodes_of(charter, knowledge, filter, ctx, &nodes, &count));
+    eid_status status = eid_doc_new(&state);
     for (size_t i = 0; i < count && status == EID_OK; i++)
         status = merge_act(storage, &nodes[i], state);
-    eid_buf_free(&found);
+    eid_free(nodes);
     if (status != EID_OK) {
         eid_doc_free(state);
         return status;

@@ -11,9 +11,8 @@
 #ifndef EID_DATABASE_STANDING_INT_H
 #define EID_DATABASE_STANDING_INT_H
 
-#include "database/standing.h"
-
 #include "base/map.h"
+#include "database/delegation.h"
 
 /* A permission as a number: the larger, the more it allows. */
 #define EID_POWER_NONE 0
@@ -28,11 +27,11 @@ typedef struct eid_run {
     int64_t high;
 } eid_run;
 
-typedef struct eid_runs {
+struct eid_runs {
     eid_run *items;
     size_t count;
     size_t capacity;
-} eid_runs;
+};
 
 typedef struct eid_act eid_act;
 
@@ -42,6 +41,9 @@ typedef struct eid_ruling {
     uint64_t power;          /* what the holder has by it, in the knowledge of the act */
     uint64_t kept;           /* what it leaves to those who do not know of it: less when a delegation moves on */
     bool repeats;            /* of everybody: the right was taken before, as the act knows */
+    eid_id *floor;           /* of a delegation: what it has to be claimed above from then on, … */
+    size_t floor_count;
+    bool removes;            /* … or nothing: it is no record any more */
     char *label;             /* the name in the record, when that can be read; NULL: none */
     size_t label_len;
 } eid_ruling;
@@ -67,12 +69,19 @@ typedef struct eid_outside {
     size_t size;
 } eid_outside;
 
+/* Where the signature of an act leads. */
+typedef struct eid_act_path {
+    bool fails;              /* what it claims does not count */
+    eid_delegation_claims claims;
+} eid_act_path;
+
 struct eid_act {
     eid_node node;           /* number, height in `_settings`, ID */
     int64_t index;           /* among the acts */
     bool is_root;
     bool sweeps;             /* its payload replaces the rules or a group of them: it changes every holder it knows, and takes
                                 the right of every other */
+    eid_act_path *path;      /* of one signed by delegation; NULL: of none, or not followed yet */
     bool ends_itself;        /* it takes from its own key the power it uses */
     eid_holder *author;
     uint64_t power;          /* the author's, in the knowledge of the act */
@@ -110,6 +119,7 @@ struct eid_charter {
     eid_act **sweeping;
     size_t sweeping_count;
     size_t sweeping_capacity;
+    bool delegates;          /* some holder is a delegation */
     bool closed;             /* the root gives rights, so that nobody writes unsigned */
     bool odd;                /* some payload is not made of whole records: rights are then read from real folds */
     size_t void_count;       /* acts that do not count */
@@ -162,6 +172,11 @@ typedef struct eid_powers {
 
 eid_status eid_powers_read(eid_powers *powers, const eid_holder *holder, uint64_t *out);
 void eid_powers_free(eid_powers *powers);
+/* The acts that count; appended to nothing, and the caller's also on failure. */
+eid_status eid_charter_counting(const eid_charter *charter, eid_runs *out);
+/* The floors a delegation had since it was made, as far as these acts tell: IDs, appended. */
+eid_status eid_charter_floors(const eid_charter *charter, const eid_runs *acts, eid_act_filter filter, const void *ctx,
+                              const eid_id *delegation, eid_buf *ids);
 /* Whose record allows the entry, as its signature names it; the name is appended. Entries were judged before. */
 eid_status eid_charter_author(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
                               const eid_entry *entry, eid_buf *name);
@@ -227,6 +242,22 @@ typedef struct eid_standing_verdict {
 eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_verdict *out);
 /* Decides all acts anew: `next` of each. */
 eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter);
+
+/* Of these acts and all they build on, those that count, as far as these tell: it does not depend on what else is held. What
+ * admins do by delegation is taken for granted here, or databases that delegate to each other would wait for each other. */
+typedef struct eid_standing_acts {
+    const eid_runs *indices;
+    bool all;                /* every one counts */
+    eid_runs scratch;
+    eid_runs standing;
+} eid_standing_acts;
+
+/* `pins`: arrival numbers. eid_standing_acts_free; valid while no act comes. */
+eid_status eid_charter_standing(eid_storage *storage, eid_tree *tree, eid_charter *charter, const int64_t *pins, size_t count,
+                                eid_standing_acts *out);
+void eid_standing_acts_free(eid_standing_acts *acts);
+/* Follows the path of an act signed by delegation; to be called before it is judged. `entry` NULL: it is loaded. */
+eid_status eid_act_follow_path(eid_storage *storage, eid_tree *tree, eid_act *act, const eid_entry *entry);
 /* Whether the act can be decided without the others being looked at again. */
 eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, bool *out);
 /* Whether an entry that is no act counts. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/numbers.h"
+#include "database/delegation.h"
 #include "database/places.h"
 
 /* ---- Strength (3) ---- */
@@ -66,6 +68,7 @@ typedef struct subject {
     const eid_runs *known;
     uint64_t needs;
     const eid_act *act; /* NULL: no act */
+    bool alone;         /* without asking whether what is claimed by delegation counts */
     eid_standing_verdict verdict;
 } subject;
 
@@ -188,15 +191,110 @@ static eid_status check_rights(subject *s)
     return status;
 }
 
+/* ---- Delegation ---- */
+
+static eid_status follow_path(eid_storage *storage, eid_tree *tree, eid_act *const *pins, size_t count, const eid_entry *entry,
+                              eid_delegation_claims *claims, bool *counts)
+{
+    int64_t *numbers = eid_realloc_array(NULL, count + 1, sizeof *numbers);
+    if (numbers == NULL)
+        return eid_fail_memory();
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = pins[i]->node.n;
+    eid_numbers_sort(numbers, count);
+    eid_status status = eid_delegation_counts(storage, tree, numbers, count, entry, claims, counts);
+    eid_free(numbers);
+    return status;
+}
+
+/* An act keeps what came of it: it does not depend on what else is held. */
+static eid_status follow_for_act(eid_storage *storage, eid_tree *tree, eid_act *act, const eid_entry *entry)
+{
+    bool counts;
+    eid_act_path *path = eid_alloc_zero(1, sizeof *path);
+    if (path == NULL)
+        return eid_fail_memory();
+    eid_status status = follow_path(storage, tree, act->named, act->pin_count, entry, &path->claims, &counts);
+    if (status != EID_OK) {
+        eid_free(path);
+        return status;
+    }
+    path->fails = !counts;
+    act->path = path;
+    return EID_OK;
+}
+
+eid_status eid_act_follow_path(eid_storage *storage, eid_tree *tree, eid_act *act, const eid_entry *entry)
+{
+    bool by_delegation = act->author->name.len > 0 && act->author->name.data[0] == 'd';
+    if (act->path != NULL || act->is_root || !by_delegation)
+        return EID_OK;
+    if (entry != NULL)
+        return follow_for_act(storage, tree, act, entry);
+    eid_entry *loaded;
+    EID_TRY(eid_storage_load(storage, act->node.n, &loaded));
+    eid_status status = follow_for_act(storage, tree, act, loaded);
+    eid_entry_unref(loaded);
+    return status;
+}
+
+/* Whether what is claimed contains every floor the delegation had, as far as that is known and counts. */
+static eid_status check_floors(subject *s, const eid_delegation_claims *claims, eid_act_filter filter)
+{
+    eid_tree *tree;
+    eid_buf ids;
+    bool above = true;
+    if (claims->count == 0)
+        return EID_OK;
+    eid_buf_init(&ids, SIZE_MAX / 2);
+    eid_status status = eid_charter_floors(s->charter, s->known, filter, s->act, &claims->key, &ids);
+    if (status == EID_OK)
+        status = eid_storage_tree(s->storage, &claims->tree, &tree);
+    if (status == EID_OK)
+        status = eid_snapshot_contains(s->storage, tree, claims->numbers, claims->count, (const eid_id *)(const void *)ids.data,
+                                       ids.len / sizeof(eid_id), &above);
+    eid_buf_free(&ids);
+    if (!above)
+        s->verdict.reason = EID_VOID_DELEGATION;
+    return status;
+}
+
+static eid_status check_act_path(subject *s)
+{
+    if (s->act->path == NULL || s->alone)
+        return EID_OK;
+    if (s->act->path->fails)
+        s->verdict.reason = EID_VOID_DELEGATION;
+    return is_open(s) ? check_floors(s, &s->act->path->claims, counts_and_is_stronger) : EID_OK;
+}
+
+static eid_status check_path(subject *s, const eid_buf *pins, const eid_entry *entry)
+{
+    eid_delegation_claims claims;
+    bool counts;
+    if (!is_open(s) || !entry->sigkey.is_delegation || entry->is_root)
+        return EID_OK;
+    EID_TRY(follow_path(s->storage, s->tree, (eid_act *const *)(const void *)pins->data, pins->len / sizeof(eid_act *), entry, &claims,
+                        &counts));
+    if (!counts)
+        s->verdict.reason = EID_VOID_DELEGATION;
+    return is_open(s) ? check_floors(s, &claims, eid_act_stands) : EID_OK;
+}
+
+/* ---- One act ---- */
+
 static eid_status judge_act(subject *s)
 {
-    EID_TRY(check_rights(s));
+    EID_TRY(check_act_path(s));
+    if (is_open(s))
+        EID_TRY(check_rights(s));
     if (is_open(s))
         EID_TRY(find_ending(s));
     return is_open(s) ? find_raises(s) : EID_OK;
 }
 
-eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_verdict *out)
+static eid_status judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, bool alone,
+                        eid_standing_verdict *out)
 {
     subject s = {.storage = storage,
                  .tree = tree,
@@ -204,6 +302,7 @@ eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *char
                  .n = act->node.n,
                  .needs = act->power,
                  .act = act,
+                 .alone = alone,
                  .verdict = {.author = act->author}};
     if (!act->is_root) {
         eid_runs scratch = {NULL, 0, 0};
@@ -216,6 +315,13 @@ eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *char
     *out = s.verdict;
     return EID_OK;
 }
+
+eid_status eid_act_judge(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_verdict *out)
+{
+    return judge(storage, tree, charter, act, false, out);
+}
+
+/* ---- Data ---- */
 
 static eid_status judge_data(subject *s, const eid_entry *entry, eid_buf *name)
 {
@@ -244,6 +350,8 @@ eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *cha
         status = eid_acts_closure(charter, (eid_act *const *)(const void *)pins.data, pins.len / sizeof(eid_act *), &scratch, &s.known);
     if (status == EID_OK)
         status = judge_data(&s, entry, &name);
+    if (status == EID_OK)
+        status = check_path(&s, &pins, entry);
     eid_buf_free(&name);
     eid_buf_free(&pins);
     eid_runs_free(&scratch);
@@ -259,33 +367,86 @@ static int compare_for_sort(const void *a, const void *b)
     return compare_strength(*(eid_act *const *)a, *(eid_act *const *)b);
 }
 
-static eid_status decide_in_order(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act **order)
+static eid_status decide_in_order(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act **order, size_t count,
+                                  bool alone)
 {
-    for (size_t i = 0; i < charter->count; i++) {
+    if (count > 1)
+        qsort(order, count, sizeof(eid_act *), compare_for_sort);
+    for (size_t i = 0; i < count; i++) {
         /* Weaker acts have no say, so it does not matter that they are not decided yet. */
         eid_standing_verdict verdict;
-        EID_TRY(eid_act_judge(storage, tree, charter, order[i], &verdict));
+        EID_TRY(judge(storage, tree, charter, order[i], alone, &verdict));
         order[i]->status = verdict.reason;
     }
     return EID_OK;
 }
 
-eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter)
+/* `next` of these acts, as if there were no others; NULL: of all. */
+static eid_status decide(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_runs *among)
 {
-    eid_act **order = eid_memdup(charter->acts, charter->count * sizeof(eid_act *));
+    size_t count = 0;
+    eid_act **order = eid_realloc_array(NULL, charter->count + 1, sizeof(eid_act *));
     if (order == NULL)
         return eid_fail_memory();
-    if (charter->count > 1)
-        qsort(order, charter->count, sizeof(eid_act *), compare_for_sort);
-    for (size_t i = 0; i < charter->count; i++)
-        order[i]->next = order[i]->status;
-    eid_status status = decide_in_order(storage, tree, charter, order);
     for (size_t i = 0; i < charter->count; i++) {
-        eid_standing_reason old = order[i]->next;
-        order[i]->next = status == EID_OK ? order[i]->status : old;
-        order[i]->status = old;
+        eid_act *act = charter->acts[i];
+        act->next = act->status;
+        if (among == NULL || eid_runs_have(among, act->index))
+            order[count++] = act;
+        else
+            act->status = EID_VOID_NO_RIGHT;
+    }
+    eid_status status = decide_in_order(storage, tree, charter, order, count, among != NULL);
+    for (size_t i = 0; i < charter->count; i++) {
+        eid_act *act = charter->acts[i];
+        eid_standing_reason old = act->next;
+        act->next = status == EID_OK ? act->status : old;
+        act->status = old;
     }
     eid_free(order);
+    return status;
+}
+
+eid_status eid_charter_decide(eid_storage *storage, eid_tree *tree, eid_charter *charter)
+{
+    /* First, because it may ask what counts among some of them. */
+    for (size_t i = 0; i < charter->count && charter->delegates; i++)
+        EID_TRY(eid_act_follow_path(storage, tree, charter->acts[i], NULL));
+    return decide(storage, tree, charter, NULL);
+}
+
+void eid_standing_acts_free(eid_standing_acts *acts)
+{
+    eid_runs_free(&acts->scratch);
+    eid_runs_free(&acts->standing);
+}
+
+static eid_status find_standing(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_standing_acts *acts)
+{
+    EID_TRY(decide(storage, tree, charter, acts->indices));
+    for (size_t i = 0; i < charter->count; i++) {
+        const eid_act *act = charter->acts[i];
+        if (!eid_runs_have(acts->indices, act->index))
+            continue;
+        if (act->next == EID_STANDS)
+            EID_TRY(eid_runs_append(&acts->standing, act->index, act->index));
+        else
+            acts->all = false;
+    }
+    acts->indices = &acts->standing;
+    return EID_OK;
+}
+
+eid_status eid_charter_standing(eid_storage *storage, eid_tree *tree, eid_charter *charter, const int64_t *pins, size_t count,
+                                eid_standing_acts *out)
+{
+    *out = (eid_standing_acts){.all = true};
+    eid_status status = eid_charter_knowledge(charter, pins, count, &out->scratch, &out->indices);
+    /* Where all count, all do also among fewer: whatever could make one void there would do so here. */
+    if (status == EID_OK && (charter->void_count > 0 || charter->undecided))
+        status = find_standing(storage, tree, charter, out);
+    if (status != EID_OK)
+        eid_standing_acts_free(out);
     return status;
 }
 

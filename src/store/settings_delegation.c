@@ -86,7 +86,7 @@ static eid_status check_contains(eid_core *core, const eid_auth_delegation *reco
 
     EID_TRY(eid_storage_tree(core->storage, &record->tree, &tree));
     EID_TRY(number_floor(core, tree, floor, numbers));
-    EID_TRY(eid_snapshot_contains(core, tree, numbers, floor->count, record->floor, record->floor_count, &contains));
+    EID_TRY(eid_snapshot_contains(eid_core_storage(core), tree, numbers, floor->count, record->floor, record->floor_count, &contains));
     if (!contains)
         return eid_fail(EID_ERR_INVALID_TIP, "the new floor of the delegation does not contain the one it has");
     return EID_OK;

@@ -54,25 +54,6 @@ static void check_delegation(const eid_auth_settings *settings, const eid_auth_d
     eid_doc_free(doc);
 }
 
-/* A payload's floors are those of its records, and adding it twice adds nothing. */
-static void check_floors(const eid_doc *doc, const eid_auth_settings *settings)
-{
-    eid_auth_floors *floors;
-    size_t count, twice;
-
-    FUZZ_CHECK(eid_auth_floors_new(&floors) == EID_OK);
-    FUZZ_CHECK(eid_auth_floors_add(floors, doc) == EID_OK);
-    for (size_t i = 0; i < eid_auth_settings_delegation_count(settings); i++) {
-        const eid_auth_delegation *record = eid_auth_settings_delegation_at(settings, i);
-        eid_auth_floors_of(floors, &record->key, &count);
-        FUZZ_CHECK(record->problem != NULL || count == record->floor_count);
-        FUZZ_CHECK(eid_auth_floors_add(floors, doc) == EID_OK);
-        eid_auth_floors_of(floors, &record->key, &twice);
-        FUZZ_CHECK(count == twice);
-    }
-    eid_auth_floors_free(floors);
-}
-
 static void check_legacy(const eid_doc *doc)
 {
     eid_auth_settings *settings;
@@ -129,7 +110,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_keys(settings);
     for (size_t i = 0; i < eid_auth_settings_delegation_count(settings); i++)
         check_delegation(settings, eid_auth_settings_delegation_at(settings, i));
-    check_floors(doc, settings);
     check_legacy(doc);
     if (end != NULL)
         check_signature(settings, eid_slice_of(end + 1, size - len - 1));

@@ -199,14 +199,14 @@ static void assert_candidates(const pair *p, const eid_delegation_end *end, cons
 /* The whole judgement of the entry, as reception makes it. */
 static bool is_valid(eid_core *core, const pair *p)
 {
-    eid_delegation_place start = {p->settings, NULL, NULL, 0};
+    eid_delegation_place start = {p->settings, NULL, NULL};
     eid_status refusal = eid_auth_judge(p->settings, p->entry, NULL);
     eid_id missing = {0};
 
     if (refusal != EID_ERR_UNSUPPORTED)
         return refusal == EID_OK;
     refusal = EID_OK;
-    tu_assert_ok(eid_delegation_judge(core, &start, p->entry, NULL, &missing, &refusal));
+    tu_assert_ok(eid_delegation_judge(eid_core_storage(core), &start, p->entry, NULL, &missing, &refusal));
     if (refusal != EID_OK)
         assert_true(refusal == EID_ERR_PERMISSION_DENIED || refusal == EID_ERR_BAD_SIGNATURE);
     return refusal == EID_OK && eid_id_is_empty(&missing);
@@ -215,11 +215,11 @@ static bool is_valid(eid_core *core, const pair *p)
 static void check_pair(eid_core *core, const pair *p)
 {
     const jd_node *candidates = jd_need(p->row, "candidates");
-    eid_delegation_place start = {p->settings, NULL, NULL, 0};
+    eid_delegation_place start = {p->settings, NULL, NULL};
     eid_delegation_end end;
 
     eid_storage_lock(eid_core_storage(core));
-    tu_assert_ok(eid_delegation_resolve(core, &start, &p->entry->sigkey, &end));
+    tu_assert_ok(eid_delegation_resolve(eid_core_storage(core), &start, &p->entry->sigkey, EID_PATH_ADMITS, &end));
     if (jd_kind_of(candidates) == JD_OBJECT)
         assert_failure(p, &end, jd_get_str(candidates, "class"));
     else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delegation records in all the ways they may be wrong; bounds; floors over the history of the settings. */
+/* Delegation records in all the ways they may be wrong, and bounds. */
 #include "auth/auth.h"
 
 #include <stdio.h>
@@ -186,132 +186,7 @@ static void bounds_narrow(void **state)
     assert_int_equal(eid_permission_compare(eid_bounds_apply(&crossed, admin_0), write_9), 0);
 }
 
-/* ---- Floors ---- */
-
-
-static void feed(eid_auth_floors *floors, const char *stored)
-{
-    eid_doc *doc;
-
-    tu_assert_ok(eid_doc_from_json(stored, strlen(stored), &doc));
-    tu_assert_ok(eid_auth_floors_add(floors, doc));
-    eid_doc_free(doc);
-}
-
-/* The stored form of settings that touch the delegation `key`: `record` is a stored value, `flags` says where Docs are
- * atomic ('s' settings, 'a' auth, 'd' delegations). */
-static void feed_record(eid_auth_floors *floors, const char *flags, uint8_t key, const char *record)
-{
-    char stored[4096];
-
-    snprintf(stored, sizeof stored,
-             "{%s\"children\":{\"auth\":{\"Doc\":{%s\"children\":{\"delegations\":{\"Doc\":{%s\"children\":{\"%s\":%s}}}}}}}}",
-             strchr(flags, 's') != NULL ? "\"_a\":true," : "", strchr(flags, 'a') != NULL ? "\"_a\":true," : "",
-             strchr(flags, 'd') != NULL ? "\"_a\":true," : "", text_of(key), record);
-    feed(floors, stored);
-}
-
-static const char *with_tip(uint8_t tip)
-{
-    static char record[1024];
-
-    snprintf(record, sizeof record,
-             "{\"Doc\":{\"_a\":true,\"children\":{\"tree\":{\"Doc\":{\"children\":{\"tips\":{\"Doc\":{\"children\":{\"0\":{\"Text\":"
-             "\"%s\"}}}}}}}}}}",
-             text_of(tip));
-    return record;
-}
-
-static size_t floors_of(const eid_auth_floors *floors, uint8_t key)
-{
-    eid_id id = id_of(key);
-    size_t count;
-    const eid_id *ids = eid_auth_floors_of(floors, &id, &count);
-
-    for (size_t i = 1; i < count; i++)
-        assert_true(eid_id_compare(&ids[i - 1], &ids[i]) < 0);
-    return count;
-}
-
-static void floors_accumulate(void **state)
-{
-    eid_auth_floors *floors, *copy;
-
-    (void)state;
-    tu_assert_ok(eid_auth_floors_new(&floors));
-    assert_int_equal(floors_of(floors, 1), 0);
-    feed_record(floors, "", 1, with_tip(10));
-    feed_record(floors, "", 1, with_tip(11));
-    feed_record(floors, "", 1, with_tip(10)); /* moved back: nothing is forgotten, nothing counted twice */
-    feed_record(floors, "", 2, with_tip(20));
-    assert_int_equal(floors_of(floors, 1), 2);
-    assert_int_equal(floors_of(floors, 2), 1);
-    feed(floors, "{\"children\":{\"name\":{\"Text\":\"x\"}}}");
-    feed(floors, "{\"children\":{\"auth\":{\"Doc\":{\"children\":{\"keys\":{\"Doc\":{\"children\":{}}}}}}}}");
-    assert_int_equal(floors_of(floors, 1), 2);
-    tu_assert_ok(eid_auth_floors_copy(floors, &copy));
-    feed_record(copy, "", 1, with_tip(12));
-    assert_int_equal(floors_of(copy, 1), 3);
-    assert_int_equal(floors_of(floors, 1), 2);
-    eid_auth_floors_free(copy);
-    /* Removed: gone, also when it is made anew. */
-    feed_record(floors, "", 1, "\"Deleted\"");
-    assert_int_equal(floors_of(floors, 1), 0);
-    feed_record(floors, "", 1, with_tip(13));
-    assert_int_equal(floors_of(floors, 1), 1);
-    assert_int_equal(floors_of(floors, 2), 1);
-    feed_record(floors, "", 2, "{\"Int\":3}");
-    assert_int_equal(floors_of(floors, 2), 0);
-    eid_auth_floors_free(floors);
-    eid_auth_floors_free(NULL);
-}
-
-/* Replacing everything around a delegation takes away those that are not in it, and does not move the floor of one that is. */
-static void floors_when_all_is_replaced(void **state)
-{
-    static const char *const flags[] = {"s", "a", "d"};
-    static const char *const wipes[] = {
-        "{\"_a\":true,\"children\":{}}", "{\"children\":{\"auth\":\"Deleted\"}}", "{\"children\":{\"auth\":{\"Int\":1}}}",
-        "{\"children\":{\"auth\":{\"Doc\":{\"_a\":true,\"children\":{}}}}}",
-        "{\"children\":{\"auth\":{\"Doc\":{\"children\":{\"delegations\":\"Deleted\"}}}}}",
-        "{\"children\":{\"auth\":{\"Doc\":{\"children\":{\"delegations\":{\"Text\":\"none\"}}}}}}"};
-    eid_auth_floors *floors;
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        tu_assert_ok(eid_auth_floors_new(&floors));
-        feed_record(floors, "", 1, with_tip(10));
-        feed_record(floors, "", 2, with_tip(20));
-        feed_record(floors, flags[i], 1, with_tip(11));
-        assert_int_equal(floors_of(floors, 1), 2);
-        assert_int_equal(floors_of(floors, 2), 0);
-        eid_auth_floors_free(floors);
-    }
-    for (size_t i = 0; i < sizeof wipes / sizeof *wipes; i++) {
-        tu_assert_ok(eid_auth_floors_new(&floors));
-        feed_record(floors, "", 1, with_tip(10));
-        feed(floors, wipes[i]);
-        assert_int_equal(floors_of(floors, 1), 0);
-        eid_auth_floors_free(floors);
-    }
-}
-
-static eid_status collect_floors(void *ctx)
-{
-    const eid_doc *doc = ctx;
-    eid_auth_floors *floors, *copy;
-    eid_status status = eid_auth_floors_new(&floors);
-
-    if (status != EID_OK)
-        return status;
-    status = eid_auth_floors_add(floors, doc);
-    if (status == EID_OK)
-        status = eid_auth_floors_copy(floors, &copy);
-    if (status == EID_OK)
-        eid_auth_floors_free(copy);
-    eid_auth_floors_free(floors);
-    return status;
-}
+/* ---- Faults ---- */
 
 static eid_status parse_settings(void *ctx)
 {
@@ -332,7 +207,6 @@ static void out_of_memory(void **state)
              "{\"auth\":{\"delegations\":{\"%s\":{" BOUNDS ",\"tree\":{\"root\":\"%s\",\"tips\":{\"0\":\"%s\"}}}}}}", text_of(1),
              text_of(1), text_of(2));
     eid_doc *doc = doc_of(json);
-    assert_true(tu_alloc_fault_loop(collect_floors, doc) >= 6);
     assert_true(tu_alloc_fault_loop(parse_settings, doc) >= 4);
     eid_doc_free(doc);
 }
@@ -344,8 +218,6 @@ int main(void)
         cmocka_unit_test(usable_records),
         cmocka_unit_test(many_delegations_are_found),
         cmocka_unit_test(bounds_narrow),
-        cmocka_unit_test(floors_accumulate),
-        cmocka_unit_test(floors_when_all_is_replaced),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

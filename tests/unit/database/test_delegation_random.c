@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "database/standing_int.h"
 
 #define DATABASES 4
 #define FIRST_KEY 5
@@ -345,14 +346,19 @@ static bool ours(world *w, const query *q, eid_permission *out)
     for (size_t i = 0; i < w->count[q->start]; i++)
         if (q->pins.in[i])
             tu_assert_ok(eid_storage_find(w->core->storage, eid_entry_id(w->entries[q->start][i]), &pins[pin_count++], NULL));
-    tu_assert_ok(eid_settings_resolve(w->core, tree, pins, pin_count, &settings));
-    eid_delegation_place start = {settings, tree, pins, pin_count};
-    tu_assert_ok(eid_delegation_resolve(w->core, &start, &sigkey, &end));
+    tu_assert_ok(eid_settings_resolve(eid_core_storage(w->core), tree, pins, pin_count, &settings));
+    eid_charter *charter;
+    eid_standing_acts acts;
+    tu_assert_ok(eid_charter_of(w->core->storage, tree, INT64_MAX, &charter));
+    tu_assert_ok(eid_charter_standing(w->core->storage, tree, charter, pins, pin_count, &acts));
+    eid_delegation_place start = {settings, charter, acts.indices};
+    tu_assert_ok(eid_delegation_resolve(eid_core_storage(w->core), &start, &sigkey, EID_PATH_COUNTS, &end));
     assert_true(end.settings != NULL || end.refusal != EID_OK);
     if (end.settings != NULL)
         good = eid_auth_delegated_permission(end.settings, &end.bounds, &sigkey.hint.pubkey, &sigkey.hint, out) == EID_OK;
     eid_auth_settings_unref(end.settings);
     eid_auth_settings_unref(settings);
+    eid_standing_acts_free(&acts);
     eid_storage_unlock(w->core->storage);
     return good;
 }

@@ -342,8 +342,8 @@ static eid_status judge_and_search(void *ctx)
     if (status == EID_OK)
         status = eid_settings_current(core, tree, &settings);
     if (status == EID_OK) {
-        eid_delegation_place start = {settings, tree, &s->pin, 1};
-        status = eid_delegation_judge(core, &start, entry, &s->key, &missing, &refusal);
+        eid_delegation_place start = {settings, NULL, NULL};
+        status = eid_delegation_judge(eid_core_storage(core), &start, entry, &s->key, &missing, &refusal);
         eid_auth_settings_unref(settings);
         if (status == EID_OK)
             assert_true(refusal == EID_OK && eid_id_is_empty(&missing));

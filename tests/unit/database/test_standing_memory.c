@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two chains of settings entries that arrive in turn, as a hostile admin can make them: what is remembered of each entry stays small,
- * and what is worked out instead is right.
+/* Two chains of settings entries that arrive in turn, as a hostile admin can make them: what is remembered of each entry stays
+ * small, and what is worked out instead is right.
  *
  * EID_TEST_ENTRIES=n measures for so many entries. */
 #include <stdio.h>
@@ -144,7 +144,8 @@ static eid_entry *write_by(const chains *c, const eid_keypair *key, const eid_en
 {
     char payload[64];
     snprintf(payload, sizeof payload, "{\"children\":{\"k%u\":{\"Int\":1}}}", (unsigned)salt);
-    rv_spec spec = {.key = key, .height = above->height + 1, .parents = {above}, .pins = {above}, .salt = salt, .stores = {{"data", payload, {NULL}}}};
+    rv_spec spec = {.key = key, .height = above->height + 1, .parents = {above}, .pins = {above}, .salt = salt};
+    spec.stores[0] = (rv_store){"data", payload, {NULL}};
     return rv_entry(c->entries[0], &spec);
 }
 
