@@ -56,35 +56,23 @@ static eid_status after_prefix(eid_slice text, eid_slice *out)
 
 /* Whether the bytes decode to a point of the curve, of whatever order. libsodium's own validity check asks
  * for more (the main subgroup); adding the point to itself fails exactly when it can not be decoded. */
-static bool decodes_to_point(const uint8_t bytes[32])
+static bool is_point(const uint8_t bytes[32])
 {
     uint8_t sum[crypto_core_ed25519_BYTES];
     return crypto_core_ed25519_add(sum, bytes, bytes) == 0;
 }
 
-/* The check costs a third of a verification, and a few writers sign most of what a thread reads: it remembers the last key
- * found good in each of a few places, chosen by the key's first byte. Public keys are no secret. */
-#define REMEMBERED 16u
-static _Thread_local struct {
-    bool used;
-    uint8_t bytes[32];
-} remembered[REMEMBERED];
-
-static bool is_point(const uint8_t bytes[32])
-{
-    size_t place = bytes[0] % REMEMBERED;
-    if (remembered[place].used && memcmp(remembered[place].bytes, bytes, sizeof remembered[place].bytes) == 0)
-        return true;
-    if (!decodes_to_point(bytes))
-        return false;
-    memcpy(remembered[place].bytes, bytes, sizeof remembered[place].bytes);
-    remembered[place].used = true;
-    return true;
-}
-
 bool eid_pubkey_is_point(const eid_pubkey *key)
 {
     return eid_crypto_init() == EID_OK && is_point(key->bytes);
+}
+
+eid_status eid_pubkey_check(const eid_pubkey *key)
+{
+    EID_TRY(eid_crypto_init());
+    if (!is_point(key->bytes))
+        return eid_fail(EID_ERR_INVALID_KEY, "the 32 bytes of the public key are not a point of the curve");
+    return EID_OK;
 }
 
 eid_status eid_pubkey_decode_slice(eid_slice text, eid_pubkey *out)
@@ -106,8 +94,7 @@ eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
 {
     eid_pubkey key;
     EID_TRY(eid_pubkey_decode_slice(text, &key));
-    if (!is_point(key.bytes))
-        return eid_fail(EID_ERR_INVALID_KEY, "the 32 bytes of the public key are not a point of the curve");
+    EID_TRY(eid_pubkey_check(&key));
     *out = key;
     return EID_OK;
 }

@@ -15,8 +15,9 @@ void eid_buf_free_secret(eid_buf *buf);
 
 eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out);
 /* The two halves of it, because the second costs a third of a verification: the bytes of the text, and whether they are a
- * point of the curve. */
+ * point of the curve (EID_ERR_INVALID_KEY). */
 eid_status eid_pubkey_decode_slice(eid_slice text, eid_pubkey *out);
+eid_status eid_pubkey_check(const eid_pubkey *key);
 bool eid_pubkey_is_point(const eid_pubkey *key);
 eid_status eid_keypair_parse_slice(eid_slice text, eid_keypair **out);
 /* As a field of a JSON record (codec/fields.h). */

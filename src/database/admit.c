@@ -53,6 +53,7 @@ typedef struct reception {
     size_t stack_count;
     size_t stack_capacity;
     const eid_id *arrived;      /* when not NULL: no entries are brought, those that waited for this are taken */
+    eid_pin_memo pins;
     eid_buf *woken;             /* of eid_waiting: what waits in other databases for something that came */
 } reception;
 
@@ -266,7 +267,7 @@ static eid_status take_one(reception *r, eid_state_batch *batch, eid_tree *tree,
         return EID_OK;
     eid_pubkey key;
     eid_judging *j = &c->judging;
-    *j = (eid_judging){.entry = c->entry};
+    *j = (eid_judging){.entry = c->entry, .memo = &r->pins};
     if (c->signature == CHECK_FAILS)
         j->refusal = eid_fail(EID_ERR_BAD_SIGNATURE, "The signature of the entry does not hold");
     else if (c->signature == CHECK_HOLDS && eid_entry_signer(c->entry, &key))
@@ -399,6 +400,7 @@ static eid_status store_range(reception *r, size_t from, size_t to)
             status = eid_storage_commit(r->core->storage);
         else
             eid_storage_rollback(r->core->storage);
+        eid_pin_memo_forget(&r->pins);
     }
     if (status == EID_OK)
         eid_core_note(r->core, r->database, EID_WRITE_REMOTE);

@@ -343,7 +343,7 @@ static eid_status parse_block(const import *in, const eid_id *id, eid_slice byte
 {
     unsigned long long number = (unsigned long long)in->report.blocks + 1;
     eid_entry *entry;
-    eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, &entry);
+    eid_status status = eid_entry_read_cbor(bytes.data, bytes.len, &entry);
     if (status == EID_ERR_NO_MEMORY)
         return status;
     if (status != EID_OK)

@@ -79,7 +79,7 @@ static eid_status read_entry(check *c, const eid_entry_row *r, bool noting, eid_
 {
     eid_entry *entry = NULL;
     *out = NULL;
-    eid_status status = eid_entry_from_cbor(r->bytes, r->len, &entry);
+    eid_status status = eid_entry_read_cbor(r->bytes, r->len, &entry);
     if (status == EID_ERR_NO_MEMORY)
         return status;
     const char *why = status != EID_OK ? eid_last_error() : damage_of(c, r, entry);

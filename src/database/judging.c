@@ -2,6 +2,7 @@
 /* Judging one entry, see judging.h. */
 #include "database/judging.h"
 
+#include "base/alloc.h"
 #include "base/limits.h"
 #include "base/numbers.h"
 #include "base/random.h"
@@ -116,7 +117,7 @@ static eid_status judge_unpinned(eid_judging *j, eid_core *core, eid_tree *tree)
     return EID_OK;
 }
 
-eid_status eid_judging_finish(eid_judging *j, eid_core *core, eid_tree *tree)
+static eid_status read_pins(eid_judging *j, eid_core *core, eid_tree *tree, int64_t *pins, size_t *count)
 {
     eid_entry_pin pin;
     eid_status status = eid_entry_read_pin(j->entry, &pin);
@@ -126,12 +127,46 @@ eid_status eid_judging_finish(eid_judging *j, eid_core *core, eid_tree *tree)
         j->refusal = eid_fail_context(status, "The metadata of the entry can not be read");
         return EID_OK;
     }
-    int64_t pins[EID_LIMIT_SETTINGS_PIN];
-    size_t count = 0;
-    status = find_pins(j, core, tree, &pin, pins, &count);
+    status = find_pins(j, core, tree, &pin, pins, count);
     eid_entry_pin_free(&pin);
-    if (status != EID_OK || !eid_judging_is_open(j))
-        return status;
+    return status;
+}
+
+static bool is_remembered(const eid_pin_memo *memo, const eid_entry *entry)
+{
+    return memo->metadata != NULL && entry->has_metadata &&
+           eid_slice_equal(eid_slice_of(memo->metadata, memo->metadata_len), eid_slice_of(entry->metadata, entry->metadata_len));
+}
+
+void eid_pin_memo_forget(eid_pin_memo *memo)
+{
+    eid_free(memo->metadata);
+    memo->metadata = NULL;
+}
+
+/* The same through the memo, which remembers only what is held. */
+static eid_status recall_pins(eid_judging *j, eid_core *core, eid_tree *tree)
+{
+    eid_pin_memo *memo = j->memo;
+    const eid_entry *entry = j->entry;
+    if (is_remembered(memo, entry))
+        return EID_OK;
+    eid_pin_memo_forget(memo);
+    EID_TRY(read_pins(j, core, tree, memo->pins, &memo->count));
+    if (!eid_judging_is_open(j) || !entry->has_metadata)
+        return EID_OK;
+    memo->metadata = eid_memdup(entry->metadata, entry->metadata_len);
+    memo->metadata_len = entry->metadata_len;
+    return memo->metadata == NULL ? eid_fail_memory() : EID_OK;
+}
+
+eid_status eid_judging_finish(eid_judging *j, eid_core *core, eid_tree *tree)
+{
+    EID_TRY(recall_pins(j, core, tree));
+    const int64_t *pins = j->memo->pins;
+    size_t count = j->memo->count;
+    if (!eid_judging_is_open(j))
+        return EID_OK;
     if (j->entry->is_root)
         return judge_root(j, core);
     if (count == 0)

@@ -37,6 +37,7 @@ typedef struct verification {
     _Atomic size_t next;
     int64_t last;
     int64_t newest;
+    eid_pin_memo pins;
     eid_charter *charter;    /* as of the beginning; NULL when it could not be made */
     eid_verify_report report;
 } verification;
@@ -60,7 +61,7 @@ static void note(verification *v, int64_t n, const char *format, ...)
 
 static void look_at(verified_row *row)
 {
-    if (eid_entry_from_cbor(row->row.bytes, row->row.len, &row->entry) != EID_OK) {
+    if (eid_entry_read_cbor(row->row.bytes, row->row.len, &row->entry) != EID_OK) {
         row->entry = NULL;
         return;
     }
@@ -113,7 +114,7 @@ static bool stands_alone(verification *v, const verified_row *row)
 /* Parents in front of it, pinned settings, rights. */
 static eid_status judge(verification *v, eid_tree *tree, const verified_row *row, bool *right)
 {
-    eid_judging judging = {.entry = row->entry, .verified = row->has_key ? &row->key : NULL};
+    eid_judging judging = {.entry = row->entry, .memo = &v->pins, .verified = row->has_key ? &row->key : NULL};
     eid_core *core = v->database->core;
     bool before = true;
     for (size_t i = 0; i < row->entry->parent_count && judging.refusal == EID_OK; i++) {
@@ -221,9 +222,11 @@ static eid_status judge_slice(verification *v)
 {
     eid_tree *tree;
     EID_TRY(eid_database_tree(v->database, &tree));
-    for (size_t i = 0; i < v->count; i++)
-        EID_TRY(verify_row(v, tree, &v->rows[i]));
-    return EID_OK;
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < v->count && status == EID_OK; i++)
+        status = verify_row(v, tree, &v->rows[i]);
+    eid_pin_memo_forget(&v->pins);
+    return status;
 }
 
 static void free_slice(verification *v)

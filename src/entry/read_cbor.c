@@ -125,7 +125,7 @@ static eid_status read_hint(eid_cbor *reader, eid_draft_sigkey *sigkey)
         case HINT_PUBKEY:
             EID_TRY(read_optional(reader, EID_CBOR_TEXT, "pubkey", &item, &sigkey->has_pubkey));
             if (sigkey->has_pubkey)
-                EID_TRY(eid_pubkey_parse_slice(item.bytes, &sigkey->pubkey));
+                EID_TRY(eid_pubkey_decode_slice(item.bytes, &sigkey->pubkey));
             break;
         case HINT_NAME:
             EID_TRY(read_optional_bytes(reader, EID_CBOR_TEXT, "the name in a key hint", &sigkey->name));
@@ -322,7 +322,7 @@ static eid_status read_entry(eid_cbor *reader, eid_draft *draft)
     }
 }
 
-eid_status eid_entry_from_cbor(const void *data, size_t len, eid_entry **out)
+eid_status eid_entry_read_cbor(const void *data, size_t len, eid_entry **out)
 {
     EID_NEED((data || len == 0) && out);
     if (len > EID_LIMIT_ENTRY_BYTES)
@@ -343,4 +343,17 @@ eid_status eid_entry_from_cbor(const void *data, size_t len, eid_entry **out)
 done:
     eid_draft_free(&draft);
     return status;
+}
+
+eid_status eid_entry_from_cbor(const void *data, size_t len, eid_entry **out)
+{
+    eid_entry *entry;
+    EID_TRY(eid_entry_read_cbor(data, len, &entry));
+    eid_status status = entry->sigkey.hint.has_pubkey ? eid_pubkey_check(&entry->sigkey.hint.pubkey) : EID_OK;
+    if (status != EID_OK) {
+        eid_entry_unref(entry);
+        return status;
+    }
+    *out = entry;
+    return EID_OK;
 }

@@ -128,7 +128,7 @@ static eid_status read_hint(eid_json *reader, eid_draft *draft)
             if (is_null)
                 break;
             EID_TRY(eid_json_read_text(reader, "pubkey", &text));
-            EID_TRY(eid_pubkey_parse_slice(text, &sigkey->pubkey));
+            EID_TRY(eid_pubkey_decode_slice(text, &sigkey->pubkey));
             sigkey->has_pubkey = true;
             break;
         case HINT_NAME:
@@ -383,6 +383,8 @@ eid_status eid_entry_from_json(const char *text, size_t len, eid_entry **out)
     eid_status status;
     EID_TRY_GOTO(status, eid_entry_read_json(&reader, &entry), done);
     EID_TRY_GOTO(status, eid_json_end(&reader), done);
+    if (entry->sigkey.hint.has_pubkey)
+        EID_TRY_GOTO(status, eid_pubkey_check(&entry->sigkey.hint.pubkey), done);
     *out = entry;
     entry = NULL;
 
@@ -399,6 +401,8 @@ eid_status eid_sigkey_read_json(eid_json *reader, eid_sigkey *out)
     eid_draft_init(&draft);
     eid_status status;
     EID_TRY_GOTO(status, read_sigkey(reader, &draft), done);
+    if (draft.sigkey.has_pubkey)
+        EID_TRY_GOTO(status, eid_pubkey_check(&draft.sigkey.pubkey), done);
     eid_draft_settle(&draft);
     EID_TRY_GOTO(status, eid_draft_sigkey_check(&draft.sigkey), done);
     EID_TRY_GOTO(status, eid_draft_sigkey_copy(&draft.sigkey, out), done);

@@ -169,7 +169,6 @@ static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice va
     eid_sql_stmt *stmt;
     if (store_of(cells)->indexes != NULL)
         EID_TRY(eid_field_index_change(cells->storage, store_of(cells), key, value));
-    EID_TRY(eid_kept_cell(cells, key));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage),
                             "INSERT INTO cell (s, key, value, height, n, newest) VALUES (?, ?, ?, ?, ?, ?)"
                             " ON CONFLICT (s, key) DO UPDATE SET value = excluded.value, height = excluded.height,"
@@ -187,7 +186,6 @@ static eid_status write_cell(const eid_cells *cells, eid_slice key, eid_slice va
 static eid_status renew_cell(const eid_cells *cells, eid_slice key, int64_t newest)
 {
     eid_sql_stmt *stmt;
-    EID_TRY(eid_kept_cell(cells, key));
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), "UPDATE cell SET newest = ? WHERE s = ? AND key = ?", &stmt));
     eid_sql_bind_i64(stmt, 1, newest);
     eid_sql_bind_i64(stmt, 2, store_of(cells)->s);

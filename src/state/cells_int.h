@@ -124,7 +124,7 @@ eid_status eid_twigs_trim(const eid_cells *cells, const uint8_t *parent, const e
 
 /* ---- kept.c: what split values in the data file were before the last entries ---- */
 
-/* Before the cell, or the twig, is written. */
+/* Before a cell that is no leaf, or a twig, is written. */
 eid_status eid_kept_cell(const eid_cells *cells, eid_slice key);
 eid_status eid_kept_twig(const eid_cells *cells, const uint8_t *parent, eid_slice name);
 /* Before twigs are removed. */

@@ -323,6 +323,8 @@ static eid_status take_into(const eid_cells *cells, const eid_node *node, cell *
     bool behind;
     EID_TRY(eid_cell_root(&c->row, &c->root, &c->inner));
     EID_TRY(judge(cells->storage, &c->root, &spot, value, &behind, &what));
+    if (!c->row.leaf)
+        EID_TRY(eid_kept_cell(cells, c->key));
     *out = (eid_taken){.found = true, .behind = behind, .place = c->row.place};
     if (what == NOTHING)
         return cells->calls->renew(cells, c->key, newest);
@@ -379,7 +381,10 @@ static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell
         return EID_OK;
     EID_TRY(eid_seat_compare(cells->storage, &root.cut, spot, &order));
     root.atomic = order > 0;
-    return order > 0 ? EID_OK : write_cell(cells, key, &root, NULL, row->newest);
+    if (order > 0)
+        return EID_OK;
+    EID_TRY(eid_kept_cell(cells, key));
+    return write_cell(cells, key, &root, NULL, row->newest);
 }
 
 eid_status eid_cells_cut(const eid_cells *cells, const eid_node *barrier)

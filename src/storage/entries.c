@@ -125,13 +125,12 @@ eid_status eid_storage_find(eid_storage *storage, const eid_id *id, int64_t *n, 
     int64_t found = 0, found_d = 0;
     if (eid_id_is_entry(id)) {
         const eid_recent *recent = recent_place(storage, id);
-        if (recent->n != 0 && eid_id_equal(&recent->id, id)) {
+        if (eid_id_equal(&recent->id, id)) {
             found = recent->n;
             found_d = recent->d;
         } else {
             EID_TRY(find_in_index(storage, id, &found, &found_d));
-            if (found != 0)
-                eid_storage_remember(storage, id, found, found_d);
+            eid_storage_remember(storage, id, found, found_d);
         }
     }
     *n = found;
@@ -154,7 +153,7 @@ eid_status eid_storage_load(eid_storage *storage, int64_t n, eid_entry **out)
         return missing_entry(n);
     eid_slice bytes = eid_sql_bytes(stmt, 1);
     int64_t h = eid_sql_i64(stmt, 0);
-    eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, &entry);
+    eid_status status = eid_entry_read_cbor(bytes.data, bytes.len, &entry);
     eid_sql_reset(stmt);
     if (status == EID_ERR_NO_MEMORY)
         return status;

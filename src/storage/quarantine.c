@@ -83,7 +83,7 @@ static eid_status read_waiting(eid_storage *storage, const eid_tree *tree, const
             return eid_buf_status(entries);
         eid_slice bytes = eid_sql_bytes(stmt, 0);
         eid_entry *entry = NULL;
-        eid_status status = eid_entry_from_cbor(bytes.data, bytes.len, &entry);
+        eid_status status = eid_entry_read_cbor(bytes.data, bytes.len, &entry);
         if (status != EID_OK) {
             eid_sql_reset(stmt);
             return status;
@@ -159,10 +159,12 @@ eid_status eid_storage_was_refused(eid_storage *storage, const eid_id *id, eid_s
 {
     eid_sql_stmt *stmt;
     bool row;
+    *reason = EID_OK;
+    if (storage->next_refusal == 1)
+        return EID_OK; /* nothing ever was */
     EID_TRY(eid_sql_prepare(storage->journal, "SELECT reason FROM refused WHERE id = ?", &stmt));
     eid_sql_bind_blob(stmt, 1, eid_id_slice(id));
     EID_TRY(eid_sql_step(stmt, &row));
-    *reason = EID_OK;
     if (row) {
         *reason = (eid_status)eid_sql_i64(stmt, 0);
         eid_sql_reset(stmt);

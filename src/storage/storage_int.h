@@ -9,11 +9,12 @@
 #include "codec/cid.h"
 #include "storage/storage.h"
 
-/* Entries found or admitted lately: an entry's parents and pins mostly are among them. */
+/* IDs looked for or admitted lately: an entry's parents and pins mostly are among them, and whoever admits one has asked before
+ * whether it is held. */
 #define EID_RECENT 256
 typedef struct eid_recent {
-    eid_id id;
-    int64_t n; /* 0: nothing stands here */
+    eid_id id; /* zero: nothing stands here */
+    int64_t n; /* 0: it is not held */
     int64_t d;
 } eid_recent;
 

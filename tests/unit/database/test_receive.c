@@ -483,6 +483,74 @@ static void test_roots(void **state)
     eid_core_close(core);
 }
 
+/* ---- Keys that are no keys ---- */
+
+/* The same bytes with another key in the place of the signer's: the 32 bytes of no point of the curve. */
+static void forge_key(eid_slice entry, const eid_pubkey *signer)
+{
+    eid_pubkey forged = *signer;
+    char before[EID_PUBKEY_TEXT_SIZE], after[EID_PUBKEY_TEXT_SIZE];
+    while (eid_pubkey_is_point(&forged))
+        forged.bytes[0]++;
+    eid_pubkey_format(signer, before);
+    eid_pubkey_format(&forged, after);
+    uint8_t *found = memmem(entry.data, entry.len, before, strlen(before));
+    assert_non_null(found);
+    memcpy(found, after, strlen(after));
+}
+
+/* Who reads an entry for a program asks whether its key can be one; who receives it needs not, because no signature holds by it. */
+static void test_key_that_is_no_point(void **state)
+{
+    fixture *f = *state;
+    dt_draft draft = good(f, 1);
+    eid_entry *entry = dt_make(&draft), *forged = NULL, *from_json = NULL;
+    eid_pubkey signer = dt_pubkey(1);
+    char *json;
+    size_t json_len;
+    eid_json reader;
+    tu_assert_ok(eid_entry_to_json(entry, &json, &json_len));
+    uint8_t *bytes = malloc(entry->cbor_len);
+    memcpy(bytes, entry->cbor, entry->cbor_len);
+    forge_key(eid_slice_of(bytes, entry->cbor_len), &signer);
+    forge_key(eid_slice_of(json, json_len), &signer);
+    tu_assert_fails(eid_entry_from_cbor(bytes, entry->cbor_len, &forged), EID_ERR_INVALID_KEY);
+    tu_assert_fails(eid_entry_from_json(json, json_len, &forged), EID_ERR_INVALID_KEY);
+    tu_assert_ok(eid_entry_read_cbor(bytes, entry->cbor_len, &forged));
+    eid_json_init(&reader, eid_slice_of(json, json_len));
+    tu_assert_ok(eid_entry_read_json(&reader, &from_json));
+    eid_json_free(&reader);
+    assert_true(eid_id_equal(&from_json->id, &forged->id));
+    refuse_for_good(f, forged, EID_ERR_BAD_SIGNATURE);
+    eid_entry_unref(from_json);
+    eid_entry_unref(entry);
+    free(bytes);
+    eid_free(json);
+}
+
+/* What was found out about the pins of one entry of a batch holds for those that pin the same, and for no other. */
+static void test_pins_of_a_batch(void **state)
+{
+    fixture *f = *state;
+    enum { COUNT = 6 };
+    static const size_t pins[COUNT] = {2, 2, 3, 2, 3, 2}; /* key 4 may write by the third grant, and is revoked by the fourth */
+    eid_entry *entries[COUNT];
+    eid_verdict verdicts[COUNT];
+    eid_receipt receipt;
+    for (size_t i = 0; i < COUNT; i++) {
+        dt_draft draft = good(f, 4);
+        draft.height += i;
+        draft.pins = &f->settings[pins[i]];
+        entries[i] = dt_make(&draft);
+    }
+    tu_assert_ok(eid_core_receive(f->core, &f->root, entries, COUNT, &receipt, verdicts));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(verdicts[i], pins[i] == 2 ? EID_VERDICT_ADMITTED : EID_VERDICT_REFUSED);
+        eid_entry_unref(entries[i]);
+    }
+    assert_int_equal(receipt.first_refusal, EID_ERR_PERMISSION_DENIED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -502,6 +570,8 @@ int main(void)
         cmocka_unit_test(test_tolerated_structure),
         cmocka_unit_test(test_open_database),
         cmocka_unit_test_setup_teardown(test_roots, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_key_that_is_no_point, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pins_of_a_batch, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
