@@ -31,6 +31,7 @@ typedef struct wishes {
     bench_sizes sizes;
     const char *json;
     bool only_commits;
+    bool only_received;
 } wishes;
 
 static bool read_arguments(int argc, char **argv, wishes *out)
@@ -42,6 +43,8 @@ static bool read_arguments(int argc, char **argv, wishes *out)
             count_cpu_time();
         else if (strcmp(argv[i], "--only-commits") == 0)
             out->only_commits = true;
+        else if (strcmp(argv[i], "--only-received") == 0)
+            out->only_received = true;
         else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
             out->json = argv[++i];
         else
@@ -55,7 +58,7 @@ int main(int argc, char **argv)
     static const long sizes[] = {1000, 10000, 100000, 1000000};
     wishes w = {.sizes = {sizes, sizeof sizes / sizeof *sizes}};
     if (!read_arguments(argc, argv, &w)) {
-        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--cpu] [--json FILE]\n");
+        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--cpu] [--json FILE]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -66,8 +69,11 @@ int main(int argc, char **argv)
     }
     print_heading();
     bench_bounds(dir);
-    bench_commits(dir, w.sizes);
-    if (!w.only_commits) {
+    if (!w.only_received)
+        bench_commits(dir, w.sizes);
+    if (!w.only_commits)
+        bench_receptions(w.sizes.count < 4);
+    if (!w.only_commits && !w.only_received) {
         /* A network is slower than any of this: what shows there shows at smaller sizes. */
         bench_sizes joined = {sizes, w.sizes.count < 3 ? w.sizes.count : 3};
         bench_joins(dir, joined);

@@ -25,6 +25,7 @@ void check(eid_status status, const char *what);
 /* Seconds since some moment: of the wall clock, or with --cpu those the process computed, on a machine others use too. */
 double seconds(void);
 void count_cpu_time(void);
+double wall_seconds(void); /* of the wall clock in any case */
 /* Prints and keeps a figure; sorts the values. */
 void record(const char *name, long entries, double *values, size_t count, const char *unit);
 void record_one(const char *name, long entries, double value, const char *unit);
@@ -53,6 +54,7 @@ unsigned written_keys(const subject *s);
 void bench_bounds(const char *dir);
 void bench_commits(const char *dir, bench_sizes sizes);
 void bench_joins(const char *dir, bench_sizes sizes);
+void bench_receptions(bool quick);
 void bench_tables(const char *dir, bench_sizes sizes);
 
 #endif

@@ -36,11 +36,21 @@ void count_cpu_time(void)
     measured = CLOCK_PROCESS_CPUTIME_ID;
 }
 
-double seconds(void)
+static double seconds_of(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(measured, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+double seconds(void)
+{
+    return seconds_of(measured);
+}
+
+double wall_seconds(void)
+{
+    return seconds_of(CLOCK_MONOTONIC);
 }
 
 static int compare_doubles(const void *a, const void *b)
