@@ -147,6 +147,7 @@ static void assert_same_elsewhere(fixture *f)
 
 /* ---- Members by grants that do not count ---- */
 
+/* Feature W11 */
 static void a_grant_beyond_its_author_makes_no_member(void **state)
 {
     fixture *f = *state;
@@ -209,6 +210,7 @@ static void a_backdated_grant_makes_a_member_of_those_who_do_not_know_better(voi
 /* ---- Floors ---- */
 
 /* What other implementations let an admin do: who was shut out is admitted again, but does not count. */
+/* Feature W10 */
 static void a_floor_that_was_moved_back(void **state)
 {
     fixture *f = *state;
