@@ -6,8 +6,9 @@ set -eu
 wanted="build-essential meson ninja-build pkg-config libsodium-dev nettle-dev libargon2-dev libsqlite3-dev
 libmicrohttpd-dev libuv1-dev libcurl4-gnutls-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libncurses-dev
 libqrencode-dev libcmocka-dev python3 clang sqlite3"
-# Used by the tests when there: an independent BLAKE3 (older releases do not have it), what calls the library from Python, and
-# what installs the libraries that tests/interop compares with, and what makes networks for real processes. Those of npm bring hundreds of packages along, so they are asked for in CI only.
+# Used by the tests when there: an independent BLAKE3 (older releases do not have it), what calls the library from Python, what
+# installs the libraries that tests/interop compares with, and what makes networks for real processes. Those of npm bring
+# hundreds of packages along, so they are asked for in CI only.
 optional="b3sum python3-cffi python3-venv iproute2"
 [ "${CI:-}" != true ] || optional="$optional nodejs npm"
 
