@@ -80,7 +80,8 @@ EID_API void eid_sync_call_free(eid_sync_call *call);
 
 /* ---- Transports and servers ---- */
 
-/* HTTP, under the name "http". Asked for again it changes nothing. Starts the engine. */
+/* HTTP, under the name "http", as it was configured when a transport of this name was added before. Asked for again it changes
+ * nothing. Starts the engine. */
 EID_API eid_status eid_sync_enable_http_transport(eid_sync *sync);
 
 typedef struct eid_http_options {
@@ -94,9 +95,16 @@ typedef struct eid_http_options {
     uint32_t requests_per_minute; /* of one remote address, answered with 429 beyond; 0: 60 000 */
 } eid_http_options;
 #define EID_HTTP_OPTIONS_INIT {sizeof(eid_http_options), NULL, NULL, NULL, NULL, NULL, 0}
-/* Another one, under a name of this instance: several may serve at several addresses. One that has the name is stopped and
- * replaced. `options` (NULL: defaults) is copied. */
+/* Another one, under a name of this instance, without dots: several may serve at several addresses. One that has the name is
+ * stopped and replaced. `options` (NULL: defaults) is copied, and kept in `_sync` but for certificate and key; when only the
+ * keeping fails, the transport is in use. */
 EID_API eid_status eid_sync_add_http_transport(eid_sync *sync, const char *name, const eid_http_options *options);
+
+/* Makes the transports that were added in earlier runs and are not there yet; eid_sync_accept_connections starts their servers.
+ * One with a certificate has to be added anew. On failure the others are made; the sentence names all that failed. */
+EID_API eid_status eid_sync_restore_transports(eid_sync *sync);
+/* Forgets its configuration, stops it and takes it away. EID_ERR_NOT_FOUND, "Transport not found: NAME", when it was not in use. */
+EID_API eid_status eid_sync_remove_transport(eid_sync *sync, const char *name);
 
 /* Starts accepting on a numeric address such as "127.0.0.1:0" (port 0 picks one), with the transport added first.
  * EID_ERR_NO_TRANSPORT_ENABLED, EID_ERR_SERVER_ALREADY_RUNNING, EID_ERR_SERVER_BIND. */

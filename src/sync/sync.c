@@ -219,6 +219,33 @@ eid_status eid_sync_add_transport(eid_sync *sync, const char *name, eid_transpor
     return status;
 }
 
+/* NULL when there is none. */
+static eid_transport *take_out(eid_sync *sync, const char *name)
+{
+    eid_transport *found = NULL;
+    pthread_rwlock_wrlock(&sync->transports_lock);
+    eid_named_transport *place = find_transport(sync, name);
+    if (place != NULL) {
+        found = place->transport;
+        eid_free(place->name);
+        *place = sync->transports[--sync->transport_count];
+    }
+    pthread_rwlock_unlock(&sync->transports_lock);
+    return found;
+}
+
+eid_status eid_sync_remove_transport(eid_sync *sync, const char *name)
+{
+    EID_NEED(sync && name);
+    EID_TRY(eid_sync_check_transport_name(name));
+    EID_TRY(eid_sync_keep_transport(sync, name, NULL, NULL));
+    eid_transport *transport = take_out(sync, name);
+    if (transport == NULL)
+        return eid_fail(EID_ERR_NOT_FOUND, "Transport not found: %s", name);
+    transport->functions->close(transport);
+    return EID_OK;
+}
+
 bool eid_sync_has_transport(eid_sync *sync, const char *name)
 {
     pthread_rwlock_rdlock(&sync->transports_lock);

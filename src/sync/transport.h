@@ -110,4 +110,16 @@ eid_status eid_sync_host(eid_sync *sync, eid_status (*make)(eid_host **out), eid
 eid_status eid_sync_add_transport(eid_sync *sync, const char *name, eid_transport *transport);
 bool eid_sync_has_transport(eid_sync *sync, const char *name);
 
+/* ---- What is kept of a transport in `_sync`, so that it can be made again ---- */
+
+eid_status eid_sync_check_transport_name(const char *name); /* EID_ERR_INVALID_ARGUMENT */
+/* Keeps its type, such as "http:v0", and its configuration, without secrets; nothing is written when it is the same. `config` NULL:
+ * forgets it. */
+eid_status eid_sync_keep_transport(eid_sync *sync, const char *name, const char *type, const eid_doc *config);
+/* The configuration; eid_doc_free. EID_ERR_NOT_FOUND, EID_ERR_TYPE_MISMATCH for one of another type, EID_ERR_CORRUPT. */
+eid_status eid_sync_kept_transport(eid_sync *sync, const char *name, const char *type, eid_doc **out);
+/* Calls for each name that is kept, until one fails. */
+eid_status eid_sync_each_kept_transport(eid_sync *sync, eid_status (*each)(eid_sync *sync, const char *name, void *ctx),
+                                        void *ctx);
+
 #endif

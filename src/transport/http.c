@@ -11,8 +11,6 @@
 #include "transport/http_int.h"
 #include "sync/special.h"
 
-#define HTTP_NAME "http"
-
 typedef struct http_transport {
     eid_transport base;
     eid_http_client *client;
@@ -200,36 +198,21 @@ static eid_status fill_http(eid_host *host, const eid_http_options *options, htt
     return eid_http_client_new(host, options->trusted_file, &http->client);
 }
 
-eid_status eid_sync_add_http_transport(eid_sync *sync, const char *name, const eid_http_options *options)
+eid_status eid_http_transport_add(eid_sync *sync, const char *name, const eid_http_options *options)
 {
-    EID_NEED(sync && name);
-    eid_http_options used = EID_HTTP_OPTIONS_INIT;
     eid_host *host;
 
-    if (options != NULL)
-        memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
-    if ((used.certificate_pem == NULL) != (used.private_key_pem == NULL))
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "a certificate and its private key belong together");
     EID_TRY(eid_sync_host(sync, eid_loop_new, &host));
     http_transport *http = eid_alloc_zero(1, sizeof *http);
     if (http == NULL)
         return eid_fail_memory();
     http->base.functions = &http_functions;
-    http->base.type = HTTP_NAME;
+    http->base.type = EID_HTTP_NAME;
     pthread_mutex_init(&http->mutex, NULL);
-    eid_status status = fill_http(host, &used, http);
+    eid_status status = fill_http(host, options, http);
     if (status != EID_OK) {
         free_http(http);
         return status;
     }
     return eid_sync_add_transport(sync, name, &http->base);
-}
-
-eid_status eid_sync_enable_http_transport(eid_sync *sync)
-{
-    EID_NEED(sync);
-    /* Asked for twice, the second time changes nothing: a running server goes on. */
-    if (eid_sync_has_transport(sync, HTTP_NAME))
-        return EID_OK;
-    return eid_sync_add_http_transport(sync, HTTP_NAME, NULL);
 }

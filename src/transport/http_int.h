@@ -10,6 +10,7 @@
 
 /* The sender's device key, for eid_request_origin.peer. */
 #define EID_HTTP_PEER_HEADER "Eidetica-Peer"
+#define EID_HTTP_NAME        "http"
 #define EID_HTTP_PATH        "/api/v0"
 /* The streamed form: its content type, which a client that speaks it also accepts, and how a server tells such a client that it
  * speaks it too. */
@@ -59,5 +60,10 @@ void eid_http_client_free(eid_http_client *client);
 void eid_http_client_send(eid_http_client *client, eid_exchange *exchange);
 void eid_http_client_resume(eid_http_client *client, eid_exchange *exchange);
 void eid_http_client_cancel(eid_http_client *client, eid_exchange *exchange);
+
+/* ---- Both, as a transport: http.c ---- */
+
+/* Made by complete options, and handed to the sync object. */
+eid_status eid_http_transport_add(eid_sync *sync, const char *name, const eid_http_options *options);
 
 #endif
