@@ -24,9 +24,8 @@ eid_list *eid_value_edit_list(eid_value *value);
 
 /* Two changes into one: afterwards a merge of `first` does what merging both in turn does. The one thing that can not be
  * expressed is a List over something that is no List: elements the state has in its own List there come back, unless
- * the List brings tombstones for them. On failure `first` is unchanged; it may be NULL in the second form. */
+ * the List brings tombstones for them. On failure `first` is unchanged. */
 eid_status eid_doc_compose(eid_doc *first, const eid_doc *second);
-eid_status eid_value_compose(eid_value **first, const eid_value *second);
 
 /* Paths given as slices. */
 eid_status eid_doc_get_path(const eid_doc *doc, eid_slice path, const eid_value **out);

@@ -192,24 +192,11 @@ static eid_status merge_docs(eid_doc *state, const eid_doc *change, bool composi
     return run(&walk, state, NULL, composing);
 }
 
-static eid_status merge_lists(eid_list *state, const eid_list *change, bool composing)
+static eid_status merge_lists(eid_list *state, const eid_list *change)
 {
     eid_walk walk;
     eid_walk_list(&walk, change);
-    return run(&walk, NULL, state, composing);
-}
-
-static eid_status merge_values(eid_value **state, const eid_value *change, bool composing)
-{
-    if (merges_into(*state, change))
-        return change->kind == EID_VALUE_DOC
-                   ? merge_docs(eid_value_doc(*state), eid_value_doc(change), composing)
-                   : merge_lists(eid_value_list(*state), eid_value_list(change), composing);
-    eid_value *copy = NULL;
-    EID_TRY(copy_over(*state, change, composing, &copy));
-    eid_value_free(*state);
-    *state = copy;
-    return EID_OK;
+    return run(&walk, NULL, state, false);
 }
 
 eid_status eid_doc_merge(eid_doc *state, const eid_doc *change)
@@ -221,21 +208,23 @@ eid_status eid_doc_merge(eid_doc *state, const eid_doc *change)
 eid_status eid_list_merge(eid_list *state, const eid_list *change)
 {
     EID_NEED(state && change);
-    return merge_lists(state, change, false);
+    return merge_lists(state, change);
 }
 
 eid_status eid_value_merge(eid_value **state, const eid_value *change)
 {
     EID_NEED(state && change);
-    return merge_values(state, change, false);
+    if (merges_into(*state, change))
+        return change->kind == EID_VALUE_DOC ? merge_docs(eid_value_doc(*state), eid_value_doc(change), false)
+                                             : merge_lists(eid_value_list(*state), eid_value_list(change));
+    eid_value *copy = NULL;
+    EID_TRY(copy_over(*state, change, false, &copy));
+    eid_value_free(*state);
+    *state = copy;
+    return EID_OK;
 }
 
 eid_status eid_doc_compose(eid_doc *first, const eid_doc *second)
 {
     return merge_docs(first, second, true);
-}
-
-eid_status eid_value_compose(eid_value **first, const eid_value *second)
-{
-    return merge_values(first, second, true);
 }

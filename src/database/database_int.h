@@ -50,9 +50,6 @@ typedef struct eid_signer {
     eid_sigkey identity;
 } eid_signer;
 
-/* Copies both; `identity` NULL: Direct with the public key. */
-eid_status eid_signer_new(const eid_keypair *key, const eid_sigkey *identity, eid_signer **out);
-eid_signer *eid_signer_ref(eid_signer *signer); /* NULL is allowed */
 void eid_signer_unref(eid_signer *signer);
 
 struct eid_database {

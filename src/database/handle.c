@@ -14,7 +14,8 @@
 
 /* ---- Handles ---- */
 
-eid_status eid_signer_new(const eid_keypair *key, const eid_sigkey *identity, eid_signer **out)
+/* Copies both; `identity` NULL: Direct with the public key. */
+static eid_status new_signer(const eid_keypair *key, const eid_sigkey *identity, eid_signer **out)
 {
     eid_signer *signer = eid_alloc_zero(1, sizeof *signer);
     if (signer == NULL)
@@ -36,7 +37,7 @@ eid_status eid_signer_new(const eid_keypair *key, const eid_sigkey *identity, ei
     return EID_OK;
 }
 
-eid_signer *eid_signer_ref(eid_signer *signer)
+static eid_signer *ref_signer(eid_signer *signer)
 {
     if (signer != NULL)
         atomic_fetch_add(&signer->refs, 1);
@@ -60,7 +61,7 @@ eid_status eid_database_new_handle(eid_core *core, const eid_id *id, const eid_k
         return eid_fail_memory();
     database->core = core;
     database->root = *id;
-    eid_status status = key == NULL ? EID_OK : eid_signer_new(key, identity, &database->signer);
+    eid_status status = key == NULL ? EID_OK : new_signer(key, identity, &database->signer);
     if (status != EID_OK) {
         eid_free(database);
         return status;
@@ -91,7 +92,7 @@ void eid_database_close(eid_database *database)
 eid_signer *eid_database_signer(eid_database *database)
 {
     pthread_mutex_lock(&database->core->signer_mutex);
-    eid_signer *signer = eid_signer_ref(database->signer);
+    eid_signer *signer = ref_signer(database->signer);
     pthread_mutex_unlock(&database->core->signer_mutex);
     return signer;
 }
@@ -99,7 +100,7 @@ eid_signer *eid_database_signer(eid_database *database)
 eid_status eid_database_set_key(eid_database *database, const eid_keypair *key, const eid_sigkey *identity)
 {
     eid_signer *signer;
-    EID_TRY(eid_signer_new(key, identity, &signer));
+    EID_TRY(new_signer(key, identity, &signer));
     pthread_mutex_lock(&database->core->signer_mutex);
     eid_signer *before = database->signer;
     database->signer = signer;
@@ -113,7 +114,7 @@ eid_status eid_database_new_transaction_as(eid_database *database, const eid_key
 {
     eid_signer *signer;
     eid_txn *txn;
-    EID_TRY(eid_signer_new(key, identity, &signer));
+    EID_TRY(new_signer(key, identity, &signer));
     eid_status status = eid_database_new_transaction(database, &txn);
     if (status != EID_OK) {
         eid_signer_unref(signer);

@@ -38,7 +38,7 @@ eid_status eid_store_codec_new(const eid_store_codec_calls *calls, void *ctx, ei
     return EID_OK;
 }
 
-eid_store_codec *eid_store_codec_ref(eid_store_codec *codec)
+static eid_store_codec *ref_codec(eid_store_codec *codec)
 {
     atomic_fetch_add(&codec->references, 1);
     return codec;
@@ -70,7 +70,7 @@ static eid_status prepare(eid_txn *txn, const char *name, const char *type, eid_
     if (eid_txn_has_open_store(txn, name))
         return eid_fail(EID_ERR_CONFLICT, "Store %s is in use in this transaction already", name);
     EID_TRY(eid_txn_store_new(txn, name, type, out));
-    (*out)->codec = eid_store_codec_ref(codec);
+    (*out)->codec = ref_codec(codec);
     return EID_OK;
 }
 

@@ -57,7 +57,6 @@ typedef struct eid_store_codec_calls {
 
 /* Takes ctx on success. For one store of one database; any thread. */
 eid_status eid_store_codec_new(const eid_store_codec_calls *calls, void *ctx, eid_store_codec **out);
-eid_store_codec *eid_store_codec_ref(eid_store_codec *codec);
 void eid_store_codec_unref(eid_store_codec *codec); /* NULL is allowed */
 /* Payloads met so far that could not be decoded. */
 uint64_t eid_store_codec_left_out(const eid_store_codec *codec, eid_core *core);

@@ -82,8 +82,6 @@ struct eid_entry {
 /* Why the signature block is malformed, or NULL when it is not (entry.md section 6). Static text. */
 const char *eid_entry_malformed(const eid_entry *entry);
 bool eid_entry_is_unsigned(const eid_entry *entry);
-/* `*` for global, else the public key text, else the name, else "unknown". Writes at most `size` bytes. */
-void eid_entry_key_display(const eid_entry *entry, char *out, size_t size);
 
 /* Appends the bytes that are signed: canonical DAG-CBOR without sig.sig. */
 void eid_entry_write_signing_bytes(eid_buf *buf, const eid_entry *entry);

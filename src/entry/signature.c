@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/utf8.h"
 #include "crypto/key.h"
 #include "entry/entry_int.h"
 
@@ -27,26 +26,6 @@ const char *eid_entry_malformed(const eid_entry *entry)
     if (!hint_is_set(entry) && has_signature)
         return "entry has signature but no key hint";
     return NULL;
-}
-
-void eid_entry_key_display(const eid_entry *entry, char *out, size_t size)
-{
-    if (size == 0)
-        return;
-    const eid_key_hint *hint = &entry->sigkey.hint;
-    char key_text[EID_PUBKEY_TEXT_SIZE];
-    eid_slice text = eid_slice_text("unknown");
-    if (hint->is_global) {
-        text = eid_slice_text("*");
-    } else if (hint->has_pubkey) {
-        eid_pubkey_format(&hint->pubkey, key_text);
-        text = eid_slice_text(key_text);
-    } else if (hint->name != NULL) {
-        text = eid_slice_of(hint->name, hint->name_len);
-    }
-    size_t len = eid_utf8_cut(text, size - 1);
-    memcpy(out, text.data, len);
-    out[len] = '\0';
 }
 
 void eid_entry_write_signing_bytes(eid_buf *buf, const eid_entry *entry)

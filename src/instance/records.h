@@ -110,8 +110,7 @@ typedef struct eid_user_key {
 void eid_user_key_free(eid_user_key *key); /* the members */
 eid_status eid_user_key_read(eid_slice text, eid_user_key *out);
 void eid_user_key_write(eid_buf *buf, const eid_user_key *key);
-const eid_key_mapping *eid_user_key_mapping(const eid_user_key *key,
-                                            const eid_id *database); /* NULL when absent */
+eid_key_mapping *eid_user_key_mapping(const eid_user_key *key, const eid_id *database); /* NULL when absent */
 /* Adds or replaces the mapping. `identity` NULL, or equal to the default one: stored as null. */
 eid_status eid_user_key_map(eid_user_key *key, const eid_id *database, const eid_sigkey *identity);
 

@@ -19,18 +19,13 @@ void eid_user_key_free(eid_user_key *key)
 }
 
 /* From the end, so that of a database named twice the last mapping counts. */
-static eid_key_mapping *find_mapping(const eid_user_key *key, const eid_id *database)
+eid_key_mapping *eid_user_key_mapping(const eid_user_key *key, const eid_id *database)
 {
     for (size_t i = key->mapping_count; i-- > 0;) {
         if (eid_id_equal(&key->mappings[i].database, database))
             return &key->mappings[i];
     }
     return NULL;
-}
-
-const eid_key_mapping *eid_user_key_mapping(const eid_user_key *key, const eid_id *database)
-{
-    return find_mapping(key, database);
 }
 
 /* An empty mapping for the database behind the others. */
@@ -52,7 +47,7 @@ static eid_status add_mapping(eid_user_key *key, const eid_id *database, eid_key
 
 eid_status eid_user_key_map(eid_user_key *key, const eid_id *database, const eid_sigkey *identity)
 {
-    eid_key_mapping *mapping = find_mapping(key, database);
+    eid_key_mapping *mapping = eid_user_key_mapping(key, database);
     eid_sigkey usual, copy;
     bool special;
 

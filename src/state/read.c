@@ -306,11 +306,6 @@ static eid_status fold(eid_storage *storage, eid_tree_store *store, const eid_de
     return EID_OK;
 }
 
-eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid_node *nodes, size_t count, eid_doc **out)
-{
-    return fold(storage, store, NULL, nodes, count, out);
-}
-
 typedef struct gathering {
     eid_nodes *nodes;
     eid_status status;

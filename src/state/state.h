@@ -28,9 +28,6 @@ eid_status eid_state_change(eid_state_batch *batch, eid_tree *tree, const eid_en
 /* Folds what is due. Call before the storage transaction is committed. */
 eid_status eid_state_batch_finish(eid_state_batch *batch);
 
-/* Lets the storage make cells again with whatever else its index has lost. Right after opening, before anything else. */
-void eid_state_attach(eid_storage *storage);
-
 /* ---- Reading ---- */
 
 /* Which entries count. */
@@ -110,8 +107,6 @@ eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid
 /* The closure of store tips along store parents, in fold order. */
 eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const int64_t *tips, size_t tip_count,
                              eid_node **out, size_t *count);
-/* The fold over exactly these entries, which are in fold order. */
-eid_status eid_state_fold(eid_storage *storage, eid_tree_store *store, const eid_node *nodes, size_t count, eid_doc **out);
 /* Sorts into fold order: height, then text of the ID. */
 void eid_nodes_sort(eid_node *nodes, size_t count);
 

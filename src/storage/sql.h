@@ -44,7 +44,6 @@ eid_status eid_sql_prepare(eid_sql *sql, const char *text, eid_sql_stmt **out);
 void eid_sql_bind_i64(eid_sql_stmt *stmt, int index, int64_t value);
 void eid_sql_bind_blob(eid_sql_stmt *stmt, int index, eid_slice value);
 void eid_sql_bind_text(eid_sql_stmt *stmt, int index, eid_slice value);
-void eid_sql_bind_null(eid_sql_stmt *stmt, int index);
 
 /* Runs to the next row. *row false: done, and the statement is reset. */
 eid_status eid_sql_step(eid_sql_stmt *stmt, bool *row);

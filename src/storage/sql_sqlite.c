@@ -284,12 +284,6 @@ void eid_sql_bind_text(eid_sql_stmt *stmt, int index, eid_slice value)
         stmt->bind_failed = true;
 }
 
-void eid_sql_bind_null(eid_sql_stmt *stmt, int index)
-{
-    if (sqlite3_bind_null(stmt->handle, index) != SQLITE_OK)
-        stmt->bind_failed = true;
-}
-
 eid_status eid_sql_step(eid_sql_stmt *stmt, bool *row)
 {
     eid_sql *sql = stmt->sql;

@@ -232,7 +232,8 @@ fail:
     return status;
 }
 
-eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *value)
+/* Takes the value on success. */
+static eid_status stage_value(eid_txn_store *store, eid_slice path, eid_value *value)
 {
     eid_value *change = NULL;
     eid_doc *doc = NULL;
@@ -259,7 +260,7 @@ eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *valu
 
 eid_status eid_store_stage_made(eid_txn_store *store, eid_slice path, eid_value *value)
 {
-    eid_status status = eid_store_stage(store, path, value);
+    eid_status status = stage_value(store, path, value);
 
     if (status != EID_OK)
         eid_value_free(value);

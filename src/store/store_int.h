@@ -17,11 +17,8 @@ eid_status eid_store_touched(eid_txn_store *store, eid_slice path, eid_doc **out
 eid_status eid_store_read(eid_txn_store *store, eid_slice path, eid_value **out);
 
 /* Stages the value at the path, through Lists too: only the slots on the way are staged, so that concurrent
- * changes of other elements survive. Takes the value on success. EID_ERR_INVALID_PATH,
+ * changes of other elements survive. Takes the value, on failure too. EID_ERR_INVALID_PATH,
  * EID_ERR_INDEX_OUT_OF_BOUNDS, EID_ERR_DEPTH. */
-eid_status eid_store_stage(eid_txn_store *store, eid_slice path, eid_value *value);
-
-/* eid_store_stage of a value just made: frees it when that fails. */
 eid_status eid_store_stage_made(eid_txn_store *store, eid_slice path, eid_value *value);
 
 /* ---- Tables ---- */

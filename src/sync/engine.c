@@ -10,6 +10,7 @@ static void on_turn(eid_work *work);
 static void on_alarm(eid_work *work);
 static void on_save(eid_work *work);
 static void on_saved(eid_work *work);
+static void post_turn(eid_engine *engine);
 
 #define ENGINE_OF(work, member) ((eid_engine *)(void *)((char *)(work)-offsetof(eid_engine, member)))
 
@@ -87,11 +88,13 @@ void eid_engine_start(eid_engine *engine, eid_host *host)
             link->full_at_ms = link->related ? begin : EID_NEVER;
     }
     engine->next_sweep_ms = now;
-    eid_engine_post_turn(engine);
+    post_turn(engine);
     pthread_mutex_unlock(&engine->mutex);
 }
 
-bool eid_engine_wait(eid_engine *engine, uint64_t until_ms)
+/* Waits on `idle`, with the mutex held, until that host time; false when it is past. For hosts without threads it does one
+ * thing that is due; false when there is none. */
+static bool wait_idle(eid_engine *engine, uint64_t until_ms)
 {
     eid_host *host = engine->host;
     if (host->functions->pump != NULL) {
@@ -120,10 +123,10 @@ void eid_engine_stop(eid_engine *engine, void (*close_transports)(eid_sync *sync
     eid_host *host = engine->host;
     if (host != NULL) {
         eid_watches_end(engine);
-        eid_engine_post_turn(engine);
+        post_turn(engine);
     }
     while (host != NULL && (engine->session_count != 0 || engine->saving))
-        if (!eid_engine_wait(engine, EID_NEVER))
+        if (!wait_idle(engine, EID_NEVER))
             break;
     pthread_mutex_unlock(&engine->mutex);
     close_transports(engine->sync);
@@ -134,7 +137,7 @@ void eid_engine_stop(eid_engine *engine, void (*close_transports)(eid_sync *sync
 
 /* ---- Queues ---- */
 
-void eid_engine_post_turn(eid_engine *engine)
+static void post_turn(eid_engine *engine)
 {
     if (engine->turn_posted || engine->host == NULL)
         return;
@@ -147,7 +150,7 @@ void eid_engine_note_time(eid_engine *engine, uint64_t at)
     if (at >= engine->next_sweep_ms)
         return;
     engine->next_sweep_ms = at;
-    eid_engine_post_turn(engine);
+    post_turn(engine);
 }
 
 static void append(eid_engine *engine, eid_neighbour *neighbour)
@@ -166,7 +169,7 @@ void eid_engine_enqueue(eid_engine *engine, eid_neighbour *neighbour)
     if (neighbour->queued)
         return;
     append(engine, neighbour);
-    eid_engine_post_turn(engine);
+    post_turn(engine);
 }
 
 static eid_neighbour *dequeue(eid_engine *engine)
@@ -349,7 +352,7 @@ eid_status eid_session_submit(eid_session *s)
     engine->waiting_last = s;
     if (s->deadline_ms < engine->next_sweep_ms)
         engine->next_sweep_ms = s->deadline_ms;
-    eid_engine_post_turn(engine);
+    post_turn(engine);
     pthread_mutex_unlock(&engine->mutex);
     return EID_OK;
 }
@@ -624,7 +627,7 @@ void eid_engine_finish(eid_engine *engine, eid_session *s)
         eid_call_end(s->call, s);
     pthread_mutex_lock(&engine->mutex);
     unlist_session(engine, s);
-    eid_engine_post_turn(engine);
+    post_turn(engine);
     pthread_cond_broadcast(&engine->idle);
     pthread_mutex_unlock(&engine->mutex);
     eid_session_free(s);
@@ -672,7 +675,7 @@ eid_status eid_sync_flush(eid_sync *sync, uint64_t timeout_ms)
     bool in_time = true;
     begin_flush(engine);
     while (any_flushing(engine) && !engine->stopping && in_time)
-        in_time = eid_engine_wait(engine, until);
+        in_time = wait_idle(engine, until);
     size_t retries = engine->flush_retries, others = engine->flush_new;
     engine->flushes--;
     pthread_mutex_unlock(&engine->mutex);

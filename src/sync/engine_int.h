@@ -256,13 +256,9 @@ uint64_t eid_engine_backoff(eid_engine *engine, unsigned attempts);
 void eid_engine_enqueue(eid_engine *engine, eid_neighbour *neighbour);
 /* Makes sure that the engine's thread looks at time `at` at the latest. */
 void eid_engine_note_time(eid_engine *engine, uint64_t at);
-void eid_engine_post_turn(eid_engine *engine);
 uint64_t eid_engine_now(const eid_engine *engine); /* 0 before the start */
 uint64_t eid_engine_interval_ms(eid_engine *engine, const eid_id *database);
 bool eid_link_has_to_send(const eid_link *link);
-/* engine.c: waits on `idle`, with the mutex held, until that host time; false when it is past. For hosts without threads it
- * does one thing that is due; false when there is none. */
-bool eid_engine_wait(eid_engine *engine, uint64_t until_ms);
 
 /* session.c */
 eid_session *eid_session_new(eid_engine *engine);

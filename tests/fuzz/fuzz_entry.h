@@ -31,9 +31,6 @@ static void check_getters(const eid_entry *entry)
             FUZZ_CHECK((const uint8_t *)data >= entry->cbor &&
                        (const uint8_t *)data + len <= entry->cbor + entry->cbor_len);
     }
-    char display[16];
-    eid_entry_key_display(entry, display, sizeof display);
-    FUZZ_CHECK(strlen(display) < sizeof display);
     FUZZ_CHECK(!eid_entry_is_unsigned(entry) || eid_entry_malformed(entry) == NULL);
     eid_entry_pin pin;
     if (eid_entry_read_pin(entry, &pin) == EID_OK) {

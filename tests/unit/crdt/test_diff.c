@@ -78,22 +78,6 @@ static void test_compose(void **state)
     }
 }
 
-static void test_compose_values(void **state)
-{
-    (void)state;
-    eid_value *change = value_of("{'Doc':{'children':{'x':'Null'}}}"), *first = NULL;
-    tu_assert_ok(eid_value_compose(&first, change));
-    assert_true(eid_value_equal(first, change));
-    eid_value_free(first);
-    first = value_of("'Deleted'");
-    tu_assert_ok(eid_value_compose(&first, change));
-    eid_value *wanted = value_of("{'Doc':{'_a':true,'children':{'x':'Null'}}}");
-    assert_true(eid_value_equal(first, wanted));
-    eid_value_free(wanted);
-    eid_value_free(first);
-    eid_value_free(change);
-}
-
 /* The one thing a composed change can not say: a List in place of something that is no List. */
 static bool ends_in_a_list(const eid_value *first, const eid_value *second);
 
@@ -374,7 +358,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compose),
-        cmocka_unit_test(test_compose_values),
         cmocka_unit_test(test_random_compositions),
         cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_of_lists),

@@ -9,12 +9,30 @@
 #include "crdt/list.h"
 #include "state/cells_int.h"
 
+/* Cells alone; the library makes the marks of void entries again with them. */
+static eid_status fill_again(eid_storage *storage, void **batch, eid_tree *tree, const eid_entry *entry, int64_t n)
+{
+    eid_status status = EID_OK;
+    if (entry != NULL) {
+        if (*batch == NULL)
+            EID_TRY(eid_state_batch_new(storage, (eid_state_batch **)batch));
+        return eid_state_apply(*batch, tree, entry, n);
+    }
+    if (n == 0 && *batch != NULL)
+        status = eid_state_batch_finish(*batch);
+    if (n < 0 || status == EID_OK) {
+        eid_state_batch_free(*batch);
+        *batch = NULL;
+    }
+    return status;
+}
+
 eid_storage *rp_open_memory(void)
 {
     eid_storage_options options = {.path = ":memory:"};
     eid_storage *storage;
     tu_assert_ok(eid_storage_open(&options, &storage));
-    eid_state_attach(storage);
+    eid_storage_set_replay(storage, fill_again);
     return storage;
 }
 
