@@ -347,6 +347,7 @@ done:
 
 eid_status eid_entry_from_cbor(const void *data, size_t len, eid_entry **out)
 {
+    EID_NEED((data || len == 0) && out);
     eid_entry *entry;
     EID_TRY(eid_entry_read_cbor(data, len, &entry));
     eid_status status = entry->sigkey.hint.has_pubkey ? eid_pubkey_check(&entry->sigkey.hint.pubkey) : EID_OK;
