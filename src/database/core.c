@@ -117,7 +117,7 @@ eid_status eid_core_auth(eid_core *core, const eid_id *database, eid_auth_settin
     eid_storage_lock(core->storage);
     eid_status status = eid_storage_tree(core->storage, database, &tree);
     if (status == EID_OK)
-        status = eid_settings_current(core, tree, out);
+        status = eid_settings_current(core->storage, tree, out);
     eid_storage_unlock(core->storage);
     return status;
 }

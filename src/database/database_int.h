@@ -66,7 +66,7 @@ eid_signer *eid_database_signer(eid_database *database);
  * of `_settings`. `tips` are ascending. Unref the result. */
 eid_status eid_settings_resolve(eid_storage *storage, eid_tree *tree, const int64_t *tips, size_t count, eid_auth_settings **out);
 /* At the current frontier, of what counts. */
-eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out);
+eid_status eid_settings_current(eid_storage *storage, eid_tree *tree, eid_auth_settings **out);
 /* The strategy named by the `height_strategy` setting within the view. */
 eid_status eid_settings_strategy(eid_core *core, eid_tree *tree, const eid_view *view, eid_height_strategy *out);
 void eid_tree_cache_free(void *cache);

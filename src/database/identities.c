@@ -21,7 +21,7 @@ static eid_status place_now(eid_core *core, const eid_id *database, eid_delegati
     EID_TRY(eid_storage_tree(core->storage, database, &tree));
     EID_TRY(eid_charter_of(core->storage, tree, INT64_MAX, &charter));
     EID_TRY(eid_charter_counting(charter, acts));
-    EID_TRY(eid_settings_current(core, tree, &settings));
+    EID_TRY(eid_settings_current(core->storage, tree, &settings));
     *out = (eid_delegation_place){settings, charter, acts};
     return EID_OK;
 }

@@ -134,19 +134,19 @@ eid_status eid_settings_resolve(eid_storage *storage, eid_tree *tree, const int6
     return EID_OK;
 }
 
-eid_status eid_settings_current(eid_core *core, eid_tree *tree, eid_auth_settings **out)
+eid_status eid_settings_current(eid_storage *storage, eid_tree *tree, eid_auth_settings **out)
 {
     tree_cache *cache = NULL;
     eid_tree_store *store;
     eid_doc *doc;
     EID_TRY(cache_of(tree, &cache));
-    EID_TRY(eid_storage_store(core->storage, tree, eid_slice_text(EID_SETTINGS), &store));
+    EID_TRY(eid_storage_store(storage, tree, eid_slice_text(EID_SETTINGS), &store));
     int64_t newest = store == NULL ? 0 : store->newest;
-    uint64_t marks = eid_storage_marks(core->storage);
+    uint64_t marks = eid_storage_marks(storage);
     if (cache->current == NULL || cache->current_newest != newest || cache->current_marks != marks) {
         eid_view view = EID_VIEW_CURRENT;
         eid_auth_settings *settings = NULL;
-        EID_TRY(store == NULL ? eid_doc_new(&doc) : eid_state_doc(core->storage, store, &view, &doc));
+        EID_TRY(store == NULL ? eid_doc_new(&doc) : eid_state_doc(storage, store, &view, &doc));
         eid_status status = eid_auth_settings_parse(doc, &settings);
         eid_doc_free(doc);
         EID_TRY(status);

@@ -8,9 +8,8 @@
  */
 #include "database/standing_int.h"
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
+#include "codec/cid.h"
 #include "database/database_int.h"
 #include "database/walk.h"
 
@@ -396,20 +395,49 @@ static eid_status weakens_admin(eid_powers *powers, const eid_act *act, bool *ou
     return EID_OK;
 }
 
+/* Whether somebody is there who could use the Admin a delegation allows; not when the other database is not held, for nobody can tell. */
+static eid_status has_admin(const eid_powers *powers, const eid_holder *delegation, bool *out)
+{
+    eid_storage *storage = powers->storage;
+    eid_id root;
+    eid_tree *tree;
+    eid_auth_settings *settings;
+    *out = false;
+    if (eid_id_parse_slice(eid_slice_of(delegation->name.data + 1, delegation->name.len - 1), &root) != EID_OK)
+        return EID_OK;
+    if (eid_id_equal(&root, &powers->charter->acts[0]->node.id))
+        return EID_OK; /* to itself */
+    eid_status status = eid_storage_tree(storage, &root, &tree);
+    if (status != EID_OK)
+        return status == EID_ERR_DATABASE_NOT_FOUND ? EID_OK : status;
+    EID_TRY(eid_settings_current(storage, tree, &settings));
+    for (size_t i = 0; i < eid_auth_settings_key_count(settings) && !*out; i++) {
+        eid_pubkey key;
+        const eid_auth_key *record;
+        eid_auth_settings_key_at(settings, i, &key, &record);
+        *out = record->status == EID_KEY_ACTIVE && eid_permission_can_admin(record->permission);
+    }
+    eid_auth_settings_unref(settings);
+    return EID_OK;
+}
+
 static eid_status find_admin(eid_powers *powers, const eid_act *act, bool *found)
 {
     eid_map *holders = powers->charter->holders;
     for (eid_map_entry *e = eid_map_first(holders); e != NULL && !*found; e = eid_map_next(holders, e)) {
         const eid_holder *holder = e->value;
+        char kind = holder->name.len > 0 ? (char)holder->name.data[0] : '\0';
         uint64_t power = EID_POWER_NONE;
-        if (holder->name.len > 0 && holder->name.data[0] == 'k')
+        if (kind == 'k' || kind == 'd')
             EID_TRY(power_after(powers, act, holder, &power));
         *found = power >= EID_POWER_ADMIN;
+        if (*found && kind == 'd')
+            EID_TRY(has_admin(powers, holder, found));
     }
     return EID_OK;
 }
 
-/* Some key must be left that can change the settings. */
+/* Somebody must be left who can change the settings: a key, or an admin of a database that Admin is delegated to. */
 static eid_status check_admin_remains(eid_storage *storage, eid_charter *charter, const eid_act *act)
 {
     eid_runs all = {NULL, 0, 0};
@@ -425,7 +453,7 @@ static eid_status check_admin_remains(eid_storage *storage, eid_charter *charter
     EID_TRY(status);
     if (weakens && !found)
         return eid_fail(EID_ERR_PERMISSION_DENIED,
-                        "The change would leave no key that may change the settings; make another key admin first");
+                        "The change would leave nobody who may change the settings; make another key admin first");
     return EID_OK;
 }
 

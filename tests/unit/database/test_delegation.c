@@ -252,6 +252,51 @@ static void only_delegations_still_protect(void **state)
     eid_database_close(member);
 }
 
+static eid_status revoke(eid_database *database, uint8_t number)
+{
+    eid_pubkey key = dt_pubkey(number);
+    eid_txn *txn;
+    tu_assert_ok(eid_database_new_transaction(database, &txn));
+    tu_assert_ok(eid_settings_revoke_auth_key(txn, &key));
+    return eid_txn_commit_free(txn, NULL);
+}
+
+static eid_status remove_delegation(eid_database *database, const eid_id *members)
+{
+    eid_txn *txn;
+    tu_assert_ok(eid_database_new_transaction(database, &txn));
+    tu_assert_ok(eid_settings_remove_delegation(txn, members));
+    return eid_txn_commit_free(txn, NULL);
+}
+
+/* Somebody must be left who may change the settings: an admin over there is somebody, if Admin is delegated. */
+static void the_last_admin_may_be_a_delegated_one(void **state)
+{
+    fixture *f = *state;
+    tu_assert_fails(revoke(f->parent, 1), EID_ERR_PERMISSION_DENIED); /* Write is all that is delegated */
+    dl_force(f->parent, &f->members_id, &f->members_id, 1, dl_admin_5);
+    tu_assert_ok(revoke(f->parent, 1));
+    eid_database *admin = dl_open(f->core, &f->parent_id, 1); /* by delegation now */
+    dl_grant(admin, 9, dl_write_10);
+    tu_assert_fails(remove_delegation(admin, &f->members_id), EID_ERR_PERMISSION_DENIED);
+    dl_grant(admin, 9, dl_admin_5);
+    tu_assert_ok(remove_delegation(admin, &f->members_id));
+    eid_database_close(admin);
+    f->has_void = true;
+}
+
+/* Nobody can tell whether there is one: the database is not held, or it is this one itself. */
+static void an_admin_nobody_knows_of_is_none(void **state)
+{
+    fixture *f = *state;
+    eid_id unknown = f->parent_id;
+    dl_force(f->parent, &f->parent_id, NULL, 0, dl_admin_5);
+    tu_assert_fails(revoke(f->parent, 1), EID_ERR_PERMISSION_DENIED);
+    unknown.bytes[unknown.len - 1] ^= 1;
+    dl_force(f->parent, &unknown, NULL, 0, dl_admin_5);
+    tu_assert_fails(revoke(f->parent, 1), EID_ERR_PERMISSION_DENIED);
+}
+
 /* ---- Claims and floors ---- */
 
 static void claims_that_prove_nothing(void **state)
@@ -464,6 +509,8 @@ int main(void)
         WITH(a_delegated_admin),
         WITH(only_delegations_still_protect),
         WITH(claims_that_prove_nothing),
+        WITH(the_last_admin_may_be_a_delegated_one),
+        WITH(an_admin_nobody_knows_of_is_none),
         WITH(a_raised_floor_ends_old_claims),
         WITH(what_does_not_know_of_a_raised_floor_is_void),
         WITH(a_floor_can_not_be_moved_back),

@@ -340,7 +340,7 @@ static eid_status judge_and_search(void *ctx)
     eid_storage_lock(core->storage);
     eid_status status = eid_storage_tree(core->storage, &s->parent, &tree);
     if (status == EID_OK)
-        status = eid_settings_current(core, tree, &settings);
+        status = eid_settings_current(eid_core_storage(core), tree, &settings);
     if (status == EID_OK) {
         eid_delegation_place start = {settings, NULL, NULL};
         status = eid_delegation_judge(eid_core_storage(core), &start, entry, &s->key, &missing, &refusal);

@@ -451,7 +451,7 @@ static void the_last_admin_stays(void **state)
     eid_database *admin = open_as(core, &w, 1);
     eid_permission top = {EID_PERM_ADMIN, 0}, write = {EID_PERM_WRITE, 0};
     tu_assert_fails(grant_by(admin, 1, top, EID_KEY_REVOKED), EID_ERR_PERMISSION_DENIED);
-    assert_non_null(strstr(eid_last_error(), "no key that may change the settings"));
+    assert_non_null(strstr(eid_last_error(), "nobody who may change the settings"));
     tu_assert_fails(grant_by(admin, 1, write, EID_KEY_ACTIVE), EID_ERR_PERMISSION_DENIED);
     tu_assert_ok(grant_by(admin, 2, top, EID_KEY_ACTIVE));
     tu_assert_ok(grant_by(admin, 1, top, EID_KEY_REVOKED));
