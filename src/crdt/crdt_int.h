@@ -154,6 +154,11 @@ eid_status eid_list_insert_between(eid_list *list, const eid_slot *left, const e
  * when even the UUIDs are used up. */
 eid_status eid_position_pick(const eid_position *left, const eid_position *right, eid_position *out);
 
+/* ---- json_write.c ---- */
+
+/* Takes the text out of the buffer, which is empty afterwards; `len` may be NULL. */
+eid_status eid_json_take(eid_buf *buf, char **text, size_t *len);
+
 /* ---- json_plain.c ---- */
 
 /* A whole text of plain JSON as a value: arrays become Lists with positions 0, 1, 2, … */

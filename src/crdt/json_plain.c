@@ -216,23 +216,13 @@ void eid_value_write_plain(eid_buf *buf, const eid_value *value)
     }
 }
 
-/* Takes the text out of the buffer, which is empty afterwards. */
-static eid_status take_text(eid_buf *buf, char **text, size_t *len)
-{
-    size_t written = buf->len;
-    EID_TRY(eid_buf_take_text(buf, text));
-    if (len != NULL)
-        *len = written;
-    return EID_OK;
-}
-
 eid_status eid_doc_to_plain_json(const eid_doc *doc, char **text, size_t *len)
 {
     EID_NEED(doc && text);
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     write_doc(&buf, doc);
-    return take_text(&buf, text, len);
+    return eid_json_take(&buf, text, len);
 }
 
 eid_status eid_value_to_plain_json(const eid_value *value, char **text, size_t *len)
@@ -241,7 +231,7 @@ eid_status eid_value_to_plain_json(const eid_value *value, char **text, size_t *
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     eid_value_write_plain(&buf, value);
-    return take_text(&buf, text, len);
+    return eid_json_take(&buf, text, len);
 }
 
 /* ---- Whole texts ---- */

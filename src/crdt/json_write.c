@@ -112,7 +112,7 @@ void eid_value_write(eid_buf *buf, const eid_value *value)
     }
 }
 
-static eid_status take(eid_buf *buf, char **text, size_t *len)
+eid_status eid_json_take(eid_buf *buf, char **text, size_t *len)
 {
     size_t written = buf->len;
     EID_TRY(eid_buf_take_text(buf, text));
@@ -127,7 +127,7 @@ eid_status eid_doc_to_json(const eid_doc *doc, char **text, size_t *len)
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     eid_doc_write(&buf, doc);
-    return take(&buf, text, len);
+    return eid_json_take(&buf, text, len);
 }
 
 eid_status eid_value_to_json(const eid_value *value, char **text, size_t *len)
@@ -136,5 +136,5 @@ eid_status eid_value_to_json(const eid_value *value, char **text, size_t *len)
     eid_buf buf;
     eid_buf_init(&buf, SIZE_MAX);
     eid_value_write(&buf, value);
-    return take(&buf, text, len);
+    return eid_json_take(&buf, text, len);
 }

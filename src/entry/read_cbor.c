@@ -324,7 +324,6 @@ static eid_status read_entry(eid_cbor *reader, eid_draft *draft)
 
 eid_status eid_entry_read_cbor(const void *data, size_t len, eid_entry **out)
 {
-    EID_NEED((data || len == 0) && out);
     if (len > EID_LIMIT_ENTRY_BYTES)
         return eid_fail(EID_ERR_LIMIT, "an entry of %zu bytes is larger than the %u allowed", len,
                         EID_LIMIT_ENTRY_BYTES);

@@ -25,7 +25,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "codec/base.h"
-#include "codec/cbor.h"
+#include "support/cbor.h"
 #include "crdt/doc.h"
 #include "crdt/list.h"
 #include "crypto/blake3.h"
@@ -156,46 +156,6 @@ static eid_status check_key(open_container *map, const eid_cbor_item *item)
     return EID_OK;
 }
 
-static void write_item(eid_buf *out, const eid_cbor_item *item)
-{
-    switch (item->kind) {
-    case EID_CBOR_UINT:
-        eid_cbor_write_uint(out, item->number);
-        break;
-    case EID_CBOR_NEGATIVE:
-        /* The writer takes signed numbers; what lies below them is written as its head. */
-        if (item->number <= INT64_MAX) {
-            eid_cbor_write_int(out, -1 - (int64_t)item->number);
-        } else {
-            eid_buf_append_byte(out, 0x3b);
-            eid_buf_append_u64_be(out, item->number);
-        }
-        break;
-    case EID_CBOR_BYTES:
-        eid_cbor_write_bytes(out, item->bytes.data, item->bytes.len);
-        break;
-    case EID_CBOR_TEXT:
-        eid_cbor_write_text_slice(out, item->bytes);
-        break;
-    case EID_CBOR_ARRAY:
-        eid_cbor_write_array(out, (size_t)item->number);
-        break;
-    case EID_CBOR_MAP:
-        eid_cbor_write_map(out, (size_t)item->number);
-        break;
-    case EID_CBOR_ID:
-        eid_cbor_write_id(out, &item->id);
-        break;
-    case EID_CBOR_FALSE:
-    case EID_CBOR_TRUE:
-        eid_cbor_write_bool(out, item->kind == EID_CBOR_TRUE);
-        break;
-    case EID_CBOR_NULL:
-        eid_cbor_write_null(out);
-        break;
-    }
-}
-
 static eid_status rewrite(eid_cbor *reader, eid_buf *out)
 {
     open_container open[EID_LIMIT_CBOR_DEPTH];
@@ -209,7 +169,7 @@ static eid_status rewrite(eid_cbor *reader, eid_buf *out)
                 EID_TRY(check_key(around, &item));
             around->left--;
         }
-        write_item(out, &item);
+        tc_write_item(out, &item);
         if (item.kind == EID_CBOR_ARRAY || item.kind == EID_CBOR_MAP) {
             if (depth == EID_LIMIT_CBOR_DEPTH)
                 return eid_fail(EID_ERR_DEPTH, "too deep");

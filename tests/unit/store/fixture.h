@@ -48,6 +48,22 @@ static int fixture_close(void **state)
     return 0;
 }
 
+/* The same with the allocator that can refuse, for tu_alloc_fault_loop. */
+static inline int fixture_open_scarce(void **state)
+{
+    tu_alloc_install();
+    return fixture_open(state);
+}
+
+static inline int fixture_close_scarce(void **state)
+{
+    int status = fixture_close(state);
+
+    tu_alloc_remove();
+    return status;
+}
+
+#define WITH_SCARCE_MEMORY(test) cmocka_unit_test_setup_teardown(test, fixture_open_scarce, fixture_close_scarce)
 #define WITH_DATABASE(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
 
 static inline eid_txn *begin(fixture *f)

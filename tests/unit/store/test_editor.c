@@ -306,15 +306,9 @@ static eid_status editor_step(void *ctx)
 
 static void short_memory(void **state)
 {
-    (void)state;
-    fixture *f;
+    fixture *f = *state;
 
-    tu_alloc_install();
-    fixture_open((void **)&f);
     assert_true(tu_alloc_fault_loop(editor_step, f) > 15);
-    void *gone = f;
-    fixture_close(&gone);
-    tu_alloc_remove();
 }
 
 int main(void)
@@ -327,7 +321,7 @@ int main(void)
         WITH_DATABASE(the_whole_document),
         WITH_DATABASE(wrong_paths_and_times),
         WITH_DATABASE(settings_have_editors),
-        cmocka_unit_test(short_memory),
+        WITH_SCARCE_MEMORY(short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -325,15 +325,9 @@ static eid_status list_step(void *ctx)
 
 static void short_memory(void **state)
 {
-    (void)state;
-    fixture *f;
+    fixture *f = *state;
 
-    tu_alloc_install();
-    fixture_open((void **)&f);
     assert_true(tu_alloc_fault_loop(list_step, f) > 10);
-    void *gone = f;
-    fixture_close(&gone);
-    tu_alloc_remove();
 }
 
 int main(void)
@@ -348,7 +342,7 @@ int main(void)
         WITH_DATABASE(auth_can_not_be_replaced_by_something_else),
         WITH_DATABASE(settings_are_read_and_deleted),
         WITH_DATABASE(rights_are_listed),
-        cmocka_unit_test(short_memory),
+        WITH_SCARCE_MEMORY(short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

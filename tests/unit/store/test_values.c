@@ -485,17 +485,11 @@ static eid_status change_step(void *ctx)
 
 static void short_memory(void **state)
 {
-    (void)state;
-    fixture *f;
+    fixture *f = *state;
 
-    tu_alloc_install();
-    fixture_open((void **)&f);
     set_json(f, "kept", "{\"x\":[1,2],\"y\":3}");
     assert_true(tu_alloc_fault_loop(change_step, f) > 30);
     assert_now(f, "{\"kept\":{\"x\":[1,2],\"y\":3}}");
-    void *gone = f;
-    fixture_close(&gone);
-    tu_alloc_remove();
 }
 
 int main(void)
@@ -513,7 +507,7 @@ int main(void)
         WITH_DATABASE(keys_are_shown_in_order),
         WITH_DATABASE(pages_of_a_long_store),
         WITH_DATABASE(the_handle_reads),
-        cmocka_unit_test(short_memory),
+        WITH_SCARCE_MEMORY(short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
