@@ -415,30 +415,11 @@ static const struct option_spec serve_options[] = {
     {NULL, 0, NULL, NULL, NULL},
 };
 
-static bool read_pem(struct tool *tool, const char *option, char **out)
-{
-    const char *path = args_value(&tool->args, option);
-    *out = NULL;
-    if (path == NULL)
-        return true;
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        cli_complain("cannot read %s: %s", path, strerror(errno));
-        return false;
-    }
-    char *text = cli_alloc(1u << 20);
-    size_t len = fread(text, 1, (1u << 20) - 1, file);
-    text[len] = '\0';
-    fclose(file);
-    *out = text;
-    return true;
-}
-
 static bool start(struct tool *tool, eid_sync *sync, const char *bind)
 {
     eid_http_options options = EID_HTTP_OPTIONS_INIT;
     char *certificate = NULL, *key = NULL;
-    bool good = read_pem(tool, "certificate", &certificate) && read_pem(tool, "private-key", &key);
+    bool good = tool_read_pem(tool, "certificate", &certificate) && tool_read_pem(tool, "private-key", &key);
     options.bind_address = bind;
     options.advertise = args_value(&tool->args, "advertise");
     options.certificate_pem = certificate;
@@ -482,15 +463,6 @@ static void announce(struct tool *tool, eid_sync *sync)
     eid_free(addresses);
 }
 
-static void wait_for_signal(void)
-{
-    while (!wake_stopping()) {
-        struct pollfd fd = {.fd = wake_fd(), .events = POLLIN};
-        if (poll(&fd, 1, -1) < 0 && errno != EINTR)
-            return;
-    }
-}
-
 static int run_serve(struct tool *tool)
 {
     const char *host = args_value(&tool->args, "host");
@@ -500,8 +472,7 @@ static int run_serve(struct tool *tool)
         return EXIT_USAGE;
     if ((args_value(&tool->args, "certificate") == NULL) != (args_value(&tool->args, "private-key") == NULL))
         return args_wrong(&tool->args, "--certificate and --private-key belong together");
-    host = host != NULL ? host : "0.0.0.0";
-    char *bind = cli_format(strchr(host, ':') != NULL && host[0] != '[' ? "[%s]:%lu" : "%s:%lu", host, port);
+    char *bind = tool_bind_address(host, port);
     bool good =
         tool_login(tool) && open_sync(tool, false, &sync) && tool_catch_signals() && start(tool, sync, bind);
     free(bind);
@@ -510,7 +481,7 @@ static int run_serve(struct tool *tool)
     announce(tool, sync);
     good = show_shared(tool, sync) && out_flush(tool->out);
     if (good)
-        wait_for_signal();
+        tool_wait_for_signal();
     eid_status flushed = eid_sync_flush(sync, FLUSH_MS);
     if (flushed != EID_OK)
         tool_failed_by("not everything could be sent; it will be at the next start", flushed,

@@ -14,8 +14,9 @@
 #include "util.h"
 
 const struct command *const tool_commands[] = {
-    commands_instance, commands_user, commands_database, commands_access,
-    commands_store,    commands_sync, commands_shell,    NULL,
+    commands_instance, commands_user,  commands_database,
+    commands_access,   commands_store, commands_sync,
+    commands_relay,    commands_shell, NULL,
 };
 
 static void log_line(eid_log_level level, const char *text, void *ctx)

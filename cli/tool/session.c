@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening the instance, logging in, finding databases, committing; see tool.h. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,45 @@ bool tool_catch_signals(void)
     }
     wake_catch_signals();
     return true;
+}
+
+void tool_wait_for_signal(void)
+{
+    while (!wake_stopping()) {
+        struct pollfd fd = {.fd = wake_fd(), .events = POLLIN};
+        if (poll(&fd, 1, -1) < 0 && errno != EINTR)
+            return;
+    }
+}
+
+/* ---- Servers ---- */
+
+#define PEM_MAX (1u << 20)
+
+bool tool_read_pem(struct tool *tool, const char *option, char **out)
+{
+    const char *path = args_value(&tool->args, option);
+    *out = NULL;
+    if (path == NULL)
+        return true;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        cli_complain("cannot read %s: %s", path, strerror(errno));
+        return false;
+    }
+    char *text = cli_alloc(PEM_MAX);
+    size_t len = fread(text, 1, PEM_MAX - 1, file);
+    text[len] = '\0';
+    fclose(file);
+    *out = text;
+    return true;
+}
+
+char *tool_bind_address(const char *host, unsigned long port)
+{
+    host = host != NULL ? host : "0.0.0.0";
+    bool bare_v6 = strchr(host, ':') != NULL && host[0] != '[';
+    return cli_format(bare_v6 ? "[%s]:%lu" : "%s:%lu", host, port);
 }
 
 /* ---- The instance ---- */

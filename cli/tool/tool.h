@@ -22,6 +22,7 @@ extern const struct command commands_database[];
 extern const struct command commands_access[];
 extern const struct command commands_store[];
 extern const struct command commands_sync[];
+extern const struct command commands_relay[];
 extern const struct command commands_shell[];
 
 /* All functions below that can fail have told what was wrong when they return false. */
@@ -61,6 +62,14 @@ bool tool_confirm(struct tool *tool, const char *question);
 
 /* From now on signals ring the bell of wake.h. */
 bool tool_catch_signals(void);
+/* Until one asks the program to end. */
+void tool_wait_for_signal(void);
+
+/* The text of the file an option names, at most 1 MiB; NULL in *out when it is not given. Free it, a key with
+ * tool_wipe. */
+bool tool_read_pem(struct tool *tool, const char *option, char **out);
+/* "host:port", with brackets around IPv6; NULL: all of IPv4. Free it. */
+char *tool_bind_address(const char *host, unsigned long port);
 
 /* A transaction on a database, by name, that is committed behind the change. The change returns the library's
  * status. */

@@ -25,6 +25,7 @@
 #include <eidetica/memory.h>
 #include <eidetica/password_store.h>
 #include <eidetica/registry.h>
+#include <eidetica/relay.h>
 #include <eidetica/status.h>
 #include <eidetica/store.h>
 #include <eidetica/sync.h>

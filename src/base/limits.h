@@ -138,6 +138,9 @@
 
 /* Iroh */
 #define EID_LIMIT_RELAY_URL 512        /* bytes */
+#define EID_LIMIT_RELAY_QUEUE_BYTES (768u << 10) /* of a relay, for each client: 512 datagrams; beyond, they are dropped */
+#define EID_LIMIT_RELAY_TOLD 64        /* peers of a relay's client that hear when it goes: a hint, QUIC finds out anyhow */
+#define EID_LIMIT_RELAY_CLIENTS 4096   /* unless the operator says otherwise */
 #define EID_LIMIT_ENDPOINT_RELAYS 8    /* of one endpoint: it has one home relay, two while it moves */
 #define EID_LIMIT_ENDPOINT_DIRECT 64   /* socket addresses of one endpoint: a machine with many interfaces */
 #define EID_LIMIT_IROH_BODY (1u << 20)           /* of a request: the Rust responder's limit */

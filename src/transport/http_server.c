@@ -6,6 +6,7 @@
  */
 #include "transport/http_guard.h"
 #include "transport/http_int.h"
+#include "transport/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,8 +26,6 @@
 #define TEXT_TYPE      "text/plain; charset=utf-8"
 #define JSON_TYPE      "application/json"
 #define PIECE_BYTES    65536 /* of a streamed answer, at a time */
-#define ADDRESS_SIZE   80 /* an IP of 64 bytes at most, colon, port */
-#define LISTEN_BACKLOG 128
 
 struct eid_http_server {
     struct MHD_Daemon *daemon;
@@ -34,7 +33,7 @@ struct eid_http_server {
     eid_request_handler handler;
     void *ctx;
     uint64_t body_ms; /* patience with a request body */
-    char address[ADDRESS_SIZE];
+    char address[EID_SOCKADDR_TEXT_SIZE];
     pthread_mutex_t mutex;
     pthread_cond_t idle; /* signalled when the last open request is done */
     size_t open_requests;
@@ -52,13 +51,6 @@ typedef struct http_exchange {
 
 /* ---- Addresses ---- */
 
-typedef union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_storage room;
-} socket_address;
-
 void eid_http_format_ip(const struct sockaddr *address, char out[64])
 {
     char ip[INET6_ADDRSTRLEN] = "";
@@ -69,95 +61,11 @@ void eid_http_format_ip(const struct sockaddr *address, char out[64])
     snprintf(out, 64, v6 ? "[%s]" : "%s", ip);
 }
 
-static void format_address(const struct sockaddr *address, char out[ADDRESS_SIZE])
+static void format_address(const struct sockaddr *address, char out[EID_SOCKADDR_TEXT_SIZE])
 {
-    char ip[64];
-    in_port_t port = address->sa_family == AF_INET6
-                         ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
-                         : ((const struct sockaddr_in *)(const void *)address)->sin_port;
-    eid_http_format_ip(address, ip);
-    snprintf(out, ADDRESS_SIZE, "%s:%u", ip, (unsigned)ntohs(port));
-}
-
-static bool parse_port(const char *text, in_port_t *out)
-{
-    unsigned long port = 0;
-    if (*text == '\0' || strlen(text) > 5)
-        return false;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return false;
-        port = port * 10 + (unsigned long)(*text - '0');
-    }
-    if (port > 65535)
-        return false;
-    *out = htons((uint16_t)port);
-    return true;
-}
-
-static bool parse_address(const char *text, socket_address *out, socklen_t *len)
-{
-    char host[INET6_ADDRSTRLEN];
-    const char *colon = strrchr(text, ':');
-    bool bracketed = text[0] == '[';
-
-    if (colon == NULL || (bracketed && (colon - text < 3 || colon[-1] != ']')))
-        return false;
-    const char *start = text + bracketed;
-    size_t host_len = (size_t)(colon - start) - bracketed;
-    if (host_len >= sizeof host)
-        return false;
-    memcpy(host, start, host_len);
-    host[host_len] = '\0';
-    memset(out, 0, sizeof *out);
-    if (bracketed) {
-        out->v6.sin6_family = AF_INET6;
-        *len = sizeof out->v6;
-        return inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1 &&
-               parse_port(colon + 1, &out->v6.sin6_port);
-    }
-    out->v4.sin_family = AF_INET;
-    *len = sizeof out->v4;
-    return inet_pton(AF_INET, host, &out->v4.sin_addr) == 1 && parse_port(colon + 1, &out->v4.sin_port);
-}
-
-static eid_status fail_bind(const char *address, int error)
-{
-    if (error == EADDRINUSE)
-        return eid_fail(
-            EID_ERR_SERVER_BIND,
-            "Failed to bind server to %s: another program already listens there; choose another port, or 0",
-            address);
-    char text[128] = "";
-    return eid_fail(EID_ERR_SERVER_BIND, "Failed to bind server to %s: %s", address,
-                    strerror_r(error, text, sizeof text));
-}
-
-static eid_status open_socket(const char *bind_address, int *out, char actual[ADDRESS_SIZE])
-{
-    socket_address address;
-    socklen_t len;
-    if (!parse_address(bind_address, &address, &len))
-        return eid_fail(
-            EID_ERR_SERVER_BIND,
-            "Failed to bind server to %s: Invalid address: write a numeric address and a port, such as "
-            "127.0.0.1:8080 or [::1]:0",
-            bind_address);
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return fail_bind(bind_address, errno);
-    /* Lets a server restart on its port at once; two listeners on one port remain impossible. */
-    int yes = 1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(fd, &address.any, len) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
-        getsockname(fd, &address.any, &len) != 0) {
-        eid_status status = fail_bind(bind_address, errno);
-        close(fd);
-        return status;
-    }
-    format_address(&address.any, actual);
-    *out = fd;
-    return EID_OK;
+    eid_sockaddr copy;
+    memcpy(&copy, address, address->sa_family == AF_INET6 ? sizeof copy.v6 : sizeof copy.v4);
+    eid_sockaddr_format(&copy, out);
 }
 
 /* ---- Answering ---- */
@@ -321,7 +229,7 @@ static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *con
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char remote[ADDRESS_SIZE] = "";
+    char remote[EID_SOCKADDR_TEXT_SIZE] = "";
     if (info != NULL && info->client_addr != NULL)
         format_address(info->client_addr, remote);
     eid_request_origin origin = {
@@ -551,7 +459,7 @@ eid_status eid_http_server_start(const char *bind_address, const eid_http_server
         eid_free(server);
         return status;
     }
-    status = open_socket(bind_address, &fd, server->address);
+    status = eid_listen(bind_address, &fd, server->address);
     if (status != EID_OK) {
         free_server(server);
         return status;

@@ -7,17 +7,17 @@
 #include "base/random.h"
 #include "codec/base.h"
 
-#define FINAL        0x80u
-#define RESERVED     0x70u
-#define OPCODE       0x0Fu
-#define MASKED       0x80u
-#define LENGTH       0x7Fu
-#define LENGTH_16    126u
-#define LENGTH_64    127u
-#define CONTROL      0x8u /* opcodes from here on are those of control frames */
-#define CONTROL_MAX  125u
-#define MASK_SIZE    4u
-#define GUID         "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* section 1.3 */
+#define FINAL       0x80u
+#define RESERVED    0x70u
+#define OPCODE      0x0Fu
+#define MASKED      0x80u
+#define LENGTH      0x7Fu
+#define LENGTH_16   126u
+#define LENGTH_64   127u
+#define CONTROL     0x8u /* opcodes from here on are those of control frames */
+#define CONTROL_MAX 125u
+#define MASK_SIZE   4u
+#define GUID        "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* section 1.3 */
 
 /* ---- The opening handshake ---- */
 
@@ -96,7 +96,9 @@ static eid_status check_kind(const eid_ws_reader *reader)
     case EID_WS_CLOSE:
     case EID_WS_PING:
     case EID_WS_PONG:
-        return !reader->final || reader->left > CONTROL_MAX ? broken("a control frame in parts, or a long one") : EID_OK;
+        return !reader->final || reader->left > CONTROL_MAX
+                   ? broken("a control frame in parts, or a long one")
+                   : EID_OK;
     default:
         return broken("an unknown kind of frame");
     }
@@ -111,7 +113,8 @@ static eid_status begin_payload(eid_ws_reader *reader)
     EID_TRY(check_kind(reader));
     if (!is_control(reader->kind)) {
         if (reader->left > reader->message.max - reader->message.len)
-            return eid_fail(EID_ERR_LIMIT, "A WebSocket message has more than %zu bytes", reader->message.max);
+            return eid_fail(EID_ERR_LIMIT, "A WebSocket message has more than %zu bytes",
+                            reader->message.max);
         if (reader->kind != EID_WS_CONTINUATION)
             reader->message_kind = reader->kind;
     }

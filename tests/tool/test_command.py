@@ -526,6 +526,19 @@ def test_health_of_what_is_not_there(stage):
     assert "unhealthy: failed to connect" in stage.run("health", "http://127.0.0.1:1", "-t", "5", code=1).stdout
 
 
+def test_relay(stage):
+    process = subprocess.Popen([stage.program, "relay", "--host", "127.0.0.1", "--port", "0", "--json"], cwd=stage.directory,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    url = json.loads(process.stdout.readline())["relay"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url), url
+    assert stage.json("health", url)["healthy"] is True
+    assert json.loads(end(process))["accepted"] == 0
+    assert os.listdir(stage.directory) == [], "a relay needs no instance"
+    stage.refused("cannot relay", "relay", "--host", "nowhere")
+    stage.refused("belong together", "relay", "--certificate", "x", code=2)
+    stage.refused("cannot read nowhere.pem", "relay", "--certificate", "nowhere.pem", "--private-key", "nowhere.pem")
+
+
 def test_watch(stage):
     ready(stage, "notes")
     entry = stage.json("set", "notes", "pages", "a", "1")["entry"]

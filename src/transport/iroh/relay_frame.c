@@ -58,7 +58,8 @@ static eid_status read_datagrams(rest *r, bool batch, eid_relay_frame *frame)
         EID_TRY(take_number(r, 2, &segment));
     frame->segment = (uint16_t)segment;
     frame->content = take_all(r);
-    return frame->content.len > 0 ? EID_OK : eid_fail(EID_ERR_SYNTAX, "A frame of the relay protocol has no datagram");
+    return frame->content.len > 0 ? EID_OK
+                                  : eid_fail(EID_ERR_SYNTAX, "A frame of the relay protocol has no datagram");
 }
 
 static eid_status read_auth(rest *r, eid_relay_frame *frame)
@@ -67,7 +68,8 @@ static eid_status read_auth(rest *r, eid_relay_frame *frame)
     EID_TRY(take(r, frame->id.bytes, sizeof frame->id.bytes));
     EID_TRY(take(r, &len, 1));
     if (len != SIGNATURE_LEN)
-        return eid_fail(EID_ERR_SYNTAX, "A signature for a relay has %u bytes, not %u", (unsigned)len, SIGNATURE_LEN);
+        return eid_fail(EID_ERR_SYNTAX, "A signature for a relay has %u bytes, not %u", (unsigned)len,
+                        SIGNATURE_LEN);
     return take(r, frame->signature, sizeof frame->signature);
 }
 
@@ -131,7 +133,8 @@ eid_status eid_relay_frame_read(eid_slice bytes, eid_relay_frame *out)
     if (bytes.len == 0)
         return eid_fail(EID_ERR_TRUNCATED, "A frame of the relay protocol is empty");
     if (bytes.len > EID_RELAY_FRAME_MAX)
-        return eid_fail(EID_ERR_LIMIT, "A frame of the relay protocol has %zu bytes; %u are allowed", bytes.len, EID_RELAY_FRAME_MAX);
+        return eid_fail(EID_ERR_LIMIT, "A frame of the relay protocol has %zu bytes; %u are allowed",
+                        bytes.len, EID_RELAY_FRAME_MAX);
     frame.kind = bytes.data[0] <= EID_RELAY_STATUS ? (eid_relay_kind)bytes.data[0] : EID_RELAY_UNKNOWN;
     rest r = {bytes.data + 1, bytes.len - 1};
     EID_TRY(read_body(&r, &frame));
@@ -219,10 +222,10 @@ static void message_of(const uint8_t challenge[16], uint8_t out[32])
 void eid_relay_answer(const eid_keypair *key, const uint8_t challenge[16], eid_relay_frame *out)
 {
     uint8_t message[32];
+    message_of(challenge, message); /* first: the challenge may stand in `out` */
     memset(out, 0, sizeof *out);
     out->kind = EID_RELAY_CLIENT_AUTH;
     eid_keypair_public(key, &out->id);
-    message_of(challenge, message);
     eid_keypair_sign(key, message, sizeof message, out->signature);
 }
 
@@ -261,9 +264,10 @@ eid_status eid_relay_header_read(eid_slice text, eid_relay_header_proof *out)
     char copy[EID_RELAY_HEADER_SIZE];
     uint8_t bytes[HEADER_BYTES];
     size_t len;
-    if (text.len != sizeof copy - 1 || memchr(text.data, '+', text.len) != NULL || memchr(text.data, '/', text.len) != NULL ||
-        memchr(text.data, '\0', text.len) != NULL)
-        return eid_fail(EID_ERR_SYNTAX, "Not a proof of an endpoint ID: it has %d characters of base64url", EID_RELAY_HEADER_SIZE - 1);
+    if (text.len != sizeof copy - 1 || memchr(text.data, '+', text.len) != NULL ||
+        memchr(text.data, '/', text.len) != NULL || memchr(text.data, '\0', text.len) != NULL)
+        return eid_fail(EID_ERR_SYNTAX, "Not a proof of an endpoint ID: it has %d characters of base64url",
+                        EID_RELAY_HEADER_SIZE - 1);
     memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
     replace(copy, '-', '+');

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames and proofs of the relay protocol: the recorded vectors (iroh-wire.md section 10), both ways, and hostile ones. */
+/* Frames and proofs of the relay protocol: the recorded vectors (iroh-wire.md section 10), both ways, and
+ * hostile ones. */
 #include "support/testutil.h"
 
 #include <stdlib.h>
@@ -44,14 +45,20 @@ static void both_ways(const eid_relay_frame *frame, const char *hex)
 static void recorded_frames(void **state)
 {
     (void)state;
-    eid_relay_frame frame = {.kind = EID_RELAY_SEND, .id = id_of_byte(0x2a), .ecn = 3, .content = eid_slice_text("Hello World!")};
-    both_ways(&frame, "04197f6b23e16c8532c6abc838facd5ea789be0c76b2920334039bfa8b3d368d610348656c6c6f20576f726c6421");
+    eid_relay_frame frame = {
+        .kind = EID_RELAY_SEND, .id = id_of_byte(0x2a), .ecn = 3, .content = eid_slice_text("Hello World!")};
+    both_ways(&frame,
+              "04197f6b23e16c8532c6abc838facd5ea789be0c76b2920334039bfa8b3d368d610348656c6c6f20576f726c6421");
     frame.kind = EID_RELAY_SEND_BATCH;
     frame.segment = 6;
-    both_ways(&frame, "05197f6b23e16c8532c6abc838facd5ea789be0c76b2920334039bfa8b3d368d6103000648656c6c6f20576f726c6421");
-    both_ways(&(eid_relay_frame){.kind = EID_RELAY_RESTARTING, .reconnect_ms = 10, .try_ms = 20}, "0c0000000a00000014");
+    both_ways(
+        &frame,
+        "05197f6b23e16c8532c6abc838facd5ea789be0c76b2920334039bfa8b3d368d6103000648656c6c6f20576f726c6421");
+    both_ways(&(eid_relay_frame){.kind = EID_RELAY_RESTARTING, .reconnect_ms = 10, .try_ms = 20},
+              "0c0000000a00000014");
     both_ways(&(eid_relay_frame){.kind = EID_RELAY_STATUS, .status = EID_RELAY_STATUS_SAME_ID}, "0d01");
-    both_ways(&(eid_relay_frame){.kind = EID_RELAY_PING, .payload = {1, 2, 3, 4, 5, 6, 7, 8}}, "090102030405060708");
+    both_ways(&(eid_relay_frame){.kind = EID_RELAY_PING, .payload = {1, 2, 3, 4, 5, 6, 7, 8}},
+              "090102030405060708");
 }
 
 static void other_frames(void **state)
@@ -61,7 +68,8 @@ static void other_frames(void **state)
     both_ways(&(eid_relay_frame){.kind = EID_RELAY_DENIES, .content = eid_slice_text("no")}, "03026e6f");
     both_ways(&(eid_relay_frame){.kind = EID_RELAY_HEALTH, .content = eid_slice_text("ill")}, "0b696c6c");
     both_ways(&(eid_relay_frame){.kind = EID_RELAY_PONG, .payload = {0}}, "0a0000000000000000");
-    both_ways(&(eid_relay_frame){.kind = EID_RELAY_CHALLENGE, .challenge = {0xff}}, "00ff000000000000000000000000000000");
+    both_ways(&(eid_relay_frame){.kind = EID_RELAY_CHALLENGE, .challenge = {0xff}},
+              "00ff000000000000000000000000000000");
     both_ways(&(eid_relay_frame){.kind = EID_RELAY_GONE, .id = id_of_byte(0x2a)},
               "08197f6b23e16c8532c6abc838facd5ea789be0c76b2920334039bfa8b3d368d61");
 }
@@ -102,9 +110,11 @@ static void wrong_lengths(void **state)
     static const struct {
         uint8_t kind;
         size_t least, most; /* bytes of a frame that is right */
-    } kinds[] = {{EID_RELAY_CHALLENGE, 17, 17}, {EID_RELAY_CONFIRMS, 1, 1}, {EID_RELAY_SEND, 35, SIZE_MAX},
-                 {EID_RELAY_SEND_BATCH, 37, SIZE_MAX}, {EID_RELAY_RECV, 35, SIZE_MAX}, {EID_RELAY_RECV_BATCH, 37, SIZE_MAX},
-                 {EID_RELAY_GONE, 33, 33}, {EID_RELAY_PING, 9, 9}, {EID_RELAY_PONG, 9, 9}, {EID_RELAY_RESTARTING, 9, 9},
+    } kinds[] = {{EID_RELAY_CHALLENGE, 17, 17},  {EID_RELAY_CONFIRMS, 1, 1},
+                 {EID_RELAY_SEND, 35, SIZE_MAX}, {EID_RELAY_SEND_BATCH, 37, SIZE_MAX},
+                 {EID_RELAY_RECV, 35, SIZE_MAX}, {EID_RELAY_RECV_BATCH, 37, SIZE_MAX},
+                 {EID_RELAY_GONE, 33, 33},       {EID_RELAY_PING, 9, 9},
+                 {EID_RELAY_PONG, 9, 9},         {EID_RELAY_RESTARTING, 9, 9},
                  {EID_RELAY_STATUS, 2, 2}};
     eid_relay_frame frame;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -157,7 +167,8 @@ static void challenge_is_answered(void **state)
     wrong.id = id_of_byte(0x08);
     tu_assert_fails(eid_relay_check_answer(&wrong, challenge), EID_ERR_BAD_SIGNATURE);
     uint8_t other[16] = {1};
-    tu_assert_fails(eid_relay_check_answer(&answer, other), EID_ERR_BAD_SIGNATURE); /* an answer to another challenge */
+    tu_assert_fails(eid_relay_check_answer(&answer, other),
+                    EID_ERR_BAD_SIGNATURE); /* an answer to another challenge */
     eid_keypair_free(key);
 }
 
@@ -176,7 +187,8 @@ static void header_proves(void **state)
         assert_null(strpbrk(text, "+/="));
         tu_assert_ok(eid_relay_header_read(eid_slice_text(text), &proof));
         assert_true(eid_relay_header_proves(&proof, exported));
-        assert_false(eid_relay_header_proves(&proof, elsewhere)); /* a header of another connection, or a proxy between */
+        assert_false(eid_relay_header_proves(
+            &proof, elsewhere)); /* a header of another connection, or a proxy between */
     }
     eid_pubkey id = id_of_byte(0x07);
     assert_memory_equal(proof.id.bytes, id.bytes, sizeof id.bytes);
@@ -211,14 +223,10 @@ static void headers_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(recorded_frames),
-        cmocka_unit_test(other_frames),
-        cmocka_unit_test(long_reasons),
-        cmocka_unit_test(unknown_kinds),
-        cmocka_unit_test(wrong_lengths),
-        cmocka_unit_test(wrong_bodies),
-        cmocka_unit_test(challenge_is_answered),
-        cmocka_unit_test(header_proves),
+        cmocka_unit_test(recorded_frames),       cmocka_unit_test(other_frames),
+        cmocka_unit_test(long_reasons),          cmocka_unit_test(unknown_kinds),
+        cmocka_unit_test(wrong_lengths),         cmocka_unit_test(wrong_bodies),
+        cmocka_unit_test(challenge_is_answered), cmocka_unit_test(header_proves),
         cmocka_unit_test(headers_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

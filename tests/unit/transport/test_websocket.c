@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WebSocket framing: the examples of RFC 6455, every way bytes can be cut, what breaks the protocol, hostile lengths. */
+/* WebSocket framing: the examples of RFC 6455, every way bytes can be cut, what breaks the protocol, hostile
+ * lengths. */
 #include "support/testutil.h"
 
 #include <stdlib.h>
@@ -84,7 +85,16 @@ static void examples(void **state)
 static void parts_with_a_ping_between(void **state)
 {
     (void)state;
-    EXPECT(false, "\x02\x02" "ab" "\x89\x01" "p" "\x00\x00" "\x80\x01" "c" "\x82\x00", "9:p|2:abc|2:|");
+    EXPECT(false,
+           "\x02\x02"
+           "ab"
+           "\x89\x01"
+           "p"
+           "\x00\x00"
+           "\x80\x01"
+           "c"
+           "\x82\x00",
+           "9:p|2:abc|2:|");
     EXPECT(false, "\x88\x02\x03\xe8", "8:\x03\xe8|");
 }
 
@@ -122,15 +132,15 @@ static void written_is_read(void **state)
 static void what_breaks_the_protocol(void **state)
 {
     (void)state;
-    REFUSE(true, "\x81\x05\x48\x65\x6c\x6c\x6f", EID_ERR_SYNTAX);          /* a client that does not mask */
+    REFUSE(true, "\x81\x05\x48\x65\x6c\x6c\x6f", EID_ERR_SYNTAX); /* a client that does not mask */
     REFUSE(false, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", EID_ERR_SYNTAX); /* a server that does */
-    REFUSE(false, "\xc1\x00", EID_ERR_SYNTAX);                              /* a reserved bit: nobody agreed on one */
-    REFUSE(false, "\x83\x00", EID_ERR_SYNTAX);                              /* opcodes without meaning */
+    REFUSE(false, "\xc1\x00", EID_ERR_SYNTAX); /* a reserved bit: nobody agreed on one */
+    REFUSE(false, "\x83\x00", EID_ERR_SYNTAX); /* opcodes without meaning */
     REFUSE(false, "\x8b\x00", EID_ERR_SYNTAX);
-    REFUSE(false, "\x80\x00", EID_ERR_SYNTAX);                              /* a part of nothing */
-    REFUSE(false, "\x01\x00\x81\x00", EID_ERR_SYNTAX);                      /* a message inside another */
-    REFUSE(false, "\x09\x00", EID_ERR_SYNTAX);                              /* a ping in parts */
-    REFUSE(false, "\x89\x7e\x00\x7e", EID_ERR_SYNTAX);                      /* a ping that is too long */
+    REFUSE(false, "\x80\x00", EID_ERR_SYNTAX);         /* a part of nothing */
+    REFUSE(false, "\x01\x00\x81\x00", EID_ERR_SYNTAX); /* a message inside another */
+    REFUSE(false, "\x09\x00", EID_ERR_SYNTAX);         /* a ping in parts */
+    REFUSE(false, "\x89\x7e\x00\x7e", EID_ERR_SYNTAX); /* a ping that is too long */
 }
 
 /* Told by the head alone: nothing is kept for it. */
@@ -169,7 +179,8 @@ static void the_callback_ends_it(void **state)
     eid_ws_reader reader;
     int calls = 0;
     eid_ws_reader_init(&reader, false, MAX);
-    tu_assert_fails(eid_ws_read(&reader, eid_slice_of("\x82\x00\x82\x00", 4), stop, &calls), EID_ERR_CANCELLED);
+    tu_assert_fails(eid_ws_read(&reader, eid_slice_of("\x82\x00\x82\x00", 4), stop, &calls),
+                    EID_ERR_CANCELLED);
     assert_int_equal(calls, 1);
     eid_ws_reader_free(&reader);
 }
@@ -186,7 +197,8 @@ static void random_bytes(void **state)
             bytes[i] = (uint8_t)(i % 3 == 0 ? tu_random_below(&random, 256) : tu_random_below(&random, 4));
         bytes[0] = (uint8_t)(0x80 | tu_random_below(&random, 11));
         eid_buf_init(&seen, 1u << 20);
-        eid_status status = read_pieces(round % 2 == 0, eid_slice_of(bytes, sizeof bytes), 1 + (size_t)round % 50, &seen);
+        eid_status status =
+            read_pieces(round % 2 == 0, eid_slice_of(bytes, sizeof bytes), 1 + (size_t)round % 50, &seen);
         assert_true(status == EID_OK || status == EID_ERR_SYNTAX || status == EID_ERR_LIMIT);
         eid_buf_free(&seen);
     }
