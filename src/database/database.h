@@ -125,15 +125,35 @@ eid_status eid_core_entry_count(eid_core *core, const eid_id *database, uint64_t
 eid_status eid_core_difference(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
                                eid_entry_callback callback, void *ctx);
 
-/* The same entries one at a time, for who can not go on at once: between two of them anything may happen. `have` names
- * what the peer has and is not empty. 8 bytes of memory for each entry. */
+/* The same entries some at a time, for who can not go on at once: between two calls anything may happen. 8 bytes of memory for
+ * each entry; of everything (`have_count` 0) only for some hundred. *out NULL when there are more than `most`. */
 typedef struct eid_difference eid_difference;
-eid_status eid_difference_open(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
+eid_status eid_difference_open(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count, uint64_t most,
                                eid_difference **out);
 uint64_t eid_difference_left(const eid_difference *difference); /* entries still to come */
 /* *out NULL at the end; eid_entry_unref. */
 eid_status eid_difference_next(eid_difference *difference, eid_entry **out);
+/* Appends the next entries, each its bytes as a CBOR byte string, until `out` holds `enough` bytes; *count of them, 0 at the
+ * end. */
+eid_status eid_difference_append(eid_difference *difference, size_t enough, eid_buf *out, size_t *count);
 void eid_difference_close(eid_difference *difference); /* NULL is allowed */
+
+/* ---- What two peers hold, compared in sums; buckets.c ---- */
+
+/* Digests are named by so many of their bytes: nobody finds two that agree in them. */
+#define EID_SHORT_DIGEST 16
+/* What is held elsewhere in a bucket. */
+typedef struct eid_bucket_held {
+    uint32_t bucket;
+    eid_slice digests; /* EID_SHORT_DIGEST bytes of each, ascending, without gaps; lent */
+} eid_bucket_held;
+
+eid_status eid_core_buckets(eid_core *core, const eid_id *database, eid_bucket out[EID_BUCKETS]);
+/* Appends the digests of what is held here in the bucket, as above. */
+eid_status eid_core_bucket_digests(eid_core *core, const eid_id *database, uint32_t bucket, eid_buf *out);
+/* The entries in these buckets that are not held elsewhere, parents first. */
+eid_status eid_difference_open_buckets(eid_core *core, const eid_id *database, const eid_bucket_held *held, size_t count,
+                                       eid_difference **out);
 
 /* ---- Care ---- */
 

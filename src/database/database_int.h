@@ -94,6 +94,10 @@ void eid_core_tell(eid_core *core, const eid_id *database, eid_entry *const *ent
 eid_status eid_tree_members_at(eid_core *core, eid_tree *tree, const eid_id *tips, size_t count, int64_t **out,
                                size_t *out_count);
 
+/* difference.c: entries of these numbers, which are descending; they are handed out from the end. */
+eid_status eid_difference_open_list(eid_core *core, const eid_id *database, const int64_t *descending, size_t count,
+                                    eid_difference **out);
+
 /* A handle, whether the database is held yet or not. */
 eid_status eid_database_new_handle(eid_core *core, const eid_id *id, const eid_keypair *key, const eid_sigkey *identity,
                                    eid_database **out);

@@ -13,6 +13,15 @@
 /* Steps of a walk under one hold of the lock: a millisecond or two. */
 #define STEPS 1024
 
+struct eid_difference {
+    eid_core *core;
+    eid_id database;
+    eid_buf missing;  /* numbers, descending: taken from the end */
+    /* Of everything, which is read as it is taken: */
+    eid_place place;
+    uint64_t behind;  /* entries behind the place */
+};
+
 /* ---- Everything ---- */
 
 static eid_status each_of_all(eid_core *core, const eid_id *database, eid_entry_callback callback, void *ctx)
@@ -75,7 +84,9 @@ static eid_status find_some(eid_core *core, const eid_id *database, eid_dag_walk
     return status == EID_OK ? eid_buf_status(missing) : status;
 }
 
-static eid_status find_missing(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count, eid_buf *missing)
+/* Stops when they are known to be more than `most`. */
+static eid_status find_missing(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count, uint64_t most,
+                               eid_buf *missing)
 {
     eid_dag_walk walk;
     eid_tree *tree;
@@ -85,7 +96,7 @@ static eid_status find_missing(eid_core *core, const eid_id *database, const eid
     if (status == EID_OK)
         status = start_walk(core, tree, have, have_count, &walk);
     eid_storage_unlock(core->storage);
-    while (status == EID_OK && walk.wanted > 0)
+    while (status == EID_OK && walk.wanted > 0 && missing->len / sizeof(int64_t) <= most)
         status = find_some(core, database, &walk, missing);
     eid_dag_walk_free(&walk);
     return status;
@@ -116,49 +127,133 @@ static eid_status each_of_list(eid_core *core, const int64_t *numbers, size_t co
     return EID_OK;
 }
 
-/* ---- One at a time ---- */
+/* ---- Some at a time ---- */
 
-struct eid_difference {
-    eid_core *core;
-    eid_buf missing; /* numbers, descending: taken from the end */
-};
-
-eid_status eid_difference_open(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count,
-                               eid_difference **out)
+static eid_status new_difference(eid_core *core, const eid_id *database, eid_difference **out)
 {
     eid_difference *difference = eid_alloc_zero(1, sizeof *difference);
     if (difference == NULL)
         return eid_fail_memory();
     difference->core = core;
+    difference->database = *database;
     eid_buf_init(&difference->missing, SIZE_MAX / 2);
-    eid_status status = find_missing(core, database, have, have_count, &difference->missing);
-    if (status != EID_OK) {
-        eid_difference_close(difference);
-        return status;
-    }
     *out = difference;
     return EID_OK;
 }
 
+static eid_status open_all(eid_difference *difference)
+{
+    eid_storage *storage = difference->core->storage;
+    eid_tree *tree;
+    eid_storage_lock(storage);
+    eid_status status = eid_storage_tree(storage, &difference->database, &tree);
+    if (status == EID_OK) {
+        difference->behind = tree->main->count;
+        difference->place = (eid_place){INT64_MIN, 0, tree->main->newest};
+    }
+    eid_storage_unlock(storage);
+    return status;
+}
+
+eid_status eid_difference_open(eid_core *core, const eid_id *database, const eid_id *have, size_t have_count, uint64_t most,
+                               eid_difference **out)
+{
+    eid_difference *difference;
+    EID_TRY(new_difference(core, database, &difference));
+    eid_status status = have_count == 0 ? open_all(difference)
+                                        : find_missing(core, database, have, have_count, most, &difference->missing);
+    bool fits = status == EID_OK && eid_difference_left(difference) <= most;
+    if (!fits) {
+        eid_difference_close(difference);
+        difference = NULL;
+    }
+    if (status == EID_OK)
+        *out = difference;
+    return status;
+}
+
+eid_status eid_difference_open_list(eid_core *core, const eid_id *database, const int64_t *descending, size_t count,
+                                    eid_difference **out)
+{
+    eid_difference *difference;
+    EID_TRY(new_difference(core, database, &difference));
+    eid_buf_append(&difference->missing, descending, count * sizeof *descending);
+    eid_status status = eid_buf_status(&difference->missing);
+    if (status != EID_OK)
+        eid_difference_close(difference);
+    else
+        *out = difference;
+    return status;
+}
+
 uint64_t eid_difference_left(const eid_difference *difference)
 {
-    return difference->missing.len / sizeof(int64_t);
+    return difference->behind + difference->missing.len / sizeof(int64_t);
+}
+
+/* The next numbers of everything. The lock is held. */
+static eid_status read_on(eid_difference *difference)
+{
+    int64_t numbers[SLICE];
+    size_t count;
+    eid_tree *tree;
+    eid_storage *storage = difference->core->storage;
+    if (difference->missing.len > 0 || difference->behind == 0)
+        return EID_OK;
+    EID_TRY(eid_storage_tree(storage, &difference->database, &tree));
+    EID_TRY(eid_storage_slice_numbers(storage, tree, &difference->place, SLICE, numbers, &count));
+    for (size_t i = count; i-- > 0;)
+        eid_buf_append(&difference->missing, &numbers[i], sizeof numbers[i]);
+    difference->behind = count < difference->behind ? difference->behind - count : 0;
+    return eid_buf_status(&difference->missing);
+}
+
+/* Looks at the next number, 0 at the end. The lock is held. */
+static eid_status look(eid_difference *difference, int64_t *n)
+{
+    EID_TRY(read_on(difference));
+    const eid_buf *missing = &difference->missing;
+    *n = 0;
+    if (missing->len > 0)
+        memcpy(n, missing->data + missing->len - sizeof *n, sizeof *n);
+    return EID_OK;
 }
 
 eid_status eid_difference_next(eid_difference *difference, eid_entry **out)
 {
     int64_t n;
-    eid_buf *missing = &difference->missing;
-    if (missing->len == 0) {
-        *out = NULL;
-        return EID_OK;
+    eid_entry *entry = NULL;
+    eid_storage *storage = difference->core->storage;
+    eid_storage_lock(storage);
+    eid_status status = look(difference, &n);
+    if (status == EID_OK && n != 0)
+        status = eid_storage_load(storage, n, &entry);
+    eid_storage_unlock(storage);
+    if (status != EID_OK)
+        return status;
+    if (entry != NULL)
+        difference->missing.len -= sizeof n;
+    *out = entry;
+    return EID_OK;
+}
+
+eid_status eid_difference_append(eid_difference *difference, size_t enough, eid_buf *out, size_t *count)
+{
+    eid_storage *storage = difference->core->storage;
+    eid_status status = EID_OK;
+    size_t appended = 0;
+    eid_storage_lock(storage);
+    while (status == EID_OK && out->len < enough) {
+        int64_t n;
+        status = look(difference, &n);
+        if (status != EID_OK || n == 0)
+            break;
+        status = eid_storage_append_bytes(storage, n, out);
+        difference->missing.len -= sizeof n;
+        appended++;
     }
-    memcpy(&n, missing->data + missing->len - sizeof n, sizeof n);
-    eid_storage_lock(difference->core->storage);
-    eid_status status = eid_storage_load(difference->core->storage, n, out);
-    eid_storage_unlock(difference->core->storage);
-    if (status == EID_OK)
-        missing->len -= sizeof n;
+    eid_storage_unlock(storage);
+    *count = appended;
     return status;
 }
 
@@ -177,7 +272,7 @@ static eid_status each_missing(eid_core *core, const eid_id *database, const eid
 {
     eid_buf missing;
     eid_buf_init(&missing, SIZE_MAX / 2);
-    eid_status status = find_missing(core, database, have, have_count, &missing);
+    eid_status status = find_missing(core, database, have, have_count, UINT64_MAX, &missing);
     if (status == EID_OK)
         status = each_of_list(core, (const int64_t *)(const void *)missing.data, missing.len / sizeof(int64_t), callback, ctx);
     eid_buf_free(&missing);

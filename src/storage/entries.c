@@ -3,6 +3,7 @@
 #include "storage/storage_int.h"
 
 #include "base/alloc.h"
+#include "codec/cbor.h"
 #include "codec/cid.h"
 #include "crypto/blake3.h"
 
@@ -195,47 +196,72 @@ eid_status eid_storage_rows(eid_storage *storage, int64_t d, int64_t after, int6
     return EID_OK;
 }
 
-/* The places of the next entries of a tree. */
-static eid_status next_places(eid_storage *storage, const eid_tree *tree, const eid_place *from, size_t limit, eid_buf *out)
+eid_status eid_storage_append_bytes(eid_storage *storage, int64_t n, eid_buf *out)
+{
+    eid_sql_stmt *stmt;
+    bool row;
+    eid_id id;
+    EID_TRY(eid_sql_prepare(storage->journal, "SELECT h, bytes FROM entry WHERE n = ?", &stmt));
+    eid_sql_bind_i64(stmt, 1, n);
+    EID_TRY(eid_sql_step(stmt, &row));
+    if (!row)
+        return missing_entry(n);
+    eid_slice bytes = eid_sql_bytes(stmt, 1);
+    eid_id_of_bytes(EID_CODEC_DAG_CBOR, bytes.data, bytes.len, &id);
+    bool sound = eid_id_prefix(&id) == eid_sql_i64(stmt, 0);
+    if (sound)
+        eid_cbor_write_bytes(out, bytes.data, bytes.len);
+    eid_sql_reset(stmt);
+    return sound ? eid_buf_status(out) : damaged_entry(n);
+}
+
+eid_status eid_storage_slice_numbers(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, int64_t *out,
+                                     size_t *count)
 {
     eid_order order;
-    eid_place place = {.rank = from->rank, .n = from->n, .up_to = from->up_to};
-    bool found = true;
-    EID_TRY(eid_storage_order_start(storage, tree->main, false, from->rank, from->n, &order));
+    eid_place next = *place;
+    size_t found = 0;
+    EID_TRY(eid_storage_order_start(storage, tree->main, false, place->rank, place->n, &order));
     eid_status status = EID_OK;
-    while (status == EID_OK && out->len / sizeof place < limit) {
-        status = eid_storage_order_next(&order, &place.rank, &place.n, &found);
-        if (status != EID_OK || !found)
+    while (found < limit) {
+        bool more;
+        eid_place at = {.up_to = place->up_to};
+        status = eid_storage_order_next(&order, &at.rank, &at.n, &more);
+        if (status != EID_OK || !more)
             break;
-        if (place.n <= from->up_to)
-            eid_buf_append(out, &place, sizeof place);
+        if (at.n > place->up_to)
+            continue;
+        next = at;
+        out[found++] = at.n;
     }
     eid_storage_order_stop(&order);
-    return status == EID_OK ? eid_buf_status(out) : status;
+    EID_TRY(status);
+    *place = next;
+    *count = found;
+    return EID_OK;
 }
 
 eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
                              size_t *count)
 {
-    eid_buf places;
-    eid_buf_init(&places, SIZE_MAX / 2);
-    eid_status status = next_places(storage, tree, place, limit, &places);
-    const eid_place *items = (const eid_place *)(const void *)places.data;
-    size_t found = places.len / sizeof *items, loaded = 0;
+    eid_place next = *place;
+    size_t found = 0, loaded = 0;
+    int64_t *numbers = eid_realloc_array(NULL, limit + 1, sizeof *numbers);
+    eid_status status = numbers == NULL ? eid_fail_memory()
+                                        : eid_storage_slice_numbers(storage, tree, &next, limit, numbers, &found);
     while (status == EID_OK && loaded < found) {
-        status = eid_storage_load(storage, items[loaded].n, &out[loaded]);
+        status = eid_storage_load(storage, numbers[loaded], &out[loaded]);
         loaded += status == EID_OK;
     }
+    eid_free(numbers);
     if (status != EID_OK) {
         while (loaded > 0)
             eid_entry_unref(out[--loaded]);
-    } else {
-        if (found > 0)
-            *place = items[found - 1];
-        *count = found;
+        return status;
     }
-    eid_buf_free(&places);
-    return status;
+    *place = next;
+    *count = found;
+    return EID_OK;
 }
 
 /* ---- Admission ---- */

@@ -137,6 +137,11 @@ typedef struct eid_place {
 } eid_place;
 eid_status eid_storage_slice(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, eid_entry **out,
                              size_t *count);
+/* The same without loading them: their numbers. */
+eid_status eid_storage_slice_numbers(eid_storage *storage, const eid_tree *tree, eid_place *place, size_t limit, int64_t *out,
+                                     size_t *count);
+/* Appends the bytes of an entry, as they stand in the file, as a CBOR byte string. */
+eid_status eid_storage_append_bytes(eid_storage *storage, int64_t n, eid_buf *out);
 
 /* Rows of a tree's entries as they stand in the file, in order of arrival behind `after` up to `up_to`, at most `limit` and
  * fewer when they are large. eid_free the bytes of each. */

@@ -458,7 +458,7 @@ static eid_status begin_push(eid_session *s, bool complete)
     if (complete || s->peer_has.count == 0)
         return EID_OK;
     s->peer_has.count = eid_ids_sort(s->peer_has.items, s->peer_has.count);
-    EID_TRY(eid_difference_open(core, &item->database, s->peer_has.items, s->peer_has.count, &s->difference));
+    EID_TRY(eid_difference_open(core, &item->database, s->peer_has.items, s->peer_has.count, UINT64_MAX, &s->difference));
     s->progress.entries_to_send += eid_difference_left(s->difference);
     return EID_OK;
 }
@@ -652,7 +652,7 @@ static eid_status look_ahead(eid_session *s)
         EID_TRY(keep_held(s->sync, &s->peer_has, NULL));
         if (s->peer_has.count != 0)
             EID_TRY(eid_difference_open(s->sync->core, &item->database, s->peer_has.items, s->peer_has.count,
-                                        &difference));
+                                        UINT64_MAX, &difference));
         item->over = difference != NULL && eid_difference_left(difference) == 0;
         eid_difference_close(difference);
         /* Nothing it is known to hold is held here: only asking tells what it lacks. */

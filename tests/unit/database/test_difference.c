@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "codec/cbor.h"
 #include "codec/cid.h"
 
 /* ---- Differences ---- */
@@ -33,6 +34,81 @@ static bool check_missing(eid_entry *entry, void *ctx)
     return w->count != w->stop_after;
 }
 
+/* Takes everything out, in pieces. */
+static void check_pieces(eid_difference *difference, const tm_model *model, const bool *had, size_t enough)
+{
+    bool *seen = tm_set(model, false);
+    walk w = {.model = model, .seen = seen, .had = had};
+    size_t count, left = (size_t)eid_difference_left(difference);
+    assert_int_equal(left, model->count - tm_set_count(model, had));
+    do {
+        eid_buf piece;
+        eid_cbor reader;
+        eid_buf_init(&piece, 1u << 24);
+        tu_assert_ok(eid_difference_append(difference, enough, &piece, &count));
+        eid_cbor_init(&reader, eid_buf_slice(&piece), true);
+        for (size_t i = 0; i < count; i++) {
+            eid_cbor_item item;
+            eid_entry *entry;
+            tu_assert_ok(eid_cbor_expect(&reader, EID_CBOR_BYTES, "an entry", &item));
+            tu_assert_ok(eid_entry_from_cbor(item.bytes.data, item.bytes.len, &entry));
+            check_missing(entry, &w);
+            eid_entry_unref(entry);
+        }
+        tu_assert_ok(eid_cbor_end(&reader));
+        left -= count;
+        assert_int_equal(eid_difference_left(difference), left);
+        eid_buf_free(&piece);
+    } while (count > 0);
+    assert_int_equal(left, 0);
+    eid_difference_close(difference);
+    free(seen);
+}
+
+static void check_some_at_a_time(eid_core *core, const tm_model *model, const bool *had, const eid_id *have, size_t count,
+                                 size_t enough)
+{
+    eid_difference *difference = NULL;
+    const eid_id *root = eid_entry_id(model->nodes[0].entry);
+    size_t missing = model->count - tm_set_count(model, had);
+    if (missing > 0) {
+        tu_assert_ok(eid_difference_open(core, root, have, count, missing - 1, &difference));
+        assert_null(difference);
+    }
+    tu_assert_ok(eid_difference_open(core, root, have, count, missing, &difference));
+    check_pieces(difference, model, had, enough);
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+    return memcmp(a, b, EID_SHORT_DIGEST);
+}
+
+/* The peer names the digests of what it has, bucket by bucket. */
+static void check_by_buckets(eid_core *core, const tm_model *model, const bool *had)
+{
+    static eid_bucket_held held[EID_BUCKETS];
+    static eid_buf digests[EID_BUCKETS];
+    eid_difference *difference;
+    for (uint32_t i = 0; i < EID_BUCKETS; i++)
+        eid_buf_init(&digests[i], 1u << 20);
+    for (size_t i = 0; i < model->count; i++) {
+        const eid_id *id = eid_entry_id(model->nodes[i].entry);
+        const uint8_t *digest = id->bytes + id->len - 32;
+        if (had[i])
+            eid_buf_append(&digests[digest[0] << 4 | digest[1] >> 4], digest, EID_SHORT_DIGEST);
+    }
+    for (uint32_t i = 0; i < EID_BUCKETS; i++) {
+        if (digests[i].len > EID_SHORT_DIGEST)
+            qsort(digests[i].data, digests[i].len / EID_SHORT_DIGEST, EID_SHORT_DIGEST, compare_digests);
+        held[i] = (eid_bucket_held){i, eid_buf_slice(&digests[i])};
+    }
+    tu_assert_ok(eid_difference_open_buckets(core, eid_entry_id(model->nodes[0].entry), held, EID_BUCKETS, &difference));
+    check_pieces(difference, model, had, 4096);
+    for (uint32_t i = 0; i < EID_BUCKETS; i++)
+        eid_buf_free(&digests[i]);
+}
+
 static void check_difference(eid_core *core, const tm_model *model, tu_random *random)
 {
     bool *had = tm_set(model, false), *seen = tm_set(model, false);
@@ -53,6 +129,9 @@ static void check_difference(eid_core *core, const tm_model *model, tu_random *r
     walk w = {.model = model, .seen = seen, .had = had};
     tu_assert_ok(eid_core_difference(core, eid_entry_id(model->nodes[0].entry), have, count, check_missing, &w));
     assert_int_equal(w.count, model->count - tm_set_count(model, had));
+    check_some_at_a_time(core, model, had, have, count, 1 + (size_t)tu_random_below(random, 3000));
+    if (tu_random_below(random, 10) == 0)
+        check_by_buckets(core, model, had);
     free(had);
     free(seen);
 }
