@@ -32,6 +32,7 @@ typedef struct wishes {
     const char *json;
     bool only_commits;
     bool only_received;
+    bool only_peers;
 } wishes;
 
 static bool read_arguments(int argc, char **argv, wishes *out)
@@ -45,6 +46,8 @@ static bool read_arguments(int argc, char **argv, wishes *out)
             out->only_commits = true;
         else if (strcmp(argv[i], "--only-received") == 0)
             out->only_received = true;
+        else if (strcmp(argv[i], "--only-peers") == 0)
+            out->only_peers = true;
         else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
             out->json = argv[++i];
         else
@@ -58,7 +61,7 @@ int main(int argc, char **argv)
     static const long sizes[] = {1000, 10000, 100000, 1000000};
     wishes w = {.sizes = {sizes, sizeof sizes / sizeof *sizes}};
     if (!read_arguments(argc, argv, &w)) {
-        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--cpu] [--json FILE]\n");
+        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--only-peers] [--cpu] [--json FILE]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -68,12 +71,16 @@ int main(int argc, char **argv)
         return 1;
     }
     print_heading();
-    bench_bounds(dir);
-    if (!w.only_received)
+    bool all = !w.only_commits && !w.only_received && !w.only_peers;
+    if (!w.only_peers)
+        bench_bounds(dir);
+    if (all || w.only_commits)
         bench_commits(dir, w.sizes);
-    if (!w.only_commits)
+    if (all || w.only_received)
         bench_receptions(w.sizes.count < 4);
-    if (!w.only_commits && !w.only_received) {
+    if (all || w.only_peers)
+        bench_peers(dir);
+    if (all) {
         /* A network is slower than any of this: what shows there shows at smaller sizes. */
         bench_sizes joined = {sizes, w.sizes.count < 3 ? w.sizes.count : 3};
         bench_joins(dir, joined);

@@ -93,8 +93,12 @@ typedef struct eid_http_options {
     const char *private_key_pem;
     const char *trusted_file;    /* name of a file of PEM certificates accepted from https peers; NULL: those the system trusts */
     uint32_t requests_per_minute; /* of one remote address, answered with 429 beyond; 0: 60 000 */
+    /* Connections at a time, each with at most a request body of 2 MiB; 0: 256. A server with many peers, or behind a proxy
+     * that makes all of them come from one address, needs more. */
+    uint32_t connections;
+    uint32_t connections_per_address; /* 0: 64 */
 } eid_http_options;
-#define EID_HTTP_OPTIONS_INIT {sizeof(eid_http_options), NULL, NULL, NULL, NULL, NULL, 0}
+#define EID_HTTP_OPTIONS_INIT {sizeof(eid_http_options), NULL, NULL, NULL, NULL, NULL, 0, 0, 0}
 /* Another one, under a name of this instance, without dots: several may serve at several addresses. One that has the name is
  * stopped and replaced. `options` (NULL: defaults) is copied, and kept in `_sync` but for certificate and key; when only the
  * keeping fails, the transport is in use. */

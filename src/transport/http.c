@@ -195,6 +195,8 @@ static eid_status fill_http(eid_host *host, const eid_http_options *options, htt
     EID_TRY(copy_text(options->certificate_pem, &http->options.certificate_pem));
     EID_TRY(copy_text(options->private_key_pem, &http->options.private_key_pem));
     http->options.requests_per_minute = options->requests_per_minute;
+    http->options.connections = options->connections;
+    http->options.connections_per_address = options->connections_per_address;
     return eid_http_client_new(host, options->trusted_file, &http->client);
 }
 

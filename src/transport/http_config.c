@@ -17,13 +17,19 @@ static eid_status set_text(eid_doc *config, const char *name, const char *text)
     return text == NULL ? EID_OK : eid_doc_set_string(config, name, text);
 }
 
+static eid_status set_number(eid_doc *config, const char *name, uint32_t number)
+{
+    return number == 0 ? EID_OK : eid_doc_set_int(config, name, number);
+}
+
 static eid_status write_config(const eid_http_options *options, eid_doc *config)
 {
     EID_TRY(set_text(config, "bind_address", options->bind_address));
     EID_TRY(set_text(config, "advertise", options->advertise));
     EID_TRY(set_text(config, "trusted_file", options->trusted_file));
-    if (options->requests_per_minute != 0)
-        EID_TRY(eid_doc_set_int(config, "requests_per_minute", options->requests_per_minute));
+    EID_TRY(set_number(config, "requests_per_minute", options->requests_per_minute));
+    EID_TRY(set_number(config, "connections", options->connections));
+    EID_TRY(set_number(config, "connections_per_address", options->connections_per_address));
     return options->certificate_pem == NULL ? EID_OK : eid_doc_set_bool(config, "https", true);
 }
 
@@ -59,14 +65,17 @@ static void read_config(const eid_doc *config, eid_http_options *out)
 {
     const char **const texts[] = {&out->bind_address, &out->advertise, &out->trusted_file};
     static const char *const names[] = {"bind_address", "advertise", "trusted_file"};
+    uint32_t *const numbers[] = {&out->requests_per_minute, &out->connections, &out->connections_per_address};
+    static const char *const number_names[] = {"requests_per_minute", "connections", "connections_per_address"};
     const char *text;
     size_t len;
     int64_t number;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (eid_doc_get_text(config, names[i], &text, &len) == EID_OK)
             *texts[i] = text;
-    if (eid_doc_get_int(config, "requests_per_minute", &number) == EID_OK && number > 0 && number <= UINT32_MAX)
-        out->requests_per_minute = (uint32_t)number;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (eid_doc_get_int(config, number_names[i], &number) == EID_OK && number > 0 && number <= UINT32_MAX)
+            *numbers[i] = (uint32_t)number;
 }
 
 static eid_status restore(eid_sync *sync, const char *name)

@@ -27,6 +27,8 @@ typedef struct eid_http_server_options {
     char *certificate_pem; /* NULL: http, else https with the key below */
     char *private_key_pem;
     uint32_t requests_per_minute; /* of one remote address; 0: EID_LIMIT_HTTP_REQUESTS_PER_MINUTE */
+    uint32_t connections;         /* 0: EID_LIMIT_HTTP_CONNECTIONS */
+    uint32_t connections_per_address; /* 0: EID_LIMIT_HTTP_CONNECTIONS_PER_IP */
     uint64_t head_ms;             /* for a request's head; 0: EID_LIMIT_HTTP_HEAD_MS */
     uint64_t body_ms;             /* for its body; 0: EID_LIMIT_HTTP_UPLOAD_MS */
 } eid_http_server_options;

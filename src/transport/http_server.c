@@ -423,7 +423,13 @@ static void free_server(eid_http_server *server)
  * dozen connections a thread cost poll nothing. */
 static eid_status start_daemon(eid_http_server *server, int fd, const eid_http_server_options *options)
 {
-    bool secure = options != NULL && options->certificate_pem != NULL;
+    static const eid_http_server_options defaults = {.certificate_pem = NULL};
+    if (options == NULL)
+        options = &defaults;
+    bool secure = options->certificate_pem != NULL;
+    unsigned most = options->connections != 0 ? options->connections : EID_LIMIT_HTTP_CONNECTIONS;
+    unsigned most_of_one = options->connections_per_address != 0 ? options->connections_per_address
+                                                                 : EID_LIMIT_HTTP_CONNECTIONS_PER_IP;
     struct MHD_OptionItem more[] = {
         {MHD_OPTION_END, 0, NULL},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, secure ? options->private_key_pem : NULL},
@@ -437,8 +443,7 @@ static eid_status start_daemon(eid_http_server *server, int fd, const eid_http_s
     server->daemon = MHD_start_daemon(
         MHD_USE_POLL_INTERNAL_THREAD | (secure ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, server,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)EID_LIMIT_HTTP_THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)EID_LIMIT_HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)EID_LIMIT_HTTP_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EID_LIMIT_HTTP_IDLE_S,
+        MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_one, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EID_LIMIT_HTTP_IDLE_S,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
         MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     if (server->daemon == NULL)

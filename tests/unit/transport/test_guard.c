@@ -207,9 +207,9 @@ static void too_many_connections_of_one_address(void **state)
     assert_true(recv(other, answer, sizeof answer, 0) > 15);
     assert_memory_equal(answer, "HTTP/1.1 200 OK", 15);
     close(other);
-    /* When they are gone there is room again. */
     for (int i = 0; i < MORE; i++)
         close(fds[i]);
+    /* When they are gone there is room again. */
     bool served = false;
     for (int i = 0; i < 1000 && !served; i++) {
         sleep_ms(10);
