@@ -19,6 +19,7 @@
 #include <eidetica/history.h>
 #include <eidetica/id.h>
 #include <eidetica/instance.h>
+#include <eidetica/iroh.h>
 #include <eidetica/key.h>
 #include <eidetica/log.h>
 #include <eidetica/maintenance.h>

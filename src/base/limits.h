@@ -176,5 +176,6 @@
 #define EID_LIMIT_IROH_RETRY_S 10                /* a proof of address holds */
 #define EID_LIMIT_IROH_RESETS_PER_S 100          /* stateless resets and refusals: nobody's packets cost us more */
 #define EID_LIMIT_IROH_PEERS 10000               /* endpoint IDs known to an endpoint */
+#define EID_LIMIT_IROH_LISTENING 16              /* sockets a server was told to bind, one after the other */
 
 #endif

@@ -121,5 +121,7 @@ eid_status eid_sync_kept_transport(eid_sync *sync, const char *name, const char 
 /* Calls for each name that is kept, until one fails. */
 eid_status eid_sync_each_kept_transport(eid_sync *sync, eid_status (*each)(eid_sync *sync, const char *name, void *ctx),
                                         void *ctx);
+/* The key of a transport: the instance's named key of that name, made when there is none. A copy, eid_keypair_free. */
+eid_status eid_sync_transport_key(eid_sync *sync, const char *name, eid_keypair **out);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the transports of the instance were made: records of `_sync` (sync-behaviour.md section 10), by which they can be made
- * again. A configuration is plain JSON in a text; secrets are never in it, since `_sync` is a history. */
+/* How the transports of the instance were made: records of `_sync` (sync-behaviour.md section 10), by which
+ * they can be made again. A configuration is plain JSON in a text; secrets are never in it, since `_sync` is
+ * a history. */
 #include "base/alloc.h"
 #include "sync/peers_int.h"
 #include "sync/sync_int.h"
@@ -86,7 +87,8 @@ static eid_status read_config(const char *name, const eid_doc *record, eid_doc *
         status = eid_doc_copy(inner, out);
     eid_value_free(value);
     if (status != EID_OK && status != EID_ERR_NO_MEMORY)
-        return eid_fail(EID_ERR_CORRUPT, "Invalid data: the configuration of the transport %s can not be read", name);
+        return eid_fail(EID_ERR_CORRUPT,
+                        "Invalid data: the configuration of the transport %s can not be read", name);
     return status;
 }
 
@@ -101,17 +103,20 @@ eid_status eid_sync_kept_transport(eid_sync *sync, const char *name, const char 
     if (record == NULL)
         status = eid_fail(EID_ERR_NOT_FOUND, "Transport not found: %s", name);
     else if (eid_doc_get_text(record, "type", &found, &len) != EID_OK)
-        status = eid_fail(EID_ERR_CORRUPT, "Invalid data: the record of the transport %s names no type", name);
+        status =
+            eid_fail(EID_ERR_CORRUPT, "Invalid data: the record of the transport %s names no type", name);
     else if (strcmp(found, type) != 0)
-        status = eid_fail(EID_ERR_TYPE_MISMATCH, "Transport config type mismatch for '%s': expected '%s', found '%.64s'", name,
-                          type, found);
+        status = eid_fail(EID_ERR_TYPE_MISMATCH,
+                          "Transport config type mismatch for '%s': expected '%s', found '%.64s'", name, type,
+                          found);
     else
         status = read_config(name, record, out);
     eid_value_free(value);
     return status;
 }
 
-eid_status eid_sync_each_kept_transport(eid_sync *sync, eid_status (*each)(eid_sync *sync, const char *name, void *ctx),
+eid_status eid_sync_each_kept_transport(eid_sync *sync,
+                                        eid_status (*each)(eid_sync *sync, const char *name, void *ctx),
                                         void *ctx)
 {
     const eid_doc_cursor *cursor = NULL;
@@ -137,4 +142,16 @@ eid_status eid_sync_check_transport_name(const char *name)
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "a transport's name has 1 to %d bytes and no dots",
                         EID_LIMIT_TRANSPORT_NAME);
     return EID_OK;
+}
+
+eid_status eid_sync_transport_key(eid_sync *sync, const char *name, eid_keypair **out)
+{
+    eid_status status = eid_instance_copy_private_key(sync->instance, name, out);
+    if (status != EID_ERR_PRIVATE_KEY_NOT_FOUND)
+        return status;
+    status = eid_instance_add_private_key(sync->instance, name, NULL);
+    /* Somebody else was faster: his is as good. */
+    if (status != EID_OK && status != EID_ERR_ALREADY_EXISTS)
+        return status;
+    return eid_instance_copy_private_key(sync->instance, name, out);
 }

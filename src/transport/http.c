@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP as a transport of sync: one client, and at most one server. */
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "transport/http_int.h"
-#include "sync/special.h"
+#include "transport/interfaces.h"
 
 typedef struct http_transport {
     eid_transport base;
@@ -86,22 +84,19 @@ static void add_line(eid_buf *out, bool secure, const char *text)
     eid_buf_appendf(out, "%s%s", secure ? "https://" : "", text);
 }
 
-/* The addresses of this machine's interfaces with the port behind them: "all addresses" can not be dialled. */
-static void add_interfaces(eid_buf *out, bool secure, bool v6, const char *port)
+typedef struct interface_lines {
+    eid_buf *out;
+    bool secure;
+    const char *port;
+} interface_lines;
+
+static void add_interface(const struct sockaddr *address, void *ctx)
 {
-    struct ifaddrs *first;
+    const interface_lines *lines = ctx;
     char host[64], text[96];
-    if (getifaddrs(&first) != 0)
-        return;
-    for (const struct ifaddrs *at = first; at != NULL; at = at->ifa_next) {
-        if (at->ifa_addr == NULL || (at->ifa_flags & IFF_UP) == 0 || eid_special_address(at->ifa_addr) ||
-            eid_loopback_address(at->ifa_addr) || (!v6 && at->ifa_addr->sa_family == AF_INET6))
-            continue;
-        eid_http_format_ip(at->ifa_addr, host);
-        snprintf(text, sizeof text, "%s:%s", host, port);
-        add_line(out, secure, text);
-    }
-    freeifaddrs(first);
+    eid_http_format_ip(address, host);
+    snprintf(text, sizeof text, "%s:%s", host, lines->port);
+    add_line(lines->out, lines->secure, text);
 }
 
 static void write_addresses(const http_transport *http, eid_buf *out)
@@ -126,7 +121,7 @@ static void write_addresses(const http_transport *http, eid_buf *out)
         return;
     }
     if (all4 || all6)
-        add_interfaces(out, secure, all6, port);
+        eid_interfaces_visit(true, all6, add_interface, &(interface_lines){out, secure, port});
     else
         add_line(out, secure, bound);
     if (out->len == 0) {

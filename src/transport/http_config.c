@@ -78,7 +78,7 @@ static void read_config(const eid_doc *config, eid_http_options *out)
             *numbers[i] = (uint32_t)number;
 }
 
-static eid_status restore(eid_sync *sync, const char *name)
+eid_status eid_http_transport_restore(eid_sync *sync, const char *name)
 {
     eid_http_options options = EID_HTTP_OPTIONS_INIT;
     eid_doc *config;
@@ -96,40 +96,11 @@ static eid_status restore(eid_sync *sync, const char *name)
     return status;
 }
 
-typedef struct restoring {
-    eid_buf sentences;
-    eid_status first; /* failure */
-} restoring;
-
-static eid_status restore_next(eid_sync *sync, const char *name, void *ctx)
-{
-    restoring *r = ctx;
-    eid_status status = restore(sync, name);
-    if (status == EID_OK || status == EID_ERR_NO_MEMORY)
-        return status;
-    eid_buf_appendf(&r->sentences, "%s%s: %s", r->first == EID_OK ? "" : ", ", name, eid_last_error());
-    r->first = r->first == EID_OK ? status : r->first;
-    return EID_OK;
-}
-
-eid_status eid_sync_restore_transports(eid_sync *sync)
-{
-    EID_NEED(sync);
-    restoring r = {.first = EID_OK};
-    eid_buf_init(&r.sentences, EID_LIMIT_ERROR_TEXT);
-    eid_status status = eid_sync_each_kept_transport(sync, restore_next, &r);
-    if (status == EID_OK && r.first != EID_OK)
-        status = eid_fail(r.first, "Multiple transport errors: %s",
-                          r.sentences.data != NULL ? (const char *)r.sentences.data : "");
-    eid_buf_free(&r.sentences);
-    return status;
-}
-
 eid_status eid_sync_enable_http_transport(eid_sync *sync)
 {
     static const eid_http_options defaults = EID_HTTP_OPTIONS_INIT;
     EID_NEED(sync);
     /* Asked for twice, the second time changes nothing: a running server goes on. */
-    eid_status status = restore(sync, EID_HTTP_NAME);
+    eid_status status = eid_http_transport_restore(sync, EID_HTTP_NAME);
     return status == EID_OK || status == EID_ERR_NO_MEMORY ? status : eid_http_transport_add(sync, EID_HTTP_NAME, &defaults);
 }

@@ -67,5 +67,7 @@ void eid_http_client_cancel(eid_http_client *client, eid_exchange *exchange);
 
 /* Made by complete options, and handed to the sync object. */
 eid_status eid_http_transport_add(eid_sync *sync, const char *name, const eid_http_options *options);
+/* By what `_sync` keeps under this name, unless it is there. EID_ERR_NOT_FOUND, EID_ERR_TYPE_MISMATCH. */
+eid_status eid_http_transport_restore(eid_sync *sync, const char *name);
 
 #endif

@@ -29,10 +29,24 @@ void node_open_bare(node *n, const char *user_name)
     node_open_bare_url(n, "memory:", user_name);
 }
 
+bool node_over_iroh(void)
+{
+    const char *name = getenv("EID_TEST_TRANSPORT");
+    return name != NULL && strcmp(name, "iroh") == 0;
+}
+
 void node_open_url(node *n, const char *url, const char *user_name)
 {
+    eid_iroh_config *direct;
     node_open_bare_url(n, url, user_name);
-    tu_assert_ok(eid_sync_enable_http_transport(n->sync));
+    if (!node_over_iroh()) {
+        tu_assert_ok(eid_sync_enable_http_transport(n->sync));
+        return;
+    }
+    tu_assert_ok(eid_iroh_config_new(&direct));
+    tu_assert_ok(eid_iroh_config_set_relay_mode(direct, EID_IROH_RELAY_DISABLED));
+    tu_assert_ok(eid_sync_enable_iroh_transport_with_config(n->sync, direct));
+    eid_iroh_config_free(direct);
 }
 
 void node_open(node *n, const char *user_name)

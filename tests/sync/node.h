@@ -17,6 +17,8 @@ typedef struct node {
 
 /* The clock starts at 1 800 000 000 000 and stands still unless a test moves it. */
 void node_open(node *n, const char *user_name);
+/* Whether the transport is Iroh in place of HTTP: EID_TEST_TRANSPORT=iroh. */
+bool node_over_iroh(void);
 /* The same over a data file, which may exist already. */
 void node_open_url(node *n, const char *url, const char *user_name);
 /* Without any transport. */
