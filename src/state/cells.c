@@ -311,7 +311,7 @@ static const eid_cells_calls rows = {
 
 eid_cells eid_cells_of(eid_storage *storage, eid_tree_store *store)
 {
-    return (eid_cells){&rows, storage, store, 0, NULL};
+    return (eid_cells){.calls = &rows, .storage = storage, .ctx = store};
 }
 
 static eid_cells cells_in(const eid_state_batch *batch, eid_tree_store *store)

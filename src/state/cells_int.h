@@ -98,6 +98,7 @@ struct eid_cells {
     eid_storage *storage;
     void *ctx;
     int64_t entry;         /* being applied: what it changes in split values is kept (kept.c); 0: nothing is */
+    const uint8_t *key;    /* whose value is being changed: the hash of it; what is kept stands under it */
     eid_map *odd;          /* of rows: the keys to be folded again when the batch ends, see eid_state_batch; NULL: none can be */
 };
 

@@ -282,7 +282,7 @@ static const eid_cells_calls in_vault = {
 /* `storage` is needed for taking in, not for reading. */
 static eid_cells cells_of(const eid_hidden_state *state, eid_storage *storage)
 {
-    return (eid_cells){&in_vault, storage, (void *)(uintptr_t)state, 0, NULL};
+    return (eid_cells){.calls = &in_vault, .storage = storage, .ctx = (void *)(uintptr_t)state};
 }
 
 /* ---- Entries ---- */

@@ -5,8 +5,8 @@
  * Whatever an entry changes in a split value is copied first, to a row under the entry's arrival number, for as long as the
  * entry is among the last KEPT. The value as of an earlier number is the present one with these rows laid over it, the
  * oldest behind that number counting. A cell's row tells the newest entry that had touched the key then: when that is
- * older than the view, nothing is missing. Where twigs are removed, which is rare, only a wall is noted: nothing in front of
- * it is known. Then, and for values that stand whole in their cell, the key is folded.
+ * older than the view, nothing is missing. Where twigs are removed, which is rare, only a wall is noted: nothing of the key in
+ * front of it is known. Then, and for values that stand whole in their cell, the key is folded.
  */
 #include "state/cells_int.h"
 
@@ -18,6 +18,7 @@
 /* `parent` of the rows that are no twigs: no hash is so short. */
 #define OF_CELL 'c'
 #define OF_WALL 'w'
+#define KEY_LEN 8 /* bytes of the hash of the key: what other keys have under the same is taken for nothing */
 
 static const eid_tree_store *store_of(const eid_cells *cells)
 {
@@ -31,6 +32,7 @@ static eid_status prepare(const eid_cells *cells, const char *text, eid_sql_stmt
     EID_TRY(eid_sql_prepare(eid_storage_sql(cells->storage), text, out));
     eid_sql_bind_i64(*out, 1, store_of(cells)->s);
     eid_sql_bind_i64(*out, 2, cells->entry);
+    eid_sql_bind_blob(*out, 3, eid_slice_of(cells->key, KEY_LEN));
     return EID_OK;
 }
 
@@ -49,10 +51,11 @@ eid_status eid_kept_cell(const eid_cells *cells, eid_slice key)
     if (cells->entry == 0)
         return EID_OK;
     EID_TRY(prepare(cells,
-                    "INSERT INTO kept (s, n, parent, name, record, newest) SELECT ?1, ?2, x'63', key, value, newest FROM cell"
-                    " WHERE s = ?1 AND key = ?3 AND SUBSTR(value, 1, 1) = x'01' ON CONFLICT DO NOTHING",
+                    "INSERT INTO kept (s, n, key, parent, name, record, newest)"
+                    " SELECT ?1, ?2, ?3, x'63', key, value, newest FROM cell"
+                    " WHERE s = ?1 AND key = ?4 AND SUBSTR(value, 1, 1) = x'01' ON CONFLICT DO NOTHING",
                     &stmt));
-    eid_sql_bind_blob(stmt, 3, key);
+    eid_sql_bind_blob(stmt, 4, key);
     EID_TRY(eid_sql_run(stmt));
     return eid_sql_changes(eid_storage_sql(cells->storage)) > 0 ? forget_older(cells) : EID_OK;
 }
@@ -63,11 +66,11 @@ eid_status eid_kept_twig(const eid_cells *cells, const uint8_t *parent, eid_slic
     if (cells->entry == 0)
         return EID_OK;
     EID_TRY(prepare(cells,
-                    "INSERT INTO kept (s, n, parent, name, record, newest) VALUES (?1, ?2, ?3, ?4,"
-                    " (SELECT record FROM twig WHERE s = ?1 AND parent = ?3 AND name = ?4), 0) ON CONFLICT DO NOTHING",
+                    "INSERT INTO kept (s, n, key, parent, name, record, newest) VALUES (?1, ?2, ?3, ?4, ?5,"
+                    " (SELECT record FROM twig WHERE s = ?1 AND parent = ?4 AND name = ?5), 0) ON CONFLICT DO NOTHING",
                     &stmt));
-    eid_sql_bind_blob(stmt, 3, eid_slice_of(parent, EID_TWIG_HASH));
-    eid_sql_bind_blob(stmt, 4, name);
+    eid_sql_bind_blob(stmt, 4, eid_slice_of(parent, EID_TWIG_HASH));
+    eid_sql_bind_blob(stmt, 5, name);
     return eid_sql_run(stmt);
 }
 
@@ -77,7 +80,7 @@ eid_status eid_kept_wall(const eid_cells *cells)
     if (cells->entry == 0)
         return EID_OK;
     EID_TRY(prepare(cells,
-                    "INSERT INTO kept (s, n, parent, name, record, newest) VALUES (?, ?, x'77', x'', NULL, 0)"
+                    "INSERT INTO kept (s, n, key, parent, name, record, newest) VALUES (?, ?, ?, x'77', x'', NULL, 0)"
                     " ON CONFLICT DO NOTHING",
                     &stmt));
     return eid_sql_run(stmt);
@@ -103,6 +106,7 @@ typedef struct relic {
 typedef struct past {
     const eid_cells *present;
     eid_slice key;
+    uint8_t hash[EID_TWIG_HASH];
     int64_t up_to;
     eid_map *relics;         /* parent and name -> relic */
     eid_buf cell;            /* as it was */
@@ -116,7 +120,6 @@ static eid_status add_relic(past *p, eid_sql_stmt *stmt)
     eid_buf name;
     eid_map_entry *place = NULL;
     bool created = false;
-    eid_slice record = eid_sql_bytes(stmt, 2);
     eid_buf_init(&name, SIZE_MAX / 2);
     eid_buf_append_slice(&name, eid_sql_bytes(stmt, 0));
     eid_buf_append_slice(&name, eid_sql_bytes(stmt, 1));
@@ -127,6 +130,7 @@ static eid_status add_relic(past *p, eid_sql_stmt *stmt)
     EID_TRY(status);
     if (!created)
         return EID_OK; /* an older one counts */
+    eid_slice record = eid_sql_bytes(stmt, 2);
     relic *made = eid_alloc(sizeof *made + record.len);
     if (made == NULL)
         return eid_fail_memory();
@@ -153,20 +157,26 @@ static eid_status add_row(past *p, eid_sql_stmt *stmt)
     return eid_buf_status(&p->cell);
 }
 
+/* What other keys have among them is passed over without reading the records. That is why it goes on to the next store: to see
+ * where a range ends, the engine would read every row whole. */
 static eid_status read_rows(past *p)
 {
     eid_sql_stmt *stmt;
     EID_TRY(eid_sql_prepare(eid_storage_sql(p->present->storage),
-                            "SELECT parent, name, record, newest FROM kept WHERE s = ? AND n > ? ORDER BY n", &stmt));
+                            "SELECT parent, name, record, newest, s FROM kept WHERE (s, n) > (?1, ?2) AND (s > ?1 OR key = ?3)"
+                            " ORDER BY s, n",
+                            &stmt));
     eid_sql_bind_i64(stmt, 1, store_of(p->present)->s);
     eid_sql_bind_i64(stmt, 2, p->up_to);
+    eid_sql_bind_blob(stmt, 3, eid_slice_of(p->hash, KEY_LEN));
     for (;;) {
         bool row;
         EID_TRY(eid_sql_step(stmt, &row));
         if (!row)
             return EID_OK;
-        eid_status status = add_row(p, stmt);
-        if (status != EID_OK || p->has_wall) {
+        bool own = eid_sql_i64(stmt, 4) == store_of(p->present)->s;
+        eid_status status = own ? add_row(p, stmt) : EID_OK;
+        if (status != EID_OK || p->has_wall || !own) {
             eid_sql_reset(stmt);
             return status;
         }
@@ -245,10 +255,11 @@ eid_status eid_kept_read(const eid_cells *cells, eid_slice key, eid_slice path, 
     past p = {.present = cells, .key = key, .up_to = up_to};
     EID_TRY(eid_map_new(&p.relics));
     eid_buf_init(&p.cell, SIZE_MAX / 2);
+    eid_twig_hash_key(key, p.hash);
     eid_status status = read_rows(&p);
     *known = status == EID_OK && p.has_cell && !p.has_wall && p.newest <= up_to;
     if (*known) {
-        eid_cells as_it_was = {&in_past, cells->storage, &p, 0, NULL};
+        eid_cells as_it_was = {.calls = &in_past, .storage = cells->storage, .ctx = &p};
         status = eid_cell_along(&as_it_was, key, path, eid_buf_slice(&p.cell), out);
     }
     eid_map_free(p.relics, free_relic);

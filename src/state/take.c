@@ -323,12 +323,13 @@ static eid_status take_into(const eid_cells *cells, const eid_node *node, cell *
     bool behind;
     EID_TRY(eid_cell_root(&c->row, &c->root, &c->inner));
     EID_TRY(judge(cells->storage, &c->root, &spot, value, &behind, &what));
-    if (!c->row.leaf)
+    if (!c->row.leaf) {
+        eid_twig_hash_key(c->key, c->hash);
         EID_TRY(eid_kept_cell(cells, c->key));
+    }
     *out = (eid_taken){.found = true, .behind = behind, .place = c->row.place};
     if (what == NOTHING)
         return cells->calls->renew(cells, c->key, newest);
-    eid_twig_hash_key(c->key, c->hash);
     if (what == REPLACE)
         return replace_cell(cells, c, &spot, value, newest);
     EID_TRY(merge_cell(cells, c, &spot, value, what, behind, newest));
@@ -342,7 +343,9 @@ eid_status eid_cells_take(const eid_cells *cells, const eid_node *node, eid_slic
     eid_buf_init(&c.row.value, SIZE_MAX / 2);
     eid_status status = cells->calls->read(cells, key, &c.row);
     if (status == EID_OK && c.row.found) {
-        status = take_into(cells, node, &c, value, out);
+        eid_cells of_key = *cells;
+        of_key.key = c.hash;
+        status = take_into(&of_key, node, &c, value, out);
     } else if (status == EID_OK) {
         eid_seat spot = {(int64_t)node->height, node->n};
         eid_twig root = replaced_by(NULL, &spot, value);
@@ -355,12 +358,15 @@ eid_status eid_cells_take(const eid_cells *cells, const eid_node *node, eid_slic
 
 /* ---- Barriers ---- */
 
-static eid_status cut_cell(const eid_cells *cells, eid_slice key, const eid_cell_row *row, const eid_seat *spot)
+static eid_status cut_cell(const eid_cells *all, eid_slice key, const eid_cell_row *row, const eid_seat *spot)
 {
     eid_twig root;
     eid_value *inner;
     uint8_t hash[EID_TWIG_HASH];
     int order;
+    eid_cells of_key = *all;
+    const eid_cells *cells = &of_key;
+    of_key.key = hash;
     EID_TRY(eid_cell_root(row, &root, &inner));
     bool split = is_inner(root.kind) && inner == NULL;
     eid_value_free(inner);

@@ -63,8 +63,8 @@ const char eid_index_schema[] =
     "CREATE TABLE twig (s INTEGER NOT NULL, parent BLOB NOT NULL, name BLOB NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY (s, parent, name)) WITHOUT ROWID;"
     /* What split values were before the last entries (state/kept.c): the row of a cell or twig as it was before entry n. */
-    "CREATE TABLE kept (s INTEGER NOT NULL, n INTEGER NOT NULL, parent BLOB NOT NULL, name BLOB NOT NULL, record BLOB,"
-    " newest INTEGER NOT NULL, PRIMARY KEY (s, n, parent, name)) WITHOUT ROWID;"
+    "CREATE TABLE kept (s INTEGER NOT NULL, n INTEGER NOT NULL, key BLOB NOT NULL, parent BLOB NOT NULL, name BLOB NOT NULL,"
+    " record BLOB, newest INTEGER NOT NULL, PRIMARY KEY (s, n, key, parent, name)) WITHOUT ROWID;"
     /* Indexes on fields of rows (state/index.h): which of those declared in the journal's meta are complete (ready 1), being built
      * and done up to a key (0), or being removed (2); and their rows: a value in the order-preserving form, cut, and a key. */
     "CREATE TABLE index_state (s INTEGER NOT NULL, i INTEGER NOT NULL, field TEXT NOT NULL, ready INTEGER NOT NULL,"

@@ -71,7 +71,7 @@ typedef struct eid_schema {
 
 extern const eid_schema eid_schema_present;
 extern const char eid_index_schema[];
-#define EID_INDEX_VERSION "4"
+#define EID_INDEX_VERSION "5"
 /* Makes the tables of an empty file, or brings those of an older one up to date. EID_ERR_SCHEMA_VERSION. */
 eid_status eid_schema_open(eid_storage *storage, const eid_schema *schema);
 

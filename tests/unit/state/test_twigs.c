@@ -508,6 +508,90 @@ static void a_past_a_little_behind_is_cheap(void **state)
     assert_true(calls[1] <= calls[0] && calls[2] <= calls[0]);
 }
 
+/* An entry that changes one member of "k" and `width` of another key. */
+static void add_beside(hot *h, uint64_t height, size_t width)
+{
+    eid_buf payload;
+    eid_buf_init(&payload, EID_LIMIT_ENTRY_BYTES);
+    eid_buf_appendf(&payload, "{\"children\":{\"k\":" DOC("\"f3\":{\"Int\":%d}") ",\"wide\":{\"Doc\":{\"children\":{", (int)height);
+    for (size_t i = 0; i < width; i++)
+        eid_buf_appendf(&payload, "%s\"m%zu\":{\"Int\":%d}", i > 0 ? "," : "", i, (int)height);
+    eid_buf_append_text(&payload, "}}}}}");
+    eid_buf_append_byte(&payload, 0);
+    tu_assert_ok(eid_buf_status(&payload));
+    eid_entry *entry = make_write(h->root, &(write){height, (const char *)payload.data});
+    hot_admit(h, entry, EID_OK);
+    eid_entry_unref(entry);
+    eid_buf_free(&payload);
+}
+
+/* Nor does it cost more the more the same entries changed of other keys, … */
+static void a_past_is_read_without_that_of_other_keys(void **state)
+{
+    (void)state;
+    static const size_t widths[] = {1, 10, 100};
+    enum { PLENTY = 1000000 };
+    uint64_t calls[3];
+    for (size_t i = 0; i < 3; i++) {
+        hot h;
+        eid_tree_store *store;
+        eid_value *value = NULL;
+        bool kept;
+        hot_open(&h);
+        for (size_t k = 0; k < 3; k++)
+            add_beside(&h, 2 + k, widths[i]);
+        eid_view view = {h.tree->main->newest, NULL, 0};
+        char *before = key_text(&h, view.up_to, &kept);
+        for (size_t k = 0; k < 20; k++)
+            add_beside(&h, 10 + k, widths[i]);
+        eid_sql *sql = eid_storage_sql(h.storage);
+        tu_assert_ok(eid_storage_store(h.storage, h.tree, eid_slice_text("s"), &store));
+        eid_sql_fail_after(sql, PLENTY);
+        tu_assert_ok(eid_state_along(h.storage, store, &view, eid_slice_text("k.f3"), &value));
+        calls[i] = PLENTY - eid_sql_calls_left(sql);
+        eid_sql_fail_after(sql, 0);
+        eid_value_free(value);
+        char *after = key_text(&h, view.up_to, &kept);
+        assert_true(kept);
+        assert_string_equal(after, before);
+        eid_free(after);
+        eid_free(before);
+        hot_close(&h);
+    }
+    print_message("%llu, %llu, %llu calls beside 1, 10, 100 places of another key\n", (unsigned long long)calls[0],
+                  (unsigned long long)calls[1], (unsigned long long)calls[2]);
+    assert_true(calls[1] == calls[0] && calls[2] == calls[0]);
+}
+
+/* … and the removal of parts of another key does not end it. */
+static void removing_parts_ends_the_past_of_their_key_alone(void **state)
+{
+    (void)state;
+    hot h;
+    bool kept;
+    hot_open(&h);
+    for (size_t k = 0; k < 3; k++)
+        add_beside(&h, 2 + k, 3);
+    int64_t then = h.tree->main->newest;
+    char *before = key_text(&h, then, &kept), *after;
+    eid_entry *removal = make_write(h.root, &(write){20, "{\"children\":{\"wide\":" ATOM("\"x\":" INT(1)) ",\"k\":" DOC("\"f4\":" INT(4)) "}}"});
+    eid_entry *own = make_write(h.root, &(write){21, K(ATOM("\"x\":" INT(1)))});
+    hot_admit(&h, removal, EID_OK);
+    after = key_text(&h, then, &kept);
+    assert_true(kept);
+    assert_string_equal(after, before);
+    eid_free(after);
+    hot_admit(&h, own, EID_OK);
+    after = key_text(&h, then, &kept);
+    assert_false(kept);
+    assert_string_equal(after, before);
+    eid_free(after);
+    eid_free(before);
+    eid_entry_unref(removal);
+    eid_entry_unref(own);
+    hot_close(&h);
+}
+
 /* ---- Failures on the way ---- */
 
 static char *state_of(hot *h)
@@ -656,7 +740,8 @@ int main(void)
         cmocka_unit_test(every_rule_in_every_order),   cmocka_unit_test(every_rule_at_one_height),
         cmocka_unit_test(records_are_read_as_written), cmocka_unit_test(names_tell_places_apart),
         cmocka_unit_test(a_late_write_costs_what_it_writes), cmocka_unit_test(the_past_is_kept),
-        cmocka_unit_test(a_past_a_little_behind_is_cheap), cmocka_unit_test(memory_may_fail_anywhere),
+        cmocka_unit_test(a_past_a_little_behind_is_cheap), cmocka_unit_test(a_past_is_read_without_that_of_other_keys),
+        cmocka_unit_test(removing_parts_ends_the_past_of_their_key_alone), cmocka_unit_test(memory_may_fail_anywhere),
         cmocka_unit_test(storage_may_fail_anywhere),   cmocka_unit_test(damaged_twigs_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
