@@ -93,13 +93,8 @@ static eid_bootstrap_request *the_request(scene *s)
 
 static eid_status decide(scene *s, bool approve, const char *id)
 {
-    eid_keypair *admin;
-
-    tu_assert_ok(eid_instance_copy_private_key(s->alice.instance, "device_key", &admin));
-    eid_status status = approve ? eid_sync_approve_bootstrap_request_with_key(s->alice.sync, id, admin)
-                                : eid_sync_reject_bootstrap_request_with_key(s->alice.sync, id, admin);
-    eid_keypair_free(admin);
-    return status;
+    return approve ? eid_sync_approve_bootstrap_request(s->alice.sync, id, "device_key")
+                   : eid_sync_reject_bootstrap_request(s->alice.sync, id, "device_key");
 }
 
 /* ---- The quick start ---- */
