@@ -76,8 +76,8 @@ typedef bool (*eid_progress_callback)(uint64_t done, uint64_t total, void *ctx);
  * index: it is made when the copy is first opened. */
 EID_API eid_status eid_instance_backup(eid_instance *instance, const char *path, eid_progress_callback progress, void *ctx);
 
-/* Writes the file and its index anew without their gaps and gives the space back to the file system. `before` and `after` (may be NULL)
- * are the sizes of the file. Needs up to twice the size on the disk for a while; others wait. Nothing has changed on
+/* Writes the file and its index anew without their gaps and gives the space back to the file system. `before` and `after` (may
+ * be NULL) are the sizes of the file. Needs up to twice the size on the disk for a while; others wait. Nothing has changed on
  * failure. */
 EID_API eid_status eid_instance_compact(eid_instance *instance, uint64_t *before, uint64_t *after);
 

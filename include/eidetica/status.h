@@ -5,6 +5,10 @@
  * sentence in a per-thread slot that says what was wrong and, where it can, what to do about it:
  * eid_last_error(). Unless a function says otherwise, a failing call has changed nothing and has written
  * nothing to its out parameters.
+ *
+ * Structs that may grow in later versions begin with struct_size. Programs set it to sizeof the struct, as the initializers do
+ * (EID_INSTANCE_OPTIONS_INIT and its kin); the library reads and writes no more than that. Left at 0 it is refused with
+ * EID_ERR_INVALID_ARGUMENT, so that settings are never passed over in silence.
  */
 #ifndef EIDETICA_STATUS_H
 #define EIDETICA_STATUS_H

@@ -34,7 +34,7 @@ EID_API eid_status eid_instance_sync(eid_instance *instance, eid_sync **out);
 
 /* ---- Calls under way ---- */
 
-/* What a sync did. */
+/* What a sync did. Begin with EID_SYNC_RESULT_INIT; calls that fail leave it as it is. */
 typedef struct eid_sync_result {
     size_t struct_size;
     bool bootstrapped;  /* a database was not here before */
@@ -61,8 +61,8 @@ typedef void (*eid_sync_progress_callback)(const eid_sync_progress *progress, vo
 
 /* Called once when an _async call is over, on the engine's callback thread: one callback at a time, so it should not
  * wait for long, but it may make calls, waiting forms included. `sentence` says what went wrong, "" on success; it
- * and `result` (on failure all zero but for the peer, when one was reached) are lent. Closing the instance ends what is under way with EID_ERR_CANCELLED and waits
- * for the callbacks. */
+ * and `result` (on failure all zero but for the peer, when one was reached) are lent. Closing the instance ends what is under
+ * way with EID_ERR_CANCELLED and waits for the callbacks. */
 typedef void (*eid_sync_done)(eid_status status, const char *sentence, const eid_sync_result *result, void *ctx);
 
 /* A handle on an _async call; every such call takes a place for one, NULL when it is not wanted. Valid until freed, also
@@ -248,8 +248,8 @@ EID_API eid_status eid_user_request_database_access_async(eid_user *user, const 
                                                           eid_sync_call **call);
 /* The same, but goes on asking until it is granted, refused (EID_ERR_BOOTSTRAP_REJECTED) or cancelled: the engine asks again
  * after 2, 4, 8 … 64 seconds, and as soon as the peer shows itself. It may be called again after a restart: what was asked
- * before is not asked anew, only looked after. A Rust peer does not tell that it refused. On success the database is here and tracked, with sync as `settings` says
- * (NULL: off). The user must not log out before the call is over. */
+ * before is not asked anew, only looked after. A Rust peer does not tell that it refused. On success the database is here and
+ * tracked, with sync as `settings` says (NULL: off). The user must not log out before the call is over. */
 EID_API eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *ticket, eid_permission permission,
                                                   const eid_sync_settings *settings, eid_sync_done done, void *ctx,
                                                   eid_sync_call **call);
@@ -286,8 +286,8 @@ EID_API void eid_bootstrap_requests_free(eid_bootstrap_request *requests, size_t
 /* One of them, EID_ERR_REQUEST_NOT_FOUND; free as a list of one. */
 EID_API eid_status eid_sync_get_bootstrap_request(eid_sync *sync, const char *request_id, eid_bootstrap_request **out);
 /* The user must be Admin of the database. Approving lists the key and records the decision in one step, all or nothing. The
- * peer that asked learns of either decision: at once when it can be reached from here, else when it asks next. EID_ERR_REQUEST_NOT_FOUND, EID_ERR_REQUEST_STATE when it is decided
- * already, EID_ERR_PERMISSION_DENIED. */
+ * peer that asked learns of either decision: at once when it can be reached from here, else when it asks next.
+ * EID_ERR_REQUEST_NOT_FOUND, EID_ERR_REQUEST_STATE when it is decided already, EID_ERR_PERMISSION_DENIED. */
 EID_API eid_status eid_user_approve_bootstrap_request(eid_user *user, const char *request_id);
 EID_API eid_status eid_user_reject_bootstrap_request(eid_user *user, const char *request_id);
 /* The same with a key in place of a user, given or by its name (eid_instance_add_private_key;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "codec/cid.h"
 #include "database/history_int.h"
 #include "database/places.h"
@@ -110,7 +111,7 @@ eid_status eid_history_open(eid_database *database, const eid_history_options *o
     EID_NEED(database && out);
     eid_history_options used = EID_HISTORY_OPTIONS_INIT;
     if (options != NULL)
-        memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
+        EID_TRY(eid_sized_take(&used, sizeof used, options, "eid_history_options"));
     eid_history *history = eid_alloc_zero(1, sizeof *history);
     if (history == NULL)
         return eid_fail_memory();

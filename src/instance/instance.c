@@ -6,6 +6,7 @@
  * then the metadata. Only metadata makes a file an instance; whatever an interrupted creation left behind is
  * never looked at. */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "crypto/key.h"
 #include "instance/instance_int.h"
 #include "instance/url.h"
@@ -139,9 +140,8 @@ eid_status eid_instance_open_url_with(const char *url, const eid_instance_option
     char *path;
     bool again = false;
 
-    /* A program built against an older header hands over a shorter struct. */
     if (options != NULL)
-        memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
+        EID_TRY(eid_sized_take(&used, sizeof used, options, "eid_instance_options"));
     EID_TRY(eid_crypto_init());
     EID_TRY(eid_url_to_path(url, &path));
     eid_status status = open_once(path, &used, out, &again);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/log.h"
 #include "instance/instance_int.h"
 
@@ -273,9 +274,7 @@ eid_status eid_user_set_prefs(eid_user *user, const eid_database_preferences *pr
     eid_database_preferences wanted = EID_DATABASE_PREFERENCES_INIT;
     bool changed = false;
 
-    /* Programs built against an older header hand over a shorter struct; the settings have a size of their own. */
-    memcpy(&wanted, preferences,
-           preferences->struct_size < sizeof wanted ? preferences->struct_size : sizeof wanted);
+    EID_TRY(eid_sized_take(&wanted, sizeof wanted, preferences, "eid_database_preferences"));
     EID_TRY(eid_sync_settings_copy(&preferences->sync_settings, &wanted.sync_settings));
     pthread_mutex_lock(&user->instance->change_mutex);
     eid_status status = commit_change(user, &wanted, &changed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sync settings: one user's wish for one database, or the wishes of all of them combined (spec users.md sections 12 and 13). */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/search.h"
 #include "base/limits.h"
 #include "base/utf8.h"
@@ -131,15 +132,13 @@ static eid_status add_properties(eid_sync_settings *into, const eid_sync_setting
     return EID_OK;
 }
 
-/* Programs built against an older header hand over a shorter struct. */
 eid_status eid_sync_settings_copy(const eid_sync_settings *settings, eid_sync_settings *out)
 {
     EID_NEED(settings && out);
     eid_sync_settings given = EID_SYNC_SETTINGS_DISABLED, copy;
 
-    memcpy(&given, settings, settings->struct_size < sizeof given ? settings->struct_size : sizeof given);
+    EID_TRY(eid_sized_take(&given, sizeof given, settings, "eid_sync_settings"));
     copy = given;
-    copy.struct_size = sizeof copy;
     copy.properties = NULL;
     copy.property_count = 0;
     eid_status status = add_properties(&copy, &given);

@@ -6,6 +6,7 @@
 #include "store/store_int.h"
 
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "codec/base.h"
@@ -375,15 +376,9 @@ static eid_status find(eid_txn_store *store, query_run *run, eid_table_result *r
     EID_TRY(run_query(store, run, &indexed));
     if (run->stopped && result != NULL)
         EID_TRY(write_cursor(run, &cursor));
+    eid_table_result full = {sizeof full, run->shown, run->tested, indexed, cursor};
     if (result != NULL)
-        *result = (eid_table_result){sizeof *result, run->shown, run->tested, indexed, cursor};
-    return EID_OK;
-}
-
-static eid_status check_sizes(const eid_table_query *query, const eid_table_result *result)
-{
-    if (query->struct_size == 0 || (result != NULL && result->struct_size != sizeof *result))
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "Begin a query with EID_TABLE_QUERY_INIT, and its result with EID_TABLE_RESULT_INIT");
+        eid_sized_give(result, &full, sizeof full);
     return EID_OK;
 }
 
@@ -393,8 +388,9 @@ eid_status eid_table_find(eid_txn *txn, const char *name, const eid_table_query 
     EID_NEED(txn && name && query);
     eid_txn_store *store;
     eid_table_query used = EID_TABLE_QUERY_INIT;
-    EID_TRY(check_sizes(query, result));
-    memcpy(&used, query, query->struct_size < sizeof used ? query->struct_size : sizeof used);
+    EID_TRY(eid_sized_take(&used, sizeof used, query, "eid_table_query"));
+    if (result != NULL)
+        EID_TRY(eid_sized_check(result, sizeof *result, "eid_table_result"));
     EID_TRY(eid_txn_open_store(txn, name, EID_TYPE_TABLE, &store));
     query_run run = {.database = eid_txn_database(txn), .name = name, .query = &used, .callback = callback, .ctx = ctx};
     eid_buf_init(&run.low, SIZE_MAX / 2);
@@ -422,8 +418,9 @@ eid_status eid_database_table_find(eid_database *database, const char *name, con
 
 void eid_table_result_clear(eid_table_result *result)
 {
+    static const eid_table_result empty = EID_TABLE_RESULT_INIT;
     if (result == NULL)
         return;
     eid_free(result->cursor);
-    *result = (eid_table_result)EID_TABLE_RESULT_INIT;
+    eid_sized_give(result, &empty, sizeof empty);
 }

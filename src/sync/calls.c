@@ -2,6 +2,7 @@
 /* Calls of the program: their handles, how orders become sessions, and how ends become callbacks. The forms that make orders
  * are in forms.c. */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/wait.h"
 #include "sync/engine_int.h"
 
@@ -181,6 +182,8 @@ eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync
 {
     EID_NEED(call);
     struct timespec until;
+    if (result != NULL)
+        EID_TRY(eid_sized_check(result, sizeof *result, "eid_sync_result"));
     eid_wait_deadline(timeout_ms, &until);
     pthread_mutex_lock(&call->mutex);
     eid_engine *engine = call->engine;
@@ -197,7 +200,7 @@ eid_status eid_sync_call_wait(eid_sync_call *call, uint64_t timeout_ms, eid_sync
     else if (status != EID_OK)
         eid_fail(status, "%s", call->sentence != NULL ? call->sentence : "out of memory");
     else if (result != NULL)
-        memcpy(result, &call->result, result->struct_size < sizeof *result ? result->struct_size : sizeof *result);
+        eid_sized_give(result, &call->result, sizeof call->result);
     pthread_mutex_unlock(&call->mutex);
     return status;
 }
@@ -370,11 +373,8 @@ eid_status eid_order_session(eid_sync *sync, const eid_sync_order *order, unsign
 static eid_status read_order(const eid_sync_order *given, eid_sync_order *order)
 {
     static const eid_sync_order defaults = EID_SYNC_ORDER_INIT;
-    if (given->struct_size == 0 || given->struct_size > sizeof *order)
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "eid_sync_order must be set up with EID_SYNC_ORDER_INIT");
     *order = defaults;
-    memcpy(order, given, given->struct_size);
-    return EID_OK;
+    return eid_sized_take(order, sizeof *order, given, "eid_sync_order");
 }
 
 eid_status eid_call_start(eid_sync *sync, const eid_sync_order *given, unsigned flags, const eid_call_hooks *hooks,

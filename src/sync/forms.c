@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forms of calls: each makes an order, by address, ticket or peer, and either waits for its end or not. */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "sync/engine_int.h"
 
 /* ---- Waiting or not ---- */
@@ -36,9 +37,7 @@ eid_status eid_sync_order_async(eid_sync *sync, const eid_sync_order *order, eid
 
 static eid_status check_result(const eid_sync_result *result)
 {
-    if (result != NULL && result->struct_size != sizeof *result)
-        return eid_fail(EID_ERR_INVALID_ARGUMENT, "eid_sync_result must be set up with EID_SYNC_RESULT_INIT");
-    return EID_OK;
+    return result == NULL ? EID_OK : eid_sized_check(result, sizeof *result, "eid_sync_result");
 }
 
 /* *ended gets the call, when it succeeded. */

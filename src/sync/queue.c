@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine as the program sees it: settings, what waits, figures. */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "sync/engine_int.h"
 
 void eid_sync_get_config(eid_sync *sync, eid_sync_config *out)
 {
     eid_engine *engine = sync->engine;
-    size_t size = out->struct_size < sizeof *out ? out->struct_size : sizeof *out;
     pthread_mutex_lock(&engine->mutex);
     eid_sync_config config = engine->config;
     pthread_mutex_unlock(&engine->mutex);
-    config.struct_size = out->struct_size;
-    memcpy(out, &config, size);
+    eid_sized_give(out, &config, sizeof config);
 }
 
 eid_status eid_sync_set_config(eid_sync *sync, const eid_sync_config *config)
@@ -19,8 +18,7 @@ eid_status eid_sync_set_config(eid_sync *sync, const eid_sync_config *config)
     EID_NEED(sync && config);
     eid_engine *engine = sync->engine;
     eid_sync_config used = EID_SYNC_CONFIG_INIT;
-    memcpy(&used, config, config->struct_size < sizeof used ? config->struct_size : sizeof used);
-    used.struct_size = sizeof used;
+    EID_TRY(eid_sized_take(&used, sizeof used, config, "eid_sync_config"));
     if (used.periodic_seconds == 0 || used.check_seconds == 0 || used.retry_max_seconds == 0)
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "a period of the sync engine must be at least a second");
     if (used.periodic_seconds > UINT32_MAX || used.check_seconds > UINT32_MAX || used.retry_max_seconds > UINT32_MAX)
@@ -163,8 +161,7 @@ void eid_retries_free(eid_retry *retries, size_t count)
 void eid_sync_get_engine_stats(eid_sync *sync, eid_sync_engine_stats *out)
 {
     eid_engine *engine = sync->engine;
-    eid_sync_engine_stats stats = {.struct_size = out->struct_size};
-    size_t size = out->struct_size < sizeof stats ? out->struct_size : sizeof stats;
+    eid_sync_engine_stats stats = {.struct_size = sizeof stats};
     pthread_mutex_lock(&engine->mutex);
     stats.running = engine->host != NULL && !engine->stopping;
     stats.sessions = engine->session_count;
@@ -180,7 +177,7 @@ void eid_sync_get_engine_stats(eid_sync *sync, eid_sync_engine_stats *out)
         }
     }
     pthread_mutex_unlock(&engine->mutex);
-    memcpy(out, &stats, size);
+    eid_sized_give(out, &stats, sizeof stats);
 }
 
 /* ---- The program's own settings ---- */

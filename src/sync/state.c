@@ -5,6 +5,7 @@
  * as good as none: the next sync costs more, nothing else.
  */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/log.h"
 #include "codec/cid.h"
 #include "codec/fields.h"
@@ -473,25 +474,19 @@ void eid_state_note(eid_engine *engine, eid_session *s)
 
 /* ---- Asking ---- */
 
-static eid_status check_size(size_t given, size_t wanted, const char *what)
-{
-    if (given == wanted)
-        return EID_OK;
-    return eid_fail(EID_ERR_INVALID_ARGUMENT, "struct_size of %s must be set", what);
-}
-
 eid_status eid_sync_get_sync_cursor(eid_sync *sync, const eid_pubkey *peer, const eid_id *database, eid_sync_cursor *out)
 {
     EID_NEED(sync && peer && database && out);
     eid_engine *engine = sync->engine;
-    EID_TRY(check_size(out->struct_size, sizeof *out, "eid_sync_cursor"));
-    *out = (eid_sync_cursor){.struct_size = sizeof *out, .peer = *peer, .database = *database};
+    eid_sync_cursor cursor = {.struct_size = sizeof cursor, .peer = *peer, .database = *database};
+    EID_TRY(eid_sized_check(out, sizeof cursor, "eid_sync_cursor"));
     pthread_mutex_lock(&engine->mutex);
     const eid_neighbour *neighbour = eid_neighbour_find(engine, peer);
     const eid_link *link = neighbour == NULL ? NULL : eid_link_find(neighbour, database);
     if (link != NULL)
-        *out = link->cursor;
+        cursor = link->cursor;
     pthread_mutex_unlock(&engine->mutex);
+    eid_sized_give(out, &cursor, sizeof cursor);
     return EID_OK;
 }
 
@@ -499,13 +494,14 @@ eid_status eid_sync_get_sync_metadata(eid_sync *sync, const eid_pubkey *peer, ei
 {
     EID_NEED(sync && peer && out);
     eid_engine *engine = sync->engine;
-    EID_TRY(check_size(out->struct_size, sizeof *out, "eid_sync_metadata"));
-    *out = (eid_sync_metadata){.struct_size = sizeof *out, .peer = *peer};
+    eid_sync_metadata metadata = {.struct_size = sizeof metadata, .peer = *peer};
+    EID_TRY(eid_sized_check(out, sizeof metadata, "eid_sync_metadata"));
     pthread_mutex_lock(&engine->mutex);
     const eid_neighbour *neighbour = eid_neighbour_find(engine, peer);
     if (neighbour != NULL)
-        *out = neighbour->metadata;
+        metadata = neighbour->metadata;
     pthread_mutex_unlock(&engine->mutex);
+    eid_sized_give(out, &metadata, sizeof metadata);
     return EID_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/sized.h"
 #include "transport/http_int.h"
 
 #define CONFIG_TYPE "http:v0"
@@ -50,7 +51,7 @@ eid_status eid_sync_add_http_transport(eid_sync *sync, const char *name, const e
 
     EID_NEED(sync && name);
     if (options != NULL)
-        memcpy(&used, options, options->struct_size < sizeof used ? options->struct_size : sizeof used);
+        EID_TRY(eid_sized_take(&used, sizeof used, options, "eid_http_options"));
     if ((used.certificate_pem == NULL) != (used.private_key_pem == NULL))
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "a certificate and its private key belong together");
     EID_TRY(eid_sync_check_transport_name(name));

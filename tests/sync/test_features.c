@@ -183,6 +183,25 @@ static void one_call_does_everything(void **state)
     assert_int_equal(result.received, 0);
 }
 
+/* A program that was built when results had fewer fields gets those, and nothing behind them. */
+static void results_of_an_older_header(void **state)
+{
+    scene *s = *state;
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+
+    node_set_global(s->room, node_read_only);
+    result.struct_size = offsetof(eid_sync_result, databases);
+    result.databases = 4711;
+    tu_assert_ok(eid_sync_with_peer(s->bob.sync, s->alice.address, &s->id, &result));
+    assert_true(result.bootstrapped);
+    assert_int_equal(result.struct_size, offsetof(eid_sync_result, databases));
+    assert_int_equal(result.databases, 4711);
+    result.struct_size = sizeof result + 1;
+    tu_assert_fails(eid_sync_with_peer(s->bob.sync, s->alice.address, &s->id, &result), EID_ERR_INVALID_ARGUMENT);
+    result.struct_size = 0;
+    tu_assert_fails(eid_sync_with_peer(s->bob.sync, s->alice.address, &s->id, &result), EID_ERR_INVALID_ARGUMENT);
+}
+
 /* Feature 25 */
 static void host_names(void **state)
 {
@@ -365,6 +384,7 @@ int main(void)
         IN_SCENE(a_key_name_nobody_has),
         IN_SCENE(what_the_instance_stops_sharing_is_not_served),
         IN_SCENE(one_call_does_everything),
+        IN_SCENE(results_of_an_older_header),
         IN_SCENE(host_names),
         IN_SCENE(without_a_port_it_is_port_80),
         IN_SCENE(requests_tell_key_name_and_permission),
