@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "base/sized.h"
 #include "transport/iroh/relay_int.h"
 #include "transport/websocket.h"
 
@@ -602,9 +603,7 @@ const char *eid_relay_address(const eid_relay *relay)
 
 void eid_relay_get_stats(eid_relay *relay, eid_relay_stats *out)
 {
-    size_t size = out->struct_size < sizeof *out ? out->struct_size : sizeof *out;
     pthread_mutex_lock(&relay->lock);
-    relay->stats.struct_size = out->struct_size;
-    memcpy(out, &relay->stats, size);
+    eid_sized_give(out, &relay->stats, sizeof relay->stats);
     pthread_mutex_unlock(&relay->lock);
 }
