@@ -66,8 +66,29 @@ void foe_end(foe *f);                /* it only answers */
 bool foe_may_have_made(const foe *f, const shared *s, const eid_entry *entry);
 uint64_t foe_thrown(const foe *f);
 
-/* The entry's record, made when it is new. */
+/* play.c. The entry's record, made when it is new. */
 made *play_note(shared *s, const eid_id *id);
+eid_id play_id_of(const eid_map_entry *record);
 bool play_holds(play *p, size_t who, const eid_id *id);
+bool play_is_alive(play *p, size_t who); /* up, and its disk takes what it writes */
+bool play_counts(const play *p, const shared *s, size_t who); /* must have all of the database */
+bool play_is_somebody_missing(void *play);
+eid_sync_settings play_some_wish(world *w);
+eid_status play_track(play *p, size_t who, size_t which);
+void play_open(play *p, size_t who, size_t which); /* the handle, when the database is there */
+void play_flush(play *p, size_t who); /* what was committed so far will not be lost, whatever comes */
+
+/* trouble.c */
+void trouble_begin(play *p, uint64_t turns);
+bool trouble_is_on(void *play);
+void trouble_end_peer(world *w, size_t who);   /* whose disk froze; it comes back later */
+void trouble_wake_peer(world *w, uint64_t who); /* nothing when it is up */
+
+/* judge.c */
+bool judge_agreement(play *p);
+void judge_tell(play *p); /* prints what each has */
+uint64_t judge_time_allowed(const play *p);
+void judge_all(play *p, outcome *out);
+void judge_silence(play *p);
 
 #endif
