@@ -35,7 +35,7 @@ typedef struct stored {
 typedef struct disk {
     char path[NAME_MAX_LEN];
     stored files[FILES];
-    bool frozen;
+    bool frozen, full;
     disk_end end;
     uint64_t freeze_in; /* writes; 0: not at all */
 } disk;
@@ -151,6 +151,11 @@ void disk_freeze_at(size_t which, disk_end end, uint64_t writes)
     all.disks[which].freeze_in = writes;
 }
 
+void disk_fill(size_t which, bool full)
+{
+    all.disks[which].full = full;
+}
+
 bool disk_is_frozen(size_t which)
 {
     return all.disks[which].frozen;
@@ -223,6 +228,8 @@ static void change_file(sqlite3_file *file, const change *ch)
 
 static int disk_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
 {
+    if (((handle *)(void *)file)->d->full && (size_t)at + (size_t)len > file_of(file)->now.size)
+        return SQLITE_FULL;
     change ch = {(size_t)at, (size_t)len, malloc((size_t)len + 1)};
     assert_non_null(ch.data);
     memcpy(ch.data, data, (size_t)len);
@@ -446,7 +453,7 @@ void disk_format(uint64_t seed)
     for (size_t i = 0; i < DISKS; i++) {
         for (size_t k = 0; k < FILES; k++)
             wipe(&all.disks[i].files[k]);
-        all.disks[i].frozen = false;
+        all.disks[i].frozen = all.disks[i].full = false;
         all.disks[i].freeze_in = 0;
     }
     sqlite3_randomness(0, NULL); /* it gathers chance once and keeps it */

@@ -26,6 +26,8 @@ typedef enum disk_end {
 void disk_freeze(size_t disk, disk_end end);
 /* The same before the n-th write or sync from now on; 0 calls that off. */
 void disk_freeze_at(size_t disk, disk_end end, uint64_t writes);
+/* There is no room: files do not grow. */
+void disk_fill(size_t disk, bool full);
 bool disk_is_frozen(size_t disk);
 void disk_thaw(size_t disk);
 

@@ -107,7 +107,11 @@ static void tend(world *w, uint64_t again)
     for (size_t which = 0; which < p->database_count; which++)
         for (size_t who = 0; who < w->peer_count; who++) {
             shared *s = &p->databases[which];
-            if (!s->member[who] || (s->late[who] && !p->troubled) || !play_is_alive(p, who) || s->shut_out[who])
+            if (!s->member[who] || (s->late[who] && !p->troubled) || !play_is_alive(p, who) ||
+                s->shut_out[who])
+                continue;
+            /* Whoever does not have the first can not tell who may do what in the other. */
+            if (s->delegated && w->peers[who].handles[0] == NULL)
                 continue;
             play_open(p, who, which);
             if (play_is_alive(p, who) && w->peers[who].handles[which] == NULL)
@@ -145,6 +149,10 @@ void play_flush(play *p, size_t who)
 
 static void list_keys(play *p, shared *s, eid_txn *txn)
 {
+    if (s->delegated) {
+        tu_assert_ok(eid_settings_add_delegation(txn, &p->databases[0].id, NULL, 0, node_write_10, NULL));
+        return;
+    }
     for (size_t i = 0; i < p->w.peer_count; i++) {
         const peer *at = &p->w.peers[i];
         if (!s->member[i])
@@ -220,6 +228,17 @@ static void choose(play *p, shared *s)
         s->late[i] = i != s->owner && chance(w, 20);
         s->wishes[i] = play_some_wish(w);
     }
+    const shared *first = &p->databases[0];
+    if (s == first || first->open || !chance(w, 50))
+        return;
+    s->delegated = true;
+    s->open = s->hostile_writes = false;
+    s->owner = first->owner;
+    for (size_t i = 0; i < w->peer_count; i++) {
+        s->member[i] = first->member[i] && (s->member[i] || i == s->owner);
+        s->writes[i] = first->writes[i];
+        s->late[i] = first->late[i] || (s->late[i] && i != s->owner);
+    }
 }
 
 bool play_is_somebody_missing(void *ctx)
@@ -251,6 +270,7 @@ static void set_up(play *p, uint64_t seed, bool loud)
     }
     if (chance(w, 60))
         p->foe = foe_new(p);
+    p->bulky = chance(w, 6);
     p->database_count = 1 + below(w, DATABASES);
     for (size_t i = 0; i < p->database_count; i++) {
         shared *s = &p->databases[i];
@@ -293,6 +313,7 @@ static void heal(play *p)
     p->troubled = true; /* those who are late may come now at the latest */
     for (size_t who = 0; who < w->peer_count; who++) {
         disk_freeze_at(who, DISK_KILLED, 0);
+        disk_fill(who, false);
         trouble_wake_peer(w, who);
         w->peers[who].skew_ms = (int64_t)below(w, 20000) - 10000;
         for (size_t which = 0; which < p->database_count; which++) {

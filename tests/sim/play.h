@@ -20,6 +20,7 @@ typedef struct shared {
     eid_id id;
     size_t owner;
     bool open;           /* everybody may write; else those with listed keys */
+    bool delegated;      /* what a member of the first database may do there it may here */
     bool hostile_writes; /* the hostile peer's key is listed */
     bool member[PEERS];
     bool writes[PEERS];
@@ -37,8 +38,9 @@ typedef struct play {
     world w;
     shared databases[DATABASES];
     size_t database_count;
-    bool troubled; /* peers may die, the network may do anything */
-    uint64_t down_until_ms[PEERS];
+    bool troubled;        /* peers may die, the network may do anything */
+    bool bulky;           /* large entries and many of them */
+    bool was_full[PEERS]; /* its disk has had no room at some time: commits may have failed */
     unsigned commits, deaths, cuts, revocations;
     foe *foe; /* NULL: nobody is hostile */
 } play;
@@ -70,7 +72,7 @@ uint64_t foe_thrown(const foe *f);
 made *play_note(shared *s, const eid_id *id);
 eid_id play_id_of(const eid_map_entry *record);
 bool play_holds(play *p, size_t who, const eid_id *id);
-bool play_is_alive(play *p, size_t who); /* up, and its disk takes what it writes */
+bool play_is_alive(play *p, size_t who);                      /* up, and its disk takes what it writes */
 bool play_counts(const play *p, const shared *s, size_t who); /* must have all of the database */
 bool play_is_somebody_missing(void *play);
 eid_sync_settings play_some_wish(world *w);
@@ -81,7 +83,7 @@ void play_flush(play *p, size_t who); /* what was committed so far will not be l
 /* trouble.c */
 void trouble_begin(play *p, uint64_t turns);
 bool trouble_is_on(void *play);
-void trouble_end_peer(world *w, size_t who);   /* whose disk froze; it comes back later */
+void trouble_end_peer(world *w, size_t who);    /* whose disk froze; it comes back later */
 void trouble_wake_peer(world *w, uint64_t who); /* nothing when it is up */
 
 /* judge.c */

@@ -4,7 +4,10 @@
 #include "play.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define LARGE 300000 /* bytes: four such entries do not fit into one push */
 
 static play *play_of(world *w)
 {
@@ -102,6 +105,14 @@ static void stage_something(play *p, eid_txn *txn)
     default:
         tu_assert_ok(eid_docstore_set_text(txn, "notes", key, text));
     }
+    if (p->bulky && chance(w, 10)) {
+        char *large = malloc(LARGE + 1);
+        assert_non_null(large);
+        memset(large, 'x', LARGE);
+        large[LARGE] = '\0';
+        tu_assert_ok(eid_docstore_set_text(txn, "notes", key, large));
+        free(large);
+    }
     /* A deletion of nothing alone would be an empty transaction. */
     tu_assert_ok(eid_docstore_set_text(txn, "notes", "last", text));
 }
@@ -113,8 +124,10 @@ static void finish(play *p, size_t who, shared *s, eid_txn *txn)
     eid_status status = eid_txn_commit_free(txn, &id);
     trace(&p->w, "committed", who, (uint64_t)status);
     if (status != EID_OK) {
-        assert_int_equal(status, EID_ERR_PERMISSION_DENIED);
-        assert_false(s->writes[who]);
+        if (!p->was_full[who]) {
+            assert_int_equal(status, EID_ERR_PERMISSION_DENIED);
+            assert_false(s->writes[who]);
+        }
         return;
     }
     made *m = play_note(s, &id);
@@ -138,8 +151,8 @@ static void commit(play *p, size_t who)
     eid_database *handle = p->w.peers[who].handles[which];
     if (handle == NULL || !s->writes[who])
         return;
-    for (size_t i = 0, count = chance(&p->w, 80) ? 1 : 1 + below(&p->w, 12); i < count && play_is_alive(p, who);
-         i++) {
+    for (size_t i = 0, count = chance(&p->w, 80) ? 1 : 1 + below(&p->w, p->bulky ? 60 : 10);
+         i < count && play_is_alive(p, who); i++) {
         eid_txn *txn = begin(handle);
         stage_something(p, txn);
         finish(p, who, s, txn);
@@ -163,8 +176,8 @@ static void revoke(play *p, shared *s)
     eid_txn *txn;
     for (size_t i = 0; i < PEERS && (whom == s->owner || !s->member[whom]); i++)
         whom = (whom + 1) % p->w.peer_count;
-    if (s->open || !play_is_alive(p, s->owner) || !s->member[whom] || whom == s->owner || s->late[whom] ||
-        p->revocations != 0)
+    if (s->open || s->delegated || !play_is_alive(p, s->owner) || !s->member[whom] || whom == s->owner ||
+        s->late[whom] || p->revocations != 0)
         return;
     const peer *at = &p->w.peers[whom];
     txn = begin(p->w.peers[s->owner].handles[s - p->databases]);
@@ -178,17 +191,48 @@ static void revoke(play *p, shared *s)
     p->revocations++;
     if (s->shut_out[whom])
         lean_on_others(p, s);
+    shared *other = &p->databases[1];
+    if (s != other && other->delegated) {
+        other->writes[whom] = false;
+        other->shut_out[whom] = s->shut_out[whom] && other->member[whom];
+        lean_on_others(p, other);
+    }
+}
+
+/* From now on the members count as they are now. */
+static void raise_floor(play *p, shared *s)
+{
+    eid_txn *txn;
+    if (!s->delegated || !play_is_alive(p, s->owner))
+        return;
+    txn = begin(p->w.peers[s->owner].handles[s - p->databases]);
+    tu_assert_ok(eid_settings_raise_delegation(txn, &p->databases[0].id, NULL, 0));
+    finish(p, s->owner, s, txn);
 }
 
 static void change_rank(play *p, shared *s)
 {
     size_t whom = below(&p->w, p->w.peer_count);
-    if (s->open || !play_is_alive(p, s->owner) || whom == s->owner || !s->member[whom] || !s->writes[whom])
+    if (s->open || s->delegated || !play_is_alive(p, s->owner) || whom == s->owner || !s->member[whom] ||
+        !s->writes[whom])
         return;
     eid_txn *txn = begin(p->w.peers[s->owner].handles[s - p->databases]);
     eid_permission permission = {EID_PERM_WRITE, (uint32_t)below(&p->w, 20)};
     tu_assert_ok(eid_settings_rank_auth_key(txn, &p->w.peers[whom].user, permission));
     finish(p, s->owner, s, txn);
+}
+
+static void make_room(world *w, uint64_t who)
+{
+    (void)w;
+    disk_fill(who, false);
+}
+
+static void fill_disk(play *p, size_t who)
+{
+    p->was_full[who] = true;
+    disk_fill(who, true);
+    world_plan(&p->w, below(&p->w, 60000), make_room, who);
 }
 
 static void part(world *w)
@@ -271,8 +315,12 @@ static void trouble(world *w, uint64_t left)
         call(p, who);
     else if (what < 95)
         change_rank(p, s);
-    else if (what < 98)
+    else if (what < 97)
         revoke(p, s);
+    else if (what < 98)
+        raise_floor(p, s);
+    else if (what < 99)
+        fill_disk(p, who);
     else if (play_is_alive(p, who))
         change_wish(p, who);
     if (left != 0)

@@ -646,6 +646,7 @@ void peer_start(world *w, size_t who)
     carrier *c = calloc(1, sizeof *c);
 
     assert_non_null(c);
+    disk_fill(who, false);
     snprintf(url, sizeof url, "sqlite:%s", disk_path(who));
     options.durability = p->durability;
     options.now_ms = peer_clock;
