@@ -102,7 +102,8 @@ eid_status eid_pubkey_parse_slice(eid_slice text, eid_pubkey *out)
 eid_status eid_pubkey_parse(const char *text, eid_pubkey *out)
 {
     EID_NEED(text && out);
-    return eid_pubkey_parse_slice(eid_slice_text(text), out);
+    eid_status status = eid_pubkey_parse_slice(eid_slice_text(text), out);
+    return status == EID_ERR_INVALID_KEY ? eid_fail_context(status, "Invalid public key") : status;
 }
 
 void eid_pubkey_format(const eid_pubkey *key, char out[EID_PUBKEY_TEXT_SIZE])
