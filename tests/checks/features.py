@@ -72,7 +72,7 @@ def programs(root, build):
         paths = [argument for argument in test["cmd"] if argument.endswith(".py")]
         paths += [path for target in test["depends"] for path in sources.get(target, [])]
         for path in paths:
-            found[os.path.relpath(os.path.realpath(path), os.path.realpath(root))] = test["name"]
+            found.setdefault(os.path.relpath(os.path.realpath(path), os.path.realpath(root)), test["name"])
     return found
 
 

@@ -38,6 +38,7 @@ static void saved_mode(const node *n, const char *wanted)
 }
 
 /* The key and the configuration are of the instance: peers find it again after a restart. */
+/* Feature 37 */
 static void remembered(void **state)
 {
     char *dir = tu_temp_dir(), *path = tu_path(dir, "data.db"), url[512];
@@ -100,6 +101,7 @@ static void its_key_is_protected(void **state)
     tu_temp_dir_remove(dir);
 }
 
+/* Features 34, 37 */
 static void modes_and_relays(void **state)
 {
     eid_iroh_config *config, *read;
@@ -152,6 +154,7 @@ static void modes_and_relays(void **state)
     }
 }
 
+/* Features 28, 29 */
 static void servers(void **state)
 {
     node n;
@@ -185,6 +188,7 @@ static void servers(void **state)
 }
 
 /* Two transports in one ticket; either is enough. */
+/* Features 5, 27, 36, O2 */
 static void beside_http(void **state)
 {
     node alice, bob, carol;
