@@ -151,12 +151,6 @@ eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, 
     return EID_OK;
 }
 
-eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const int64_t *tips, size_t tip_count,
-                             eid_node **out, size_t *count)
-{
-    return eid_state_closure_up_to(storage, store, INT64_MAX, tips, tip_count, out, count);
-}
-
 /* ---- Views and tips ---- */
 
 bool eid_view_contains(const eid_view *view, int64_t n)

@@ -104,9 +104,6 @@ uint64_t eid_hidden_state_left_out(const eid_hidden_state *state); /* payloads t
 
 /* Tips of a store within the view, ascending n; eid_free. */
 eid_status eid_state_tips(eid_storage *storage, eid_tree_store *store, const eid_view *view, eid_node **out, size_t *count);
-/* The closure of store tips along store parents, in fold order. */
-eid_status eid_state_closure(eid_storage *storage, eid_tree_store *store, const int64_t *tips, size_t tip_count,
-                             eid_node **out, size_t *count);
 /* Sorts into fold order: height, then text of the ID. */
 void eid_nodes_sort(eid_node *nodes, size_t count);
 

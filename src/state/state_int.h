@@ -16,7 +16,7 @@ typedef struct eid_nodes {
 } eid_nodes;
 eid_status eid_nodes_add(eid_nodes *nodes, const eid_node *node);
 
-/* eid_state_closure over what had arrived by then. */
+/* The closure of store tips along store parents, over what had arrived by then, in fold order. */
 eid_status eid_state_closure_up_to(eid_storage *storage, eid_tree_store *store, int64_t up_to, const int64_t *tips,
                                    size_t tip_count, eid_node **out, size_t *count);
 

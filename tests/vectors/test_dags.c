@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "codec/cid.h"
 #include "database/database_int.h"
+#include "state/state_int.h"
 
 static const size_t EXPECTED_HISTORIES = 53;
 /* Recorded states without an answer, because the Rust side could not fold them. */
@@ -300,7 +301,8 @@ static void check_view_tips(history *h, const jd_node *view, const eid_id *tips,
         for (size_t k = 0; k < node_count; k++)
             numbers[k] = nodes[k].n;
         if (store != NULL)
-            tu_assert_ok(eid_state_closure(h->core->storage, store, numbers, node_count, &closure, &closure_count));
+            tu_assert_ok(eid_state_closure_up_to(h->core->storage, store, INT64_MAX, numbers, node_count, &closure,
+                                                 &closure_count));
         check_node_set(h, "closure", closure, closure_count, jd_need(jd_need(view, "store_order"), jd_key_at(store_tips, i)));
         for (size_t k = 1; k < closure_count; k++)
             assert_true(closure[k - 1].height <= closure[k].height);
