@@ -560,8 +560,9 @@ static void stop_loop(eid_relay *relay)
 
 eid_status eid_relay_start(const eid_relay_options *options, eid_relay **out)
 {
+    EID_NEED(options && out);
     eid_relay *relay;
-    if (options == NULL || out == NULL || options->bind_address == NULL)
+    if (options->bind_address == NULL)
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "A relay needs an address to listen on");
     if ((options->certificate_pem == NULL) != (options->private_key_pem == NULL))
         return eid_fail(EID_ERR_INVALID_ARGUMENT, "A certificate and its private key belong together");
