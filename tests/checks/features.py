@@ -66,7 +66,7 @@ def programs(root, build):
         with open(os.path.join(build, "meson-info", name), encoding="utf-8") as file:
             return json.load(file)
 
-    sources = {target["id"]: [path for part in target["target_sources"] for path in part["sources"]] for target in load("intro-targets.json")}
+    sources = {target["id"]: [path for part in target["target_sources"] for path in part.get("sources", ())] for target in load("intro-targets.json")}
     found = {}
     for test in load("intro-tests.json"):
         paths = [argument for argument in test["cmd"] if argument.endswith(".py")]
