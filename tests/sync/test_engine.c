@@ -147,7 +147,6 @@ static void entries_are_passed_on(void **state)
     net_close(n);
 }
 
-/* Feature 45 */
 static void a_mesh_does_not_echo(void **state)
 {
     (void)state;

@@ -219,7 +219,7 @@ static void on_done(eid_status status, const char *sentence, const eid_sync_resu
     h->times++;
 }
 
-/* Features 1, 3, 19 */
+/* Features 1, 19 */
 static void calls_without_waiting(void **state)
 {
     (void)state;
