@@ -21,6 +21,8 @@
 #define EID_LIMIT_DELEGATION_TIPS 64
 #define EID_LIMIT_DELEGATION_SEARCH 256    /* databases looked into, path by path, for the rights of a key */
 #define EID_LIMIT_SETTINGS_PIN 1024        /* tips in a pin */
+#define EID_LIMIT_WORKERS 15               /* threads that check signatures: one core stores what five of them
+                                            * have checked, and judges again what fifteen have */
 
 /* Storage */
 #define EID_LIMIT_QUARANTINE_ENTRIES 10000          /* per database: entries whose parents are not here yet */

@@ -15,17 +15,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/workers.h"
 #include "codec/cid.h"
 
 /* Entries stored in one storage transaction: enough to share its cost, short enough not to hold the lock long. */
 #define STORE_BATCH 512
 /* Below this many entries threads cost more than they bring. */
 #define THREADS_FROM 16
-#define MAX_THREADS 8
 
 typedef enum check {
     CHECK_UNKNOWN,
@@ -86,18 +85,6 @@ static void *check_thread(void *argument)
     while (check_next(r, r->count))
         continue;
     return NULL;
-}
-
-static size_t start_threads(reception *r, pthread_t *threads)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t wanted = r->count < THREADS_FROM || cores < 2 ? 0 : (size_t)cores - 1;
-    if (wanted > MAX_THREADS)
-        wanted = MAX_THREADS;
-    size_t started = 0;
-    while (started < wanted && pthread_create(&threads[started], NULL, check_thread, r) == 0)
-        started++;
-    return started;
 }
 
 /* Returns when every entry before `limit` is checked; helps meanwhile. */
@@ -521,11 +508,10 @@ eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *c
                    .verdicts = verdicts != NULL ? verdicts : eid_realloc_array(NULL, count + 1, sizeof *verdicts),
                    .woken = &woken};
     memset(r.receipt, 0, sizeof *r.receipt);
-    pthread_t threads[MAX_THREADS];
-    size_t thread_count = 0;
+    eid_workers workers = {0};
     eid_status status = r.verdicts == NULL ? eid_fail_memory() : make_order(&r);
-    if (status == EID_OK)
-        thread_count = start_threads(&r, threads);
+    if (status == EID_OK && count >= THREADS_FROM)
+        eid_workers_start(&workers, check_thread, &r);
     for (size_t from = 0; from < count && status == EID_OK; from += STORE_BATCH) {
         size_t to = count - from < STORE_BATCH ? count : from + STORE_BATCH;
         wait_for_checks(&r, from, to);
@@ -533,8 +519,7 @@ eid_status eid_core_receive(eid_core *core, const eid_id *database, eid_entry *c
     }
     if (status != EID_OK)
         atomic_store(&r.next_check, count); /* the threads have nothing left to do */
-    for (size_t i = 0; i < thread_count; i++)
-        pthread_join(threads[i], NULL);
+    eid_workers_join(&workers);
     if (status == EID_OK)
         settle_verdicts(&r);
     announce_and_free(&r);

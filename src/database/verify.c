@@ -7,19 +7,17 @@
  */
 #include <eidetica/verify.h>
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/workers.h"
 #include "codec/cid.h"
 #include "database/judging.h"
 #include "database/standing_int.h"
 
 #define SLICE 512
-#define MAX_THREADS 16
 
 typedef struct verified_row {
     eid_entry_row row;
@@ -79,15 +77,11 @@ static void *look_thread(void *argument)
 
 static void look_at_all(verification *v)
 {
-    pthread_t threads[MAX_THREADS];
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t wanted = cores < 2 ? 0 : cores > MAX_THREADS ? MAX_THREADS : (size_t)cores - 1, started = 0;
+    eid_workers workers;
     atomic_store(&v->next, 0);
-    while (started < wanted && pthread_create(&threads[started], NULL, look_thread, v) == 0)
-        started++;
+    eid_workers_start(&workers, look_thread, v);
     look_thread(v);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    eid_workers_join(&workers);
 }
 
 /* ---- One member, under the lock ---- */
