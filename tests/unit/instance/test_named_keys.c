@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include <eidetica/auth.h>
+
 #include "base/limits.h"
 #include "instance/instance_int.h"
 
@@ -22,7 +24,8 @@ static void keys_have_names(void **state)
     assert_string_equal(text, wanted);
     tu_assert_fails(eid_instance_get_public_key(f->instance, "two", &found), EID_ERR_PRIVATE_KEY_NOT_FOUND);
     assert_string_equal(eid_last_error(), "Private key not found for key name: two");
-    tu_assert_fails(eid_instance_get_formatted_public_key(f->instance, "two", text), EID_ERR_PRIVATE_KEY_NOT_FOUND);
+    tu_assert_fails(eid_instance_get_formatted_public_key(f->instance, "two", text),
+                    EID_ERR_PRIVATE_KEY_NOT_FOUND);
     assert_true(eid_pubkey_equal(&added, &found));
 }
 
@@ -139,7 +142,8 @@ static void broken_records_are_refused(void **state)
         "[{\"name\":\"a\",\"key_id\":\"ed25519:x\",\"storage\":{},\"created_at\":1}]",
         /* a private key that is not the public one's */
         ("[{\"name\":\"a\",\"key_id\":\"ed25519:eI8Cg5eFu6EhbvH13nojcuBc1Q7egzyeh3riSNp4DBQ=\",\"storage\":"
-         "{\"type\":\"unencrypted\",\"key\":\"ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"},\"created_at\":1}]"),
+         "{\"type\":\"unencrypted\",\"key\":\"ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"},"
+         "\"created_at\":1}]"),
     };
 
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
@@ -170,6 +174,134 @@ static void failures_add_and_remove_nothing(void **state)
     }
     print_message("%llu failures of the storage\n", (unsigned long long)failures);
     assert_true(failures >= 6);
+}
+
+static size_t databases_of(fixture *f)
+{
+    eid_id *ids;
+    size_t count;
+
+    tu_assert_ok(eid_instance_list_databases(f->instance, &ids, &count));
+    eid_free(ids);
+    return count;
+}
+
+static eid_status make(fixture *f, eid_database **out)
+{
+    eid_doc *settings;
+
+    tu_assert_ok(eid_doc_new(&settings));
+    tu_assert_ok(eid_doc_set_string(settings, "name", "notes"));
+    eid_status status = eid_instance_new_database(f->instance, settings, "mine", out);
+    eid_doc_free(settings);
+    return status;
+}
+
+static bool signed_by(fixture *f, eid_database *database, const char *name)
+{
+    eid_pubkey wanted, signer;
+    eid_entry *entry;
+    eid_id *tips;
+    size_t count;
+
+    tu_assert_ok(eid_instance_get_public_key(f->instance, name, &wanted));
+    tu_assert_ok(eid_database_tips(database, &tips, &count));
+    assert_int_equal(count, 1);
+    tu_assert_ok(eid_database_get_entry(database, &tips[0], &entry));
+    bool same = eid_entry_signer(entry, &signer) && eid_pubkey_equal(&signer, &wanted);
+    eid_entry_unref(entry);
+    eid_free(tips);
+    return same;
+}
+
+/* The storage fails at every place of making a database and of choosing its key: no database, and the key as
+ * before. */
+static void failures_leave_databases_and_handles_alone(void **state)
+{
+    fixture *f = *state;
+    eid_sql *sql = eid_storage_sql(eid_core_storage(f->instance->core));
+    uint64_t failures[3] = {0};
+    eid_database *notes = NULL;
+    eid_permission permission;
+    eid_pubkey other;
+    eid_txn *txn = NULL;
+    eid_status status;
+
+    tu_assert_ok(eid_instance_add_private_key(f->instance, "mine", NULL));
+    tu_assert_ok(eid_instance_add_private_key(f->instance, "other", &other));
+    size_t before = databases_of(f);
+    for (;; failures[0]++) {
+        eid_sql_fail_after(sql, failures[0] + 1);
+        status = make(f, &notes);
+        eid_sql_fail_after(sql, 0);
+        assert_int_equal(databases_of(f), before + (status == EID_OK));
+        if (status == EID_OK)
+            break;
+        assert_null(notes);
+    }
+    tu_assert_ok(eid_database_current_permission(notes, &permission));
+    assert_true(permission.kind == EID_PERM_ADMIN && permission.priority == 0);
+
+    tu_assert_ok(eid_database_new_transaction(notes, &txn));
+    tu_assert_ok(eid_settings_add_auth_key(txn, &other, "other", (eid_permission){EID_PERM_WRITE, 10}));
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    txn = NULL;
+    for (;; failures[1]++) {
+        eid_sql_fail_after(sql, failures[1] + 1);
+        status = eid_database_new_authenticated_operation(notes, "other", &txn);
+        eid_sql_fail_after(sql, 0);
+        if (status == EID_OK)
+            break;
+        assert_null(txn);
+    }
+    eid_txn_free(txn);
+    for (;; failures[2]++) {
+        eid_sql_fail_after(sql, failures[2] + 1);
+        status = eid_database_set_default_auth_key(notes, "other");
+        eid_sql_fail_after(sql, 0);
+        tu_assert_ok(try_to_write(notes, "page"));
+        assert_true(signed_by(f, notes, status == EID_OK ? "other" : "mine"));
+        if (status == EID_OK)
+            break;
+    }
+    print_message("%llu, %llu and %llu failures of the storage\n", (unsigned long long)failures[0],
+                  (unsigned long long)failures[1], (unsigned long long)failures[2]);
+    assert_true(failures[0] > 10);
+    eid_database_close(notes);
+}
+
+/* A key that is taken away while it is in use: what was begun with it goes on, nothing new is. */
+static void removed_while_in_use(void **state)
+{
+    fixture *f = *state;
+    eid_database *notes, *again;
+    eid_pubkey key, signer;
+    eid_entry *entry;
+    eid_txn *begun, *txn = NULL;
+    eid_id id;
+
+    tu_assert_ok(eid_instance_add_private_key(f->instance, "mine", &key));
+    tu_assert_ok(make(f, &notes));
+    tu_assert_ok(eid_database_new_authenticated_operation(notes, "mine", &begun));
+    tu_assert_ok(eid_docstore_set_text(begun, "pages", "begun", "text"));
+    tu_assert_ok(eid_instance_remove_private_key(f->instance, "mine"));
+    tu_assert_ok(eid_txn_commit_free(begun, &id));
+    tu_assert_ok(eid_database_get_entry(notes, &id, &entry));
+    assert_true(eid_entry_signer(entry, &signer) && eid_pubkey_equal(&signer, &key));
+    eid_entry_unref(entry);
+    tu_assert_ok(try_to_write(notes, "page")); /* the handle was opened with it */
+
+    tu_assert_fails(eid_database_new_authenticated_operation(notes, "mine", &txn),
+                    EID_ERR_PRIVATE_KEY_NOT_FOUND);
+    tu_assert_fails(eid_database_set_default_auth_key(notes, "mine"), EID_ERR_PRIVATE_KEY_NOT_FOUND);
+    tu_assert_fails(make(f, &again), EID_ERR_PRIVATE_KEY_NOT_FOUND);
+    assert_null(txn);
+    /* A new key of that name is another key. */
+    tu_assert_ok(eid_instance_add_private_key(f->instance, "mine", NULL));
+    tu_assert_fails(eid_database_new_authenticated_operation(notes, "mine", &txn), EID_ERR_PERMISSION_DENIED);
+    tu_assert_fails(eid_database_set_default_auth_key(notes, "mine"), EID_ERR_PERMISSION_DENIED);
+    tu_assert_ok(try_to_write(notes, "page"));
+    eid_database_close(notes);
 }
 
 static eid_status use_keys(void *ctx)
@@ -285,6 +417,8 @@ int main(void)
         WITH_INSTANCE(there_is_a_limit),
         WITH_INSTANCE(broken_records_are_refused),
         WITH_INSTANCE(failures_add_and_remove_nothing),
+        WITH_INSTANCE(failures_leave_databases_and_handles_alone),
+        WITH_INSTANCE(removed_while_in_use),
         WITH_INSTANCE(short_memory),
         WITH_INSTANCE(threads_share_the_names),
     };
