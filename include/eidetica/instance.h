@@ -88,8 +88,9 @@ typedef struct eid_named_key_info {
 EID_API eid_status eid_instance_list_private_keys(eid_instance *instance, eid_named_key_info **out, size_t *count);
 
 /* Makes a database signed by the named key; the handle signs with it. The key becomes Admin(0), unless the settings list it as an
- * active admin. While sync is on, the database takes part in it, on every commit. `settings` may bring an "auth" part in the form
- * of earlier versions, keys by name; it is converted; EID_ERR_CORRUPTED_AUTH when it can not be. */
+ * active admin. `settings` may bring an "auth" part in the form of earlier versions, keys by name; it is converted,
+ * EID_ERR_CORRUPTED_AUTH when it can not be. While sync is on the database takes part in it, on every commit; should that not be
+ * written, the database is made all the same, the log says so, and eid_sync_set_database_enabled tries again. */
 EID_API eid_status eid_instance_new_database(eid_instance *instance, const eid_doc *settings, const char *key_name,
                                              eid_database **out);
 /* Transactions started from now on with this handle sign with the named key, under the strongest identity it has in the
