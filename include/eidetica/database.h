@@ -139,7 +139,7 @@ EID_API eid_status eid_database_new_transaction_at(eid_database *database, const
  * nothing was staged no entry is made and `id` becomes the empty ID. The transaction is over either way of success; after
  * a failure it still is as before and may be tried again or freed.
  * EID_ERR_PERMISSION_DENIED also for what no peer would show: by a key whose right has ended since the transaction began, or a
- * change of rights stronger than one's own; and for a change that leaves no key that may change the settings.
+ * change of rights stronger than one's own; and for a change that leaves nobody who may change the settings.
  * EID_ERR_AUTH_REQUIRED, EID_ERR_STORAGE and others. */
 EID_API eid_status eid_txn_commit(eid_txn *txn, eid_id *id);
 /* Commits and frees, whatever the result. */
