@@ -42,7 +42,7 @@ static bool takes_writing(const eid_act *act)
     for (size_t i = 0; i < act->change_count; i++)
         if (act->changes[i].kept < EID_POWER_WRITE)
             return true;
-    return act->sweeps;
+    return act->swept != 0;
 }
 
 /* Entries outside its past are to be looked at when the batch ends. */
@@ -374,7 +374,7 @@ static eid_status power_after(eid_powers *powers, const eid_act *act, const eid_
             *out = act->changes[i].power;
             return EID_OK;
         }
-    if (act->sweeps) {
+    if (act->swept != 0) {
         *out = EID_POWER_NONE;
         return EID_OK;
     }
@@ -384,7 +384,7 @@ static eid_status power_after(eid_powers *powers, const eid_act *act, const eid_
 /* Whether it takes from some key the power to change the settings. */
 static eid_status weakens_admin(eid_powers *powers, const eid_act *act, bool *out)
 {
-    *out = act->sweeps;
+    *out = act->swept != 0;
     for (size_t i = 0; i < act->change_count && !*out; i++) {
         const eid_ruling *change = &act->changes[i];
         uint64_t power = EID_POWER_NONE;

@@ -39,22 +39,10 @@ typedef struct making {
     eid_buf changes;
 } making;
 
-static bool has_change(const making *m, const eid_holder *holder)
-{
-    const eid_ruling *changes = (const eid_ruling *)(const void *)m->changes.data;
-    for (size_t i = 0; i < m->changes.len / sizeof *changes; i++)
-        if (changes[i].holder == holder)
-            return true;
-    return false;
-}
-
 static eid_status add_change(making *m, eid_holder *holder, uint64_t power)
 {
     eid_ruling change = {.act = m->act, .holder = holder, .power = power, .kept = power};
-    if (m->after != NULL) {
-        EID_TRY(eid_power_in(m->after, holder->name, &change.power));
-        change.kept = change.power;
-    }
+    holder->stamp = m->charter->stamp;
     eid_buf_append(&m->changes, &change, sizeof change);
     return eid_buf_status(&m->changes);
 }
@@ -113,8 +101,13 @@ static eid_status add_record(eid_slice name, const eid_value *record, void *ctx)
     eid_holder *holder;
     eid_slice label;
     EID_TRY(eid_charter_holder(m->charter, name, &holder));
-    EID_TRY(add_change(m, holder, eid_power_of_record(name, record)));
+    uint64_t power = eid_power_of_record(name, record);
+    bool whole = eid_record_is_whole(record);
+    if (!whole)
+        EID_TRY(eid_power_in(m->after, name, &power));
+    EID_TRY(add_change(m, holder, power));
     eid_ruling *change = last_change(m);
+    change->partial = !whole;
     if (name.data[0] == 'd')
         return read_floor(change, record);
     if (!label_of(name, record, &label))
@@ -135,16 +128,29 @@ static const eid_doc *delegation_in(const eid_doc *settings, eid_slice holder_na
     return value != NULL && eid_value_as_doc(value, &doc) == EID_OK ? doc : NULL;
 }
 
-/* What replaces whole groups changes every holder that is known. */
-static eid_status add_swept(making *m)
+static bool is_known(const eid_holder *holder, const eid_runs *knowledge)
 {
-    for (eid_map_entry *e = eid_map_first(m->charter->holders); e != NULL; e = eid_map_next(m->charter->holders, e)) {
+    for (size_t i = holder->count; i > 0; i--)
+        if (eid_runs_have(knowledge, holder->changes[i - 1]->act->index))
+            return true;
+    return false;
+}
+
+/* What replaces whole groups changes every holder that is known. */
+static eid_status add_swept(making *m, eid_powers *powers)
+{
+    eid_charter *charter = m->charter;
+    for (eid_map_entry *e = eid_map_first(charter->holders); e != NULL; e = eid_map_next(charter->holders, e)) {
         eid_holder *holder = e->value;
-        if (holder->name.len == 0 || eid_holder_latest(holder, m->known, NULL, NULL) == NULL || has_change(m, holder))
+        bool away = (m->act->swept & eid_group_of(holder->name)) != 0;
+        uint64_t power = EID_POWER_NONE;
+        if (holder->name.len == 0 || holder->stamp == charter->stamp || !is_known(holder, m->known))
             continue;
-        EID_TRY(add_change(m, holder, EID_POWER_NONE));
-        if (holder->name.data[0] == 'd')
-            last_change(m)->removes = delegation_in(m->after, holder->name) == NULL;
+        if (!away)
+            EID_TRY(eid_powers_read(powers, holder, &power));
+        EID_TRY(add_change(m, holder, power));
+        last_change(m)->removes = away;
+        last_change(m)->passes = !away;
     }
     return EID_OK;
 }
@@ -161,7 +167,7 @@ static eid_status find_moved(making *m, const eid_doc *payload)
     eid_ruling *changes = (eid_ruling *)(void *)m->changes.data;
     for (size_t i = 0; i < m->changes.len / sizeof *changes; i++) {
         eid_slice name = changes[i].holder->name;
-        if (name.len == 0 || name.data[0] != 'd' || eid_holder_latest(changes[i].holder, m->known, NULL, NULL) == NULL)
+        if (name.len == 0 || name.data[0] != 'd' || !is_known(changes[i].holder, m->known))
             continue;
         if (m->before == NULL)
             EID_TRY(eid_charter_fold(m->storage, m->charter, m->known, NULL, NULL, &m->before));
@@ -174,27 +180,45 @@ static eid_status find_moved(making *m, const eid_doc *payload)
 
 static eid_status fold_around(making *m, const eid_doc *payload)
 {
-    EID_TRY(eid_charter_fold(m->storage, m->charter, m->known, NULL, NULL, &m->before));
+    if (m->before == NULL)
+        EID_TRY(eid_charter_fold(m->storage, m->charter, m->known, NULL, NULL, &m->before));
     EID_TRY(eid_doc_copy(m->before, &m->after));
     return eid_doc_merge(m->after, payload);
 }
 
+typedef struct overview {
+    unsigned filled;
+    bool partial;
+} overview;
+
 static eid_status look_at(eid_slice name, const eid_value *record, void *ctx)
 {
-    (void)name;
-    (void)record;
-    (*(size_t *)ctx)++;
+    overview *o = ctx;
+    o->filled |= eid_group_of(name);
+    o->partial = o->partial || !eid_record_is_whole(record);
     return EID_OK;
 }
 
-/* Whoever gives a right takes that of everybody; but only the first to do so takes it from those who do not know. */
-static eid_status close_to_everybody(making *m)
+/* Who takes rights away may open the database to everybody again. */
+static eid_status open_after(making *m, const eid_powers *powers, const eid_doc *payload, uint64_t *power)
 {
-    uint64_t open;
-    EID_TRY(eid_charter_power(m->storage, m->charter, m->known, m->charter->everybody, NULL, NULL, &open));
-    EID_TRY(add_change(m, m->charter->everybody, EID_POWER_NONE));
+    *power = EID_POWER_NONE;
+    if (m->act->filled != 0 || eid_powers_closed(powers, m->act->swept))
+        return EID_OK;
+    if (m->after == NULL)
+        EID_TRY(fold_around(m, payload));
+    return eid_power_in(m->after, m->charter->everybody->name, power);
+}
+
+/* Whoever gives a right takes that of everybody; but only the first to do so takes it from those who do not know. */
+static eid_status close_to_everybody(making *m, eid_powers *powers, const eid_doc *payload)
+{
+    uint64_t open, power;
+    EID_TRY(eid_powers_read(powers, m->charter->everybody, &open));
+    EID_TRY(open_after(m, powers, payload, &power));
+    EID_TRY(add_change(m, m->charter->everybody, power));
     eid_ruling *change = last_change(m);
-    change->repeats = !m->act->sweeps && open == EID_POWER_NONE;
+    change->repeats = m->act->swept == 0 && open == EID_POWER_NONE;
     if (change->repeats)
         change->kept = EID_POWER_OPEN;
     return EID_OK;
@@ -202,21 +226,22 @@ static eid_status close_to_everybody(making *m)
 
 static eid_status read_changes(making *m, const eid_doc *payload)
 {
-    eid_charter *charter = m->charter;
-    bool sweeps, partial;
-    size_t named = 0;
-    EID_TRY(eid_records_of(payload, look_at, &named, &sweeps, &partial));
-    m->act->sweeps = sweeps;
-    charter->odd = charter->odd || sweeps || partial;
-    if (named == 0 && !sweeps)
+    overview o = {0, false};
+    EID_TRY(eid_records_of(payload, look_at, &o, &m->act->swept));
+    m->act->filled = o.filled;
+    if (o.filled == 0 && m->act->swept == 0)
         return EID_OK;
-    if (charter->odd)
+    if (o.partial)
         EID_TRY(fold_around(m, payload));
-    EID_TRY(eid_records_of(payload, add_record, m, &sweeps, &partial));
-    if (sweeps)
-        EID_TRY(add_swept(m));
+    m->charter->stamp++;
+    EID_TRY(eid_records_of(payload, add_record, m, &m->act->swept));
     EID_TRY(find_moved(m, payload));
-    return close_to_everybody(m);
+    eid_powers powers = {m->storage, m->charter, m->known, NULL, NULL, NULL};
+    eid_status status = m->act->swept != 0 ? add_swept(m, &powers) : EID_OK;
+    if (status == EID_OK)
+        status = close_to_everybody(m, &powers, payload);
+    eid_powers_free(&powers);
+    return status;
 }
 
 static eid_status read_payload(making *m, const eid_entry *entry)
@@ -241,7 +266,7 @@ static bool ends_itself(const eid_act *act)
     for (size_t i = 0; i < act->change_count; i++)
         if (act->changes[i].holder == act->author)
             return act->changes[i].kept < act->power;
-    return act->sweeps;
+    return act->swept != 0;
 }
 
 /* The act since when the holder has had this power without a break, in the order of the fold. */
@@ -336,6 +361,10 @@ static eid_status make(making *m, const eid_entry *entry)
     EID_TRY(eid_buf_take(&m->changes, &changes, &len));
     act->changes = (eid_ruling *)(void *)changes;
     act->change_count = len / sizeof(eid_ruling);
+    eid_ruling *exact = eid_realloc_array(act->changes, act->change_count + 1, sizeof *exact);
+    if (exact == NULL)
+        return eid_fail_memory();
+    act->changes = exact;
     act->ends_itself = !act->is_root && ends_itself(act);
     set_chain(act);
     return EID_OK;

@@ -62,6 +62,12 @@ static eid_status judge_delegation(eid_storage *storage, const eid_charter *char
     return status;
 }
 
+static bool is_by_label(const eid_entry *entry)
+{
+    const eid_key_hint *hint = &entry->sigkey.hint;
+    return !entry->sigkey.is_delegation && !hint->has_pubkey && !hint->is_global && hint->name != NULL;
+}
+
 static eid_status judge_by_charter(eid_storage *storage, const eid_charter *charter, const eid_runs *known, const eid_entry *entry,
                                    const eid_pubkey *verified, eid_status *refusal)
 {
@@ -78,7 +84,7 @@ static eid_status judge_by_charter(eid_storage *storage, const eid_charter *char
     }
     if (entry->sigkey.is_delegation)
         return judge_delegation(storage, charter, known, entry, refusal);
-    if (!entry->sigkey.hint.has_pubkey && !entry->sigkey.hint.is_global && entry->sigkey.hint.name != NULL) {
+    if (is_by_label(entry)) {
         const eid_holder *signer;
         return eid_charter_signer(charter, known, entry, &signer, refusal);
     }
@@ -114,7 +120,7 @@ eid_status eid_standing_judge(eid_core *core, eid_tree *tree, const int64_t *pin
         *refusal = eid_fail(EID_ERR_BAD_SIGNATURE, "the signature block is malformed: %s", malformed);
         return EID_OK;
     }
-    if (charter->odd)
+    if (charter->odd && is_by_label(entry))
         return judge_by_fold(core, tree, pins, count, entry, verified, refusal);
     EID_TRY(eid_charter_knowledge(charter, pins, count, &scratch, &known));
     eid_status status = judge_by_charter(core->storage, charter, known, entry, verified, refusal);

@@ -143,24 +143,43 @@ const eid_ruling *eid_holder_latest(const eid_holder *holder, const eid_runs *kn
 {
     for (size_t i = holder->count; i > 0; i--) {
         const eid_ruling *change = holder->changes[i - 1];
-        if (eid_runs_have(knowledge, change->act->index) && (filter == NULL || filter(change->act, ctx)))
+        if (!change->passes && eid_runs_have(knowledge, change->act->index) && (filter == NULL || filter(change->act, ctx)))
             return change;
     }
     return NULL;
 }
 
+bool eid_powers_closed(const eid_powers *powers, unsigned swept)
+{
+    const eid_holder *everybody = powers->charter->everybody;
+    for (size_t i = everybody->count; i > 0 && swept != EID_SWEEPS_ALL; i--) {
+        const eid_act *act = everybody->changes[i - 1]->act;
+        if (!eid_runs_have(powers->knowledge, act->index) || (powers->filter != NULL && !powers->filter(act, powers->ctx)))
+            continue;
+        if ((act->filled & ~swept) != 0)
+            return true;
+        swept |= act->swept;
+    }
+    return false;
+}
+
+static eid_status read_fold(eid_powers *powers, const eid_holder *holder, uint64_t *out)
+{
+    if (powers->folded == NULL)
+        EID_TRY(eid_charter_fold(powers->storage, powers->charter, powers->knowledge, powers->filter, powers->ctx, &powers->folded));
+    return eid_power_in(powers->folded, holder->name, out);
+}
+
 eid_status eid_powers_read(eid_powers *powers, const eid_holder *holder, uint64_t *out)
 {
-    const eid_charter *charter = powers->charter;
-    if (charter->odd && powers->folded == NULL)
-        EID_TRY(eid_charter_fold(powers->storage, charter, powers->knowledge, powers->filter, powers->ctx, &powers->folded));
-    if (charter->odd)
-        return eid_power_in(powers->folded, holder->name, out);
     const eid_ruling *change = eid_holder_latest(holder, powers->knowledge, powers->filter, powers->ctx);
+    bool everybody = holder->name.len == 0;
+    if (holder->blurred || (change != NULL && (change->partial || (everybody && !eid_powers_closed(powers, 0)))))
+        return read_fold(powers, holder, out);
     if (change != NULL)
-        *out = change->power;
+        *out = everybody ? EID_POWER_NONE : change->power;
     else
-        *out = holder->name.len == 0 ? EID_POWER_OPEN : EID_POWER_NONE;
+        *out = everybody ? EID_POWER_OPEN : EID_POWER_NONE;
     return EID_OK;
 }
 
@@ -379,15 +398,57 @@ static eid_status make_room(eid_charter *charter, const eid_act *act)
     return EID_OK;
 }
 
+/* Holders a sweep did not know, whose records sort before it. */
+static void blur_by_sweep(eid_charter *charter, const eid_act *sweep)
+{
+    charter->stamp++;
+    for (size_t i = 0; i < sweep->change_count; i++)
+        sweep->changes[i].holder->stamp = charter->stamp;
+    for (eid_map_entry *e = eid_map_first(charter->holders); e != NULL; e = eid_map_next(charter->holders, e)) {
+        eid_holder *holder = e->value;
+        if (holder->stamp != charter->stamp && (sweep->swept & eid_group_of(holder->name)) != 0 && holder->count > 0 &&
+            eid_places_compare(&holder->changes[0]->act->node, &sweep->node) < 0)
+            holder->blurred = charter->odd = true;
+    }
+}
+
+static bool rules_on(const eid_act *act, const eid_holder *holder)
+{
+    for (size_t i = 0; i < holder->count; i++)
+        if (holder->changes[i]->act == act)
+            return true;
+    return false;
+}
+
+/* Records that sort before a sweep that did not know them. */
+static void blur_by_earlier(eid_charter *charter, const eid_act *act)
+{
+    for (size_t i = 0; i < charter->sweeping_count; i++) {
+        const eid_act *sweep = charter->sweeping[i];
+        if (eid_places_compare(&act->node, &sweep->node) > 0)
+            continue;
+        for (size_t k = 0; k < act->change_count; k++) {
+            eid_holder *holder = act->changes[k].holder;
+            if ((sweep->swept & eid_group_of(holder->name)) != 0 && !rules_on(sweep, holder))
+                holder->blurred = charter->odd = true;
+        }
+    }
+}
+
 eid_status eid_charter_join(eid_charter *charter, eid_act *act)
 {
     EID_TRY(make_room(charter, act));
     charter->closed = charter->closed || (act->is_root && act->change_count > 0);
-    for (size_t i = 0; i < act->change_count; i++)
+    for (size_t i = 0; i < act->change_count; i++) {
         insert_change(charter, &act->changes[i]);
+        charter->odd = charter->odd || act->changes[i].partial;
+    }
+    blur_by_earlier(charter, act);
     act->author->authored[act->author->authored_count++] = act;
-    if (act->sweeps)
+    if (act->swept != 0) {
+        blur_by_sweep(charter, act);
         charter->sweeping[charter->sweeping_count++] = act;
+    }
     charter->acts[charter->count++] = act;
     return EID_OK;
 }

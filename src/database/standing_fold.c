@@ -73,13 +73,21 @@ eid_status eid_power_in(const eid_doc *settings, eid_slice name, uint64_t *out)
 typedef struct reading {
     eid_record_callback callback;
     void *ctx;
-    bool sweeps;
-    bool partial;
+    unsigned swept;
     eid_buf name;
 } reading;
 
-/* Records are atomic: they replace what was there. Anything else that merges makes the outcome depend on what was there. */
-static bool replaces(const eid_value *record)
+static unsigned group_of(char kind)
+{
+    return kind == 'k' ? EID_SWEEPS_KEYS : kind == 'd' ? EID_SWEEPS_DELEGATIONS : EID_SWEEPS_GLOBAL;
+}
+
+unsigned eid_group_of(eid_slice holder_name)
+{
+    return holder_name.len == 0 ? 0 : group_of((char)holder_name.data[0]);
+}
+
+bool eid_record_is_whole(const eid_value *record)
 {
     const eid_doc *doc;
     if (eid_value_get_kind(record) == EID_VALUE_LIST)
@@ -93,7 +101,6 @@ static eid_status read_record(reading *r, eid_slice key, char group, const eid_v
     eid_buf_append_byte(&r->name, (uint8_t)group);
     eid_buf_append_slice(&r->name, key);
     EID_TRY(eid_buf_status(&r->name));
-    r->partial = r->partial || !replaces(record);
     return r->callback(eid_buf_slice(&r->name), record, r->ctx);
 }
 
@@ -107,10 +114,11 @@ static eid_status read_group(reading *r, const eid_doc *auth, const char *name, 
     if (value == NULL)
         return EID_OK;
     if (eid_value_as_doc(value, &doc) != EID_OK) {
-        r->sweeps = true;
+        r->swept |= group_of(group);
         return EID_OK;
     }
-    r->sweeps = r->sweeps || eid_doc_is_atomic(doc);
+    if (eid_doc_is_atomic(doc))
+        r->swept |= group_of(group);
     while (eid_doc_next_raw(doc, &cursor, &key, &key_len, &record))
         EID_TRY(read_record(r, eid_slice_of(key, key_len), group, record));
     return EID_OK;
@@ -120,14 +128,15 @@ static eid_status read_auth(reading *r, const eid_doc *payload)
 {
     const eid_value *value = eid_doc_child(payload, eid_slice_text("auth")), *global;
     const eid_doc *auth;
-    r->sweeps = eid_doc_is_atomic(payload);
+    r->swept = eid_doc_is_atomic(payload) ? EID_SWEEPS_ALL : 0;
     if (value == NULL)
         return EID_OK;
     if (eid_value_as_doc(value, &auth) != EID_OK) {
-        r->sweeps = true;
+        r->swept = EID_SWEEPS_ALL;
         return EID_OK;
     }
-    r->sweeps = r->sweeps || eid_doc_is_atomic(auth);
+    if (eid_doc_is_atomic(auth))
+        r->swept = EID_SWEEPS_ALL;
     global = eid_doc_child(auth, eid_slice_text("global"));
     if (global != NULL)
         EID_TRY(read_record(r, eid_slice_of("", 0), 'g', global));
@@ -135,14 +144,13 @@ static eid_status read_auth(reading *r, const eid_doc *payload)
     return read_group(r, auth, "delegations", 'd');
 }
 
-eid_status eid_records_of(const eid_doc *payload, eid_record_callback callback, void *ctx, bool *sweeps, bool *partial)
+eid_status eid_records_of(const eid_doc *payload, eid_record_callback callback, void *ctx, unsigned *swept)
 {
     reading r = {.callback = callback, .ctx = ctx};
     eid_buf_init(&r.name, SIZE_MAX / 2);
     eid_status status = read_auth(&r, payload);
     eid_buf_free(&r.name);
-    *sweeps = r.sweeps;
-    *partial = r.partial;
+    *swept = r.swept;
     return status;
 }
 

@@ -21,6 +21,12 @@
 #define EID_POWER_ADMIN ((uint64_t)1 << 34)
 #define EID_POWER_OPEN (EID_POWER_ADMIN - 1) /* everybody's while nobody has a right: weaker than any Admin */
 
+/* Documents above the records. */
+#define EID_SWEEPS_KEYS 1u
+#define EID_SWEEPS_DELEGATIONS 2u
+#define EID_SWEEPS_GLOBAL 4u /* with all others only */
+#define EID_SWEEPS_ALL 7u
+
 /* Sets of small numbers: runs in ascending order that neither overlap nor touch. */
 typedef struct eid_run {
     int64_t low;
@@ -40,6 +46,8 @@ typedef struct eid_ruling {
     struct eid_holder *holder;
     uint64_t power;          /* what the holder has by it, in the knowledge of the act */
     uint64_t kept;           /* what it leaves to those who do not know of it: less when a delegation moves on */
+    bool partial;            /* what stands there then depends on what stood there: rights are read from a real fold */
+    bool passes;             /* a sweep of other documents: a change of the holder, whose record stays what it was */
     bool repeats;            /* of everybody: the right was taken before, as the act knows */
     eid_id *floor;           /* of a delegation: what it has to be claimed above from then on, … */
     size_t floor_count;
@@ -53,6 +61,8 @@ typedef struct eid_holder {
     eid_ruling **changes;    /* of all acts, in the order of the fold */
     size_t count;
     size_t capacity;
+    bool blurred;            /* a sweep that did not know of it may take its record away: read from a real fold */
+    uint64_t stamp;          /* charter->stamp of when it was last met */
     bool ended;              /* some change leaves less than Write */
     eid_act **authored;      /* acts done by it, in order of arrival */
     size_t authored_count;
@@ -79,8 +89,9 @@ struct eid_act {
     eid_node node;           /* number, height in `_settings`, ID */
     int64_t index;           /* among the acts */
     bool is_root;
-    bool sweeps;             /* its payload replaces the rules or a group of them: it changes every holder it knows, and takes
-                                the right of every other */
+    unsigned filled;         /* groups it names a record of, … */
+    unsigned swept;          /* … documents above the records that it replaces; if any, it changes every holder it knows, and
+                                takes the right of every other */
     eid_act_path *path;      /* of one signed by delegation; NULL: of none, or not followed yet */
     bool ends_itself;        /* it takes from its own key the power it uses */
     eid_holder *author;
@@ -121,7 +132,8 @@ struct eid_charter {
     size_t sweeping_capacity;
     bool delegates;          /* some holder is a delegation */
     bool closed;             /* the root gives rights, so that nobody writes unsigned */
-    bool odd;                /* some payload is not made of whole records: rights are then read from real folds */
+    uint64_t stamp;          /* counts passes over holders */
+    bool odd;                /* some record may not be what a payload says: labels are looked for in real folds */
     size_t void_count;       /* acts that do not count */
     size_t long_bytes;       /* of what acts have outside their past, where it is long */
     size_t ended_count;      /* holders that some change gives less than Write */
@@ -154,7 +166,7 @@ eid_status eid_charter_join(eid_charter *charter, eid_act *act);
 
 /* Which acts are to be looked at; NULL: all of the knowledge. */
 typedef bool (*eid_act_filter)(const eid_act *act, const void *ctx);
-/* The last of those acts to change the holder; NULL: none did. */
+/* The last of those acts to change the record of the holder; NULL: none did. */
 const eid_ruling *eid_holder_latest(const eid_holder *holder, const eid_runs *knowledge, eid_act_filter filter, const void *ctx);
 /* The power of a holder after those acts. */
 eid_status eid_charter_power(eid_storage *storage, const eid_charter *charter, const eid_runs *knowledge,
@@ -170,6 +182,8 @@ typedef struct eid_powers {
     eid_doc *folded; /* once asked for */
 } eid_powers;
 
+/* Whether somebody was given something, as far as that shows without a fold, when these documents are replaced afterwards. */
+bool eid_powers_closed(const eid_powers *powers, unsigned swept);
 eid_status eid_powers_read(eid_powers *powers, const eid_holder *holder, uint64_t *out);
 void eid_powers_free(eid_powers *powers);
 /* The acts that count; appended to nothing, and the caller's also on failure. */
@@ -222,9 +236,12 @@ eid_status eid_charter_fold(eid_storage *storage, const eid_charter *charter, co
                             eid_act_filter filter, const void *ctx, eid_doc **out);
 /* The power of a holder in a document of settings. */
 eid_status eid_power_in(const eid_doc *settings, eid_slice holder_name, uint64_t *out);
-/* Calls back for each record a payload names. *sweeps and *partial tell whether it does more than to put whole records. */
+/* Calls back for each record a payload names. *swept: the documents above the records that it replaces. */
 typedef eid_status (*eid_record_callback)(eid_slice holder_name, const eid_value *record, void *ctx);
-eid_status eid_records_of(const eid_doc *payload, eid_record_callback callback, void *ctx, bool *sweeps, bool *partial);
+eid_status eid_records_of(const eid_doc *payload, eid_record_callback callback, void *ctx, unsigned *swept);
+unsigned eid_group_of(eid_slice holder_name); /* 0: of everybody */
+/* Records are atomic: they replace what was there. Anything else that merges makes the outcome depend on what was there. */
+bool eid_record_is_whole(const eid_value *record);
 
 /* ---- standing_rule.c ---- */
 

@@ -137,7 +137,7 @@ static eid_status find_raise(subject *s, const eid_holder *holder)
 
 static eid_status find_raises(subject *s)
 {
-    if (!s->act->sweeps) {
+    if (s->act->swept == 0) {
         for (size_t i = 0; i < s->act->change_count; i++)
             EID_TRY(find_raise(s, s->act->changes[i].holder));
         return EID_OK;
@@ -472,7 +472,7 @@ eid_status eid_act_stands_alone(eid_storage *storage, eid_tree *tree, eid_charte
 {
     const eid_runs *known = &act->known; /* nothing, when it is long: then it is not one run either */
     bool knows_all = act->index == 0 || (known->count == 1 && known->items[0].low == 0 && known->items[0].high == act->index - 1);
-    bool takes = act->sweeps;
+    bool takes = act->swept != 0;
     for (size_t i = 0; i < act->change_count && knows_all && !takes; i++)
         EID_TRY(takes_from_act(storage, tree, charter, act, &act->changes[i], &takes));
     *out = knows_all && !takes;

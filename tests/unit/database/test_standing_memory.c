@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two chains of settings entries that arrive in turn, as a hostile admin can make them: what is remembered of each entry stays
+/* What hostile settings entries cost. Two chains of them that arrive in turn: what is remembered of each entry stays
  * small, and what is worked out instead is right.
  *
  * EID_TEST_ENTRIES=n measures for so many entries. */
@@ -242,6 +242,78 @@ static void a_long_past_is_right(void **state)
     end(&c);
 }
 
+/* ---- Strange payloads ---- */
+
+#define KEYS(flag, records) "{\"children\":{\"auth\":{\"Doc\":{\"children\":{\"keys\":{\"Doc\":{" flag "\"children\":{" records "}}}}}}}}"
+#define ACTIVE(type) "\"permissions\":{\"Doc\":{\"children\":{\"type\":{\"Text\":\"" type "\"},\"priority\":{\"Int\":7}}}}," \
+                     "\"status\":{\"Text\":\"Active\"}"
+
+/* The power of a holder by all that is known, and whether a fold was needed to tell. */
+static uint64_t power_of(eid_core *core, const chains *c, const char *holder, bool folds)
+{
+    eid_charter *charter = charter_of(core, c);
+    eid_runs all = {NULL, 0, 0};
+    uint64_t power;
+    tu_assert_ok(eid_charter_counting(charter, &all));
+    eid_powers powers = {eid_core_storage(core), charter, &all, NULL, NULL, NULL};
+    eid_storage_lock(eid_core_storage(core));
+    tu_assert_ok(eid_powers_read(&powers, eid_charter_find(charter, eid_slice_text(holder)), &power));
+    eid_storage_unlock(eid_core_storage(core));
+    assert_int_equal(powers.folded != NULL, folds);
+    eid_powers_free(&powers);
+    eid_runs_free(&all);
+    return power;
+}
+
+static void then(chains *c, eid_core *core, const char *payload)
+{
+    c->entries[c->count] = change(c, payload, c->entries[c->count - 1], NULL);
+    assert_int_equal(rv_receive_one(core, c->entries[0], c->entries[c->count]), EID_VERDICT_ADMITTED);
+    c->count++;
+}
+
+/* A record that merges is read from a fold, until it is written whole; others are not. */
+static void a_strange_record_comes_to_an_end(void **state)
+{
+    (void)state;
+    chains c;
+    eid_core *core = rv_core();
+    begin(&c, 8);
+    rv_receive_one(core, c.entries[0], c.entries[0]);
+    then(&c, core,
+         KEYS("", "\"a\":{\"Doc\":{\"_a\":true,\"children\":{" ACTIVE("Write") "}}},"
+                  "\"b\":{\"Doc\":{\"_a\":true,\"children\":{" ACTIVE("Read") "}}}"));
+    uint64_t whole = power_of(core, &c, "ka", false);
+    then(&c, core, KEYS("", "\"a\":{\"Doc\":{\"children\":{\"status\":{\"Text\":\"Revoked\"}}}}"));
+    assert_int_equal(power_of(core, &c, "ka", true), EID_POWER_NONE);
+    assert_int_equal(power_of(core, &c, "kb", false), EID_POWER_READ);
+    assert_int_equal(power_of(core, &c, "", false), EID_POWER_NONE);
+    then(&c, core, KEYS("", "\"a\":{\"Doc\":{\"_a\":true,\"children\":{" ACTIVE("Write") "}}}"));
+    assert_true(power_of(core, &c, "ka", false) == whole && whole > EID_POWER_READ);
+    eid_core_close(core);
+    end(&c);
+}
+
+/* Replaced groups need no fold; those who were not named have nothing, those of other groups what they had. */
+static void replaced_groups_need_no_fold(void **state)
+{
+    (void)state;
+    chains c;
+    eid_core *core = rv_core();
+    begin(&c, 8);
+    rv_receive_one(core, c.entries[0], c.entries[0]);
+    then(&c, core, KEYS("", "\"a\":{\"Doc\":{\"_a\":true,\"children\":{" ACTIVE("Write") "}}}"));
+    then(&c, core, "{\"children\":{\"auth\":{\"Doc\":{\"children\":{\"delegations\":{\"Doc\":{\"_a\":true,\"children\":{}}}}}}}}");
+    assert_true(power_of(core, &c, "ka", false) > EID_POWER_READ);
+    assert_int_equal(power_of(core, &c, "", false), EID_POWER_NONE);
+    then(&c, core, KEYS("\"_a\":true,", "\"b\":{\"Doc\":{\"_a\":true,\"children\":{" ACTIVE("Admin") "}}}"));
+    assert_int_equal(power_of(core, &c, "ka", false), EID_POWER_NONE);
+    assert_true(power_of(core, &c, "kb", false) >= EID_POWER_ADMIN);
+    assert_int_equal(power_of(core, &c, "", false), EID_POWER_NONE);
+    eid_core_close(core);
+    end(&c);
+}
+
 int main(void)
 {
     tu_alloc_install();
@@ -249,6 +321,8 @@ int main(void)
         cmocka_unit_test(memory_grows_with_the_entries),
         cmocka_unit_test(long_knowledge_is_right),
         cmocka_unit_test(a_long_past_is_right),
+        cmocka_unit_test(a_strange_record_comes_to_an_end),
+        cmocka_unit_test(replaced_groups_need_no_fold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
