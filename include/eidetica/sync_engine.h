@@ -32,6 +32,9 @@ EID_API eid_status eid_sync_queue_entry(eid_sync *sync, const eid_pubkey *peer, 
 /* Sends now what is still to be sent, what waits to be tried again included, and waits for it, at most so long.
  * "Network error: Flush had failures: R from retry queue, Q from new entries". At once when there is no transport. */
 EID_API eid_status eid_sync_flush(eid_sync *sync, uint64_t timeout_ms);
+/* EID_ERR_NO_TRANSPORT_ENABLED. */
+EID_API eid_status eid_sync_flush_async(eid_sync *sync, uint64_t timeout_ms, eid_sync_done done, void *ctx,
+                                        eid_sync_call **call);
 EID_API eid_status eid_instance_flush_sync(eid_instance *instance, uint64_t timeout_ms); /* at once when sync is off */
 
 /* Something that could not be sent and is tried again. */

@@ -52,6 +52,7 @@ void eid_sync_call_free(eid_sync_call *call)
 /* On the engine's thread: the session is still there unless the call is over. */
 typedef struct cancelling {
     eid_work work;
+    eid_engine *engine;
     eid_sync_call *call;
 } cancelling;
 
@@ -62,10 +63,12 @@ static void cancel_on_engine(eid_work *work)
     eid_session *s = c->call->session;
     pthread_mutex_unlock(&c->call->mutex);
     /* Sessions end on this very thread. */
-    if (s != NULL)
+    if (s != NULL) {
         eid_session_cancel(s);
-    else
+    } else {
         eid_watch_cancel(c->call);
+        eid_flush_cancel(c->engine, c->call);
+    }
     eid_call_unref(c->call);
     eid_free(c);
 }
@@ -87,6 +90,7 @@ void eid_sync_call_cancel(eid_sync_call *call)
     if (c == NULL)
         return; /* it ends when the exchange under way does */
     c->work.run = cancel_on_engine;
+    c->engine = engine;
     c->call = call;
     eid_call_ref(call);
     engine->host->functions->post(engine->host, &c->work);

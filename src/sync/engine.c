@@ -123,6 +123,7 @@ void eid_engine_stop(eid_engine *engine, void (*close_transports)(eid_sync *sync
     eid_host *host = engine->host;
     if (host != NULL) {
         eid_watches_end(engine);
+        eid_flushes_look(engine, eid_engine_now(engine));
         post_turn(engine);
     }
     while (host != NULL && (engine->session_count != 0 || engine->saving))
@@ -459,6 +460,7 @@ static void take_turn(eid_engine *engine)
         if (!engine->stopping)
             sweep(engine, now);
         end_sessions(engine, now);
+        eid_flushes_look(engine, now);
         save_when_due(engine, now);
     }
     start_sessions(engine, now);
@@ -622,6 +624,7 @@ void eid_engine_finish(eid_engine *engine, eid_session *s)
     else
         engine->failed++;
     eid_state_note(engine, s);
+    eid_flushes_look(engine, now);
     pthread_mutex_unlock(&engine->mutex);
     if (s->call != NULL)
         eid_call_end(s->call, s);
@@ -631,68 +634,6 @@ void eid_engine_finish(eid_engine *engine, eid_session *s)
     pthread_cond_broadcast(&engine->idle);
     pthread_mutex_unlock(&engine->mutex);
     eid_session_free(s);
-}
-
-/* ---- Flush ---- */
-
-static void begin_flush(eid_engine *engine)
-{
-    if (engine->flushes++ == 0) {
-        engine->flush_retries = 0;
-        engine->flush_new = 0;
-    }
-    for (eid_map_entry *at = eid_map_first(engine->neighbours); at != NULL;
-         at = eid_map_next(engine->neighbours, at)) {
-        eid_neighbour *neighbour = at->value;
-        for (const eid_link *link = neighbour->links; link != NULL; link = link->next_of_neighbour)
-            neighbour->flushing |= neighbour->status == EID_PEER_ACTIVE && neighbour->address_count != 0 &&
-                                   (eid_link_has_to_send(link) || neighbour->busy);
-        if (neighbour->flushing && !neighbour->busy)
-            eid_engine_enqueue(engine, neighbour);
-    }
-}
-
-static bool any_flushing(const eid_engine *engine)
-{
-    for (eid_map_entry *at = eid_map_first(engine->neighbours); at != NULL;
-         at = eid_map_next(engine->neighbours, at))
-        if (((const eid_neighbour *)at->value)->flushing)
-            return true;
-    return false;
-}
-
-eid_status eid_sync_flush(eid_sync *sync, uint64_t timeout_ms)
-{
-    EID_NEED(sync);
-    eid_engine *engine = sync->engine;
-    eid_host *host = eid_engine_host(engine);
-    if (host == NULL)
-        return EID_OK;
-    EID_TRY(eid_engine_may_wait(engine));
-    pthread_mutex_lock(&engine->mutex);
-    uint64_t now = eid_engine_now(engine);
-    uint64_t until = timeout_ms > EID_NEVER - now ? EID_NEVER : now + timeout_ms;
-    bool in_time = true;
-    begin_flush(engine);
-    while (any_flushing(engine) && !engine->stopping && in_time)
-        in_time = wait_idle(engine, until);
-    size_t retries = engine->flush_retries, others = engine->flush_new;
-    engine->flushes--;
-    pthread_mutex_unlock(&engine->mutex);
-    if (!in_time)
-        return eid_fail(EID_ERR_TIMEOUT, "Network error: the flush took longer than it was given");
-    if (retries + others != 0)
-        return eid_fail(EID_ERR_NETWORK,
-                        "Network error: Flush had failures: %zu from retry queue, %zu from new entries", retries,
-                        others);
-    return EID_OK;
-}
-
-eid_status eid_instance_flush_sync(eid_instance *instance, uint64_t timeout_ms)
-{
-    EID_NEED(instance);
-    eid_sync *sync = eid_instance_attached_sync(instance);
-    return sync == NULL ? EID_OK : eid_sync_flush(sync, timeout_ms);
 }
 
 eid_status eid_engine_may_wait(eid_engine *engine)

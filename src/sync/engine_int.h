@@ -238,7 +238,7 @@ struct eid_engine {
     eid_work save;
     eid_map *modified;            /* ID bytes of a database -> when it was last written to, uint64_t since the epoch */
     bool modified_unsaved;
-    size_t flushes;               /* under way: backoff is ignored */
+    struct eid_flush *flushes;    /* flush.c */
     size_t flush_retries, flush_new; /* links that failed in them */
     struct eid_watch *watches;    /* watches.c */
     uint64_t hurried_ms;          /* when they were last told to ask at once */
@@ -289,6 +289,11 @@ void eid_watches_hurry(eid_engine *engine);
 bool eid_watch_goes_on(eid_sync_call *call);
 /* Ends a watch that is resting. The engine's thread, without the mutex. */
 void eid_watch_cancel(eid_sync_call *call);
+
+/* flush.c; under the mutex: ends those that are over */
+void eid_flushes_look(eid_engine *engine, uint64_t now);
+/* Without it: ends the flush of this call, if it is one. The engine's thread. */
+void eid_flush_cancel(eid_engine *engine, const eid_sync_call *call);
 
 /* steps.c */
 eid_status eid_step_begin(eid_session *session);

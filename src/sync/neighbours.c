@@ -295,7 +295,7 @@ uint64_t eid_neighbour_due(const eid_engine *engine, const eid_neighbour *neighb
 {
     if (neighbour->status != EID_PEER_ACTIVE || neighbour->busy || neighbour->address_count == 0)
         return EID_NEVER;
-    if (engine->flushes != 0 && neighbour->flushing)
+    if (engine->flushes != NULL && neighbour->flushing)
         return now;
     uint64_t due = neighbour->next_check_ms;
     for (const eid_link *link = neighbour->links; link != NULL; link = link->next_of_neighbour) {

@@ -460,6 +460,61 @@ static void flush_sends_what_waits(void **state)
     net_close(n);
 }
 
+typedef struct flushed {
+    int times;
+    eid_status status;
+} flushed;
+
+static void on_flushed(eid_status status, const char *sentence, const eid_sync_result *result, void *ctx)
+{
+    flushed *f = ctx;
+    (void)sentence, (void)result;
+    f->times++;
+    f->status = status;
+}
+
+/* Feature O7 */
+static void flushing_without_waiting(void **state)
+{
+    (void)state;
+    net *n = open_shared(2, &on_commit);
+    eid_sync *sync = n->nodes[0].sync;
+    flushed f = {0, EID_OK};
+    eid_sync_call *call;
+    /* Nothing to send; something; somebody who does not answer, with a deadline and then without. */
+    tu_assert_ok(eid_sync_flush_async(sync, 1000, on_flushed, &f, NULL));
+    net_settle(n);
+    assert_int_equal(f.times, 1);
+    node_write(n->handles[0], "a", "sent");
+    tu_assert_ok(eid_sync_flush_async(sync, 1000, on_flushed, &f, NULL));
+    net_settle(n);
+    assert_int_equal(f.times, 2);
+    assert_int_equal(f.status, EID_OK);
+    assert_true(net_agrees(n));
+
+    manual_set_silent(n->hosts[0], "1", true);
+    node_write(n->handles[0], "a", "under way for ever");
+    net_settle(n);
+    tu_assert_ok(eid_sync_flush_async(sync, 1000, on_flushed, &f, NULL));
+    net_pass(n, 999);
+    assert_int_equal(f.times, 2);
+    net_pass(n, 1);
+    assert_int_equal(f.times, 3);
+    assert_int_equal(f.status, EID_ERR_TIMEOUT);
+    tu_assert_ok(eid_sync_flush_async(sync, UINT64_MAX, on_flushed, &f, &call));
+    net_pass(n, 5000);
+    assert_int_equal(f.times, 3);
+    eid_sync_call_cancel(call);
+    net_settle(n);
+    assert_int_equal(f.times, 4);
+    tu_assert_fails(eid_sync_call_wait(call, 0, NULL), EID_ERR_CANCELLED);
+    eid_sync_call_free(call);
+    tu_assert_ok(eid_sync_flush_async(sync, UINT64_MAX, on_flushed, &f, NULL));
+    net_close(n); /* closing ends it */
+    assert_int_equal(f.times, 5);
+    assert_int_equal(f.status, EID_ERR_CANCELLED);
+}
+
 static void settings_of_the_engine(void **state)
 {
     (void)state;
@@ -507,6 +562,7 @@ int main(void)
         cmocka_unit_test(all_addresses_are_tried_the_last_good_one_first),
         cmocka_unit_test(entries_queued_by_hand),
         cmocka_unit_test(flush_sends_what_waits),
+        cmocka_unit_test(flushing_without_waiting),
         cmocka_unit_test(settings_of_the_engine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
