@@ -79,6 +79,12 @@
 #define EID_LIMIT_HTTP_REQUEST_BYTES (2u << 20)     /* the Rust server's limit; ours answers 413 above it too */
 #define EID_LIMIT_HTTP_RESPONSE_BYTES (1u << 30)    /* a bootstrap answer may be large; never without an end */
 #define EID_LIMIT_PUSH_BYTES (1000u << 10)          /* JSON of one SendEntries: below 1 MiB (Iroh) and 2 MiB (HTTP) */
+#define EID_LIMIT_STREAM_FRAME (1u << 20)           /* of the streamed form: as large as an entry */
+#define EID_LIMIT_STREAM_BUCKETS 512                /* asked for at once: seconds of work in a million entries */
+#define EID_LIMIT_STREAM_TIPS 64                    /* named in the first question; all that may be named only when it must be */
+#define EID_LIMIT_STREAM_WASTE 1024                 /* entries sent twice rather than comparing what is held */
+#define EID_LIMIT_STREAM_STRAY 1024                 /* entries of one answer that are refused or miss parents: then it is
+                                                     * broken off */
 #define EID_LIMIT_STREAM_HELD (1u << 20)            /* of a streamed answer, come and not taken: reading stops there */
 #define EID_LIMIT_HTTP_CONNECTIONS 256              /* simultaneous, all peers */
 #define EID_LIMIT_HTTP_CONNECTIONS_PER_IP 64

@@ -210,6 +210,7 @@ eid_status eid_session_aim(eid_session *s, const eid_neighbour *neighbour)
     s->has_peer = true;
     s->peer = neighbour->key;
     s->proven = neighbour->good != NULL && eid_engine_now(s->engine) < neighbour->proven_until_ms;
+    s->streams = s->proven && neighbour->streams;
     return add_addresses(s, neighbour);
 }
 

@@ -61,6 +61,7 @@ struct eid_neighbour {
     eid_link *links;
     eid_address *good;         /* answered last; NULL: none yet */
     uint64_t proven_until_ms;  /* until then `good` need not prove the key anew */
+    bool streams;              /* and spoke the streamed form */
     eid_connection_state connection;
     uint64_t last_contact_ms;  /* since the epoch */
     unsigned attempts;         /* that failed, since the last success */
@@ -122,6 +123,8 @@ struct eid_session {
     eid_sync_call *call;          /* NULL for the engine's own */
     bool waiting;                 /* has no place yet; under the mutex */
     bool in_exchange;             /* the engine's thread only */
+    bool working;                 /* steps run; the engine's thread only */
+    bool abandoned;               /* nobody wants the answer any more; the engine's thread only */
     eid_transport *transport;     /* carries the exchange; the engine's thread only */
     atomic_bool cancelled;
     atomic_bool late;             /* cancelled by its own deadline */
@@ -145,6 +148,12 @@ struct eid_session {
     /* Where it stands: belongs to whoever runs the session at the moment. */
     eid_status (*step)(eid_session *session);
     bool sending;                 /* the step wants `body` carried */
+    bool in_pieces;               /* and the answer handed over as it comes */
+    bool reading;                 /* the step wants more of an answer that comes in pieces */
+    bool answered;                /* there is no more: exchange_status tells how it ended */
+    eid_buf piece;                /* what came of it and was not taken yet */
+    bool streams;                 /* whoever answers at this address speaks the streamed form */
+    struct eid_taking *taking;    /* stream_steps.c; NULL: nothing */
     eid_buf body;
     eid_status exchange_status;
     char exchange_sentence[EID_LIMIT_ERROR_TEXT];
@@ -297,11 +306,35 @@ void eid_flush_cancel(eid_engine *engine, const eid_sync_call *call);
 
 /* steps.c */
 eid_status eid_step_begin(eid_session *session);
+eid_status eid_step_next_item(eid_session *session);
+void eid_session_forget_item(eid_session *session);
+eid_status eid_session_add_item(eid_session *session, const eid_id *database, eid_item_mode mode);
+
+/* of them, what stream_steps.c uses too */
+eid_item *eid_session_item(eid_session *session); /* the present one */
+/* Leaves `body` to be carried; `step` judges the answer. */
+eid_status eid_session_send(eid_session *session, size_t answer_max, uint64_t total_ms, eid_status (*step)(eid_session *s));
+/* Asks for the item in the form all peers speak. */
+eid_status eid_session_ask(eid_session *session, eid_item *item);
+/* The access the session asks for is not there yet. */
+bool eid_session_lacks_access(eid_session *session, const eid_id *database);
+/* What may be said to be held: see steps.c. */
+eid_status eid_session_keep_held(eid_sync *sync, eid_id_array *list, bool *all);
+/* Judges and stores some entries the peer sent, all of the present item's database. */
+eid_status eid_session_take(eid_session *session, eid_entry **entries, size_t count, eid_receipt *receipt);
+/* The item goes on with what the peer lacks, by what it has: peer_has; nothing when all came from it just now. */
+eid_status eid_session_begin_push(eid_session *session, bool complete);
+
+/* stream_steps.c: the same in the streamed form */
+eid_status eid_stream_ask(eid_session *session);
+void eid_taking_free(struct eid_taking *taking); /* NULL is allowed */
+void eid_stream_push_head(eid_session *session); /* begins `body` */
+eid_status eid_stream_read_pushed(eid_session *session, uint64_t *taken);
+
+/* recover.c */
 eid_status eid_session_take_exchange(eid_session *session); /* judges how the exchange ended */
 /* What to do after a failure: EID_OK and a step set when the session goes on otherwise. */
 eid_status eid_session_recover(eid_session *session, eid_status status);
-void eid_session_forget_item(eid_session *session);
-eid_status eid_session_add_item(eid_session *session, const eid_id *database, eid_item_mode mode);
 
 /* calls.c */
 eid_status eid_call_new(eid_engine *engine, const eid_call_hooks *hooks, eid_sync_call **out);

@@ -18,6 +18,15 @@ bool eid_message_malformed(eid_status status)
     }
 }
 
+eid_status eid_entry_list_add(eid_entry_list *list, eid_entry *entry)
+{
+    void *items = list->items;
+    EID_TRY(eid_make_room(&items, &list->capacity, list->count, sizeof(eid_entry *)));
+    list->items = items;
+    list->items[list->count++] = entry;
+    return EID_OK;
+}
+
 void eid_entry_list_free(eid_entry_list *list)
 {
     for (size_t i = 0; i < list->count; i++)

@@ -28,6 +28,7 @@ typedef struct eid_entry_list {
     size_t capacity;
 } eid_entry_list;
 
+eid_status eid_entry_list_add(eid_entry_list *list, eid_entry *entry); /* takes the reference over */
 void eid_entry_list_free(eid_entry_list *list); /* the references and the array; leaves it empty */
 
 /* An address, and an array of them, as they stand in a handshake and in peer records. Free with
@@ -80,6 +81,9 @@ typedef struct eid_tree_request {
     eid_doc *metadata; /* NULL when null */
     bool has_proof;
     eid_request_proof proof;
+    /* Of the streamed form, where the question is signed in place of the tips: */
+    unsigned question_kind; /* 0: this is no request of it */
+    eid_slice question;     /* lent */
 } eid_tree_request;
 
 typedef struct eid_sync_request {

@@ -8,8 +8,10 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/random.h"
+#include "crypto/blake3.h"
 
 #define DOMAIN          "eidetica/sync/tree-request/v1"
+#define STREAM_DOMAIN   "eidetica/sync/stream/v1"
 #define NONCE_BYTES     32
 #define SIGNATURE_BYTES 64
 
@@ -56,9 +58,29 @@ static size_t bytes_max(const eid_tree_request *request)
     return 1024 + request->tip_count * (EID_ID_TEXT_SIZE + 8) + request->proof.nonce_len;
 }
 
+/* Of a question in the streamed form. */
+static void question_bytes(eid_buf *buf, const eid_tree_request *request, const eid_pubkey *server)
+{
+    char server_text[EID_PUBKEY_TEXT_SIZE];
+    uint8_t digest[32];
+    eid_pubkey_format(server, server_text);
+    eid_blake3_hash(request->question.data, request->question.len, digest);
+    append_field(buf, eid_slice_text(STREAM_DOMAIN));
+    append_field(buf, eid_slice_text(server_text));
+    append_id(buf, &request->tree);
+    append_number(buf, request->question_kind);
+    append_field(buf, eid_slice_of(digest, sizeof digest));
+    append_number(buf, request->proof.timestamp_ms);
+    append_field(buf, eid_slice_of(request->proof.nonce, request->proof.nonce_len));
+}
+
 static void request_bytes(eid_buf *buf, const eid_tree_request *request, const eid_pubkey *server)
 {
     eid_buf_init(buf, bytes_max(request));
+    if (request->question_kind != 0) {
+        question_bytes(buf, request, server);
+        return;
+    }
     eid_request_auth_bytes(buf, server, &request->tree, request->tips, request->tip_count,
                            request->proof.timestamp_ms,
                            eid_slice_of(request->proof.nonce, request->proof.nonce_len));

@@ -10,6 +10,8 @@
 #include "codec/fields.h"
 #include "sync/engine.h"
 #include "sync/offers.h"
+#include "sync/responder_int.h"
+#include "sync/stream.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,14 +19,7 @@
 #define PEER_NAME  "Eidetica Peer"
 #define ERROR_TEXT (EID_LIMIT_ERROR_TEXT + 256) /* a sentence and what is put before it: never cut */
 
-/* One request being answered. */
-typedef struct serving {
-    eid_sync *sync;
-    const eid_request_origin *origin;
-    eid_buf *answer;
-    bool has_sender; /* the device key the transport was told; a claim */
-    eid_pubkey sender;
-} serving;
+typedef eid_serving serving;
 
 /* ---- Refusals ---- */
 
@@ -42,11 +37,11 @@ static void refuse(serving *s, const char *format, ...)
     eid_response_write_error(s->answer, text);
 }
 
-static void refuse_unknown(serving *s, const eid_id *tree)
+static eid_status fail_unknown(const eid_id *tree)
 {
     char text[EID_ID_TEXT_SIZE];
     eid_id_format(tree, text);
-    refuse(s, "Tree not found: %s", text);
+    return eid_fail(EID_ERR_DATABASE_NOT_FOUND, "Tree not found: %s", text);
 }
 
 /* ---- Handshake ---- */
@@ -319,7 +314,7 @@ static bool pour_incremental(eid_entry *entry, void *ctx)
     return p->answer->status == EID_OK;
 }
 
-static void note_relation(serving *s, const eid_tree_request *request)
+void eid_serving_note_relation(serving *s, const eid_tree_request *request)
 {
     if (request->has_peer_key)
         eid_engine_seen(s->sync->engine, &request->peer_key);
@@ -344,7 +339,7 @@ static void serve_bootstrap(serving *s, const eid_tree_request *request, const e
     }
     eid_response_write_bootstrap_end(s->answer, granted.approved,
                                      granted.has_permission ? &granted.permission : NULL);
-    note_relation(s, request);
+    eid_serving_note_relation(s, request);
 }
 
 /* ---- Incremental ---- */
@@ -390,7 +385,7 @@ static void serve_incremental(serving *s, const eid_tree_request *request, const
         refuse(s, "Failed to find missing entries: %s", eid_last_error());
         return;
     }
-    note_relation(s, request);
+    eid_serving_note_relation(s, request);
 }
 
 static bool is_blocked(serving *s, const eid_tree_request *request)
@@ -400,13 +395,20 @@ static bool is_blocked(serving *s, const eid_tree_request *request)
            (request->has_proof && eid_engine_is_blocked(engine, &request->proof.key));
 }
 
+/* Not held and not shared look the same from outside, and so does all to a peer that is blocked. */
+static bool is_out_of_reach(serving *s, const eid_tree_request *request)
+{
+    return is_blocked(s, request) || !eid_sync_is_shared(s->sync, &request->tree) ||
+           !eid_core_holds(s->sync->core, &request->tree);
+}
+
 static void serve_tree(serving *s, const eid_tree_request *request)
 {
     eid_auth_settings *auth;
 
-    /* Not held and not shared look the same from outside, and so does all to a peer that is blocked. */
-    if (is_blocked(s, request) || !eid_sync_is_shared(s->sync, &request->tree) || !eid_core_holds(s->sync->core, &request->tree)) {
-        refuse_unknown(s, &request->tree);
+    if (is_out_of_reach(s, request)) {
+        fail_unknown(&request->tree);
+        refuse(s, "%s", eid_last_error());
         return;
     }
     if (eid_core_auth(s->sync->core, &request->tree, &auth) != EID_OK) {
@@ -420,10 +422,25 @@ static void serve_tree(serving *s, const eid_tree_request *request)
     eid_auth_settings_unref(auth);
 }
 
+eid_status eid_serving_may_read(serving *s, const eid_tree_request *request)
+{
+    eid_auth_settings *auth;
+    if (is_out_of_reach(s, request))
+        return fail_unknown(&request->tree);
+    EID_TRY(eid_core_auth(s->sync->core, &request->tree, &auth));
+    eid_status status = check_reader(s, request, auth);
+    eid_auth_settings_unref(auth);
+    return status;
+}
+
 /* ---- SendEntries ---- */
 
-/* Stores the entries of one database; the number that is now here, waiting ones included. */
-static uint64_t store_group(serving *s, const eid_id *database, eid_entry *const *entries, size_t count)
+bool eid_serving_sender_is_blocked(const serving *s)
+{
+    return s->has_sender && eid_engine_is_blocked(s->sync->engine, &s->sender);
+}
+
+uint64_t eid_serving_store(serving *s, const eid_id *database, eid_entry *const *entries, size_t count)
 {
     eid_receipt receipt;
     if (!eid_sync_is_shared(s->sync, database) || !eid_core_holds(s->sync->core, database))
@@ -478,7 +495,7 @@ static eid_status store_all(serving *s, const eid_entry_list *list, uint64_t *st
     for (eid_map_entry *at = eid_map_first(groups); at != NULL && status == EID_OK;
          at = eid_map_next(groups, at)) {
         eid_entry_list *members = at->value;
-        *stored += store_group(s, eid_entry_database_id(members->items[0]), members->items, members->count);
+        *stored += eid_serving_store(s, eid_entry_database_id(members->items[0]), members->items, members->count);
     }
     eid_map_free(groups, free_group);
     return status;
@@ -487,7 +504,7 @@ static eid_status store_all(serving *s, const eid_entry_list *list, uint64_t *st
 static void serve_entries(serving *s, const eid_entry_list *list)
 {
     uint64_t stored;
-    if (s->has_sender && eid_engine_is_blocked(s->sync->engine, &s->sender))
+    if (eid_serving_sender_is_blocked(s))
         refuse(s, "Permission denied: this peer is blocked");
     else if (store_all(s, list, &stored) != EID_OK)
         refuse(s, "Backend error: %s", eid_last_error());
@@ -498,6 +515,12 @@ static void serve_entries(serving *s, const eid_entry_list *list)
 }
 
 /* ---- Entry ---- */
+
+void eid_serving_begin(serving *s, eid_sync *sync, const eid_request_origin *origin, eid_buf *answer)
+{
+    *s = (serving){.sync = sync, .origin = origin, .answer = answer};
+    s->has_sender = origin->peer != NULL && eid_pubkey_parse(origin->peer, &s->sender) == EID_OK;
+}
 
 static eid_handle_result refuse_body(eid_buf *answer, eid_status status)
 {
@@ -514,14 +537,15 @@ static eid_handle_result refuse_body(eid_buf *answer, eid_status status)
 eid_handle_result eid_sync_handle(eid_slice body, const eid_request_origin *origin, eid_buf *answer, eid_source **rest,
                                   void *ctx)
 {
-    (void)rest;
     eid_sync_request request;
-    serving s = {.sync = ctx, .origin = origin, .answer = answer};
+    serving s;
 
+    if (origin->stream)
+        return eid_stream_handle(body, origin, answer, rest, ctx);
     eid_status status = eid_request_read(body, &request);
     if (status != EID_OK)
         return refuse_body(answer, status);
-    s.has_sender = origin->peer != NULL && eid_pubkey_parse(origin->peer, &s.sender) == EID_OK;
+    eid_serving_begin(&s, ctx, origin, answer);
     switch (request.kind) {
     case EID_REQUEST_HANDSHAKE:
         serve_handshake(&s, &request.as.handshake);

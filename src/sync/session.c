@@ -19,6 +19,7 @@ eid_session *eid_session_new(eid_engine *engine)
     eid_buf_init(&s->body, EID_LIMIT_HTTP_REQUEST_BYTES);
     eid_buf_init(&s->item_text, EID_LIMIT_HTTP_RESPONSE_BYTES);
     eid_buf_init(&s->exchange.answer, EID_LIMIT_HTTP_RESPONSE_BYTES);
+    eid_buf_init(&s->piece, SIZE_MAX / 2);
     return s;
 }
 
@@ -27,6 +28,7 @@ void eid_session_free(eid_session *s)
     if (s == NULL)
         return;
     eid_session_forget_item(s);
+    eid_buf_free(&s->piece);
     eid_id_array_free(&s->peer_has);
     eid_addresses_free(s->addresses, s->address_count);
     eid_keypair_free(s->key);
@@ -62,10 +64,12 @@ static void run_steps(eid_work *work)
 {
     eid_session *s = (eid_session *)(void *)work;
     s->sending = false;
-    while (s->step != NULL && !s->sending) {
+    s->reading = false;
+    while (s->step != NULL && !s->sending && !s->reading) {
         eid_status status = s->step(s);
         if (status != EID_OK) {
             s->sending = false;
+            s->reading = false;
             status = eid_session_recover(s, status);
         }
         if (status != EID_OK)
@@ -78,7 +82,24 @@ static void run_steps(eid_work *work)
 static void continue_steps(eid_session *s)
 {
     eid_host *host = s->engine->host;
+    s->working = true;
     host->functions->work(host, &s->work);
+}
+
+/* What has come of an answer in pieces goes to the step, which is not running. */
+static void hand_over(eid_session *s)
+{
+    eid_buf *came = &s->exchange.answer;
+    if (s->item_at < s->item_count)
+        s->items[s->item_at].bytes += came->len;
+    s->progress.bytes_received += came->len;
+    eid_buf_append_slice(&s->piece, eid_buf_slice(came));
+    eid_buf_reset(came);
+    s->answered = !s->in_exchange;
+    s->progress.bytes_total = s->answered ? s->progress.bytes_received : 0;
+    continue_steps(s);
+    if (s->transport != NULL && s->transport->functions->resume != NULL)
+        s->transport->functions->resume(s->transport, &s->exchange);
 }
 
 static eid_session *session_of(eid_exchange *exchange)
@@ -94,9 +115,31 @@ static void on_exchanged(eid_exchange *exchange, eid_status status)
     s->exchange_status = status;
     if (status != EID_OK)
         eid_text_copy(s->exchange_sentence, sizeof s->exchange_sentence, eid_last_error());
-    if (s->item_at < s->item_count)
-        s->items[s->item_at].bytes += exchange->answer.len + exchange->body.len;
-    continue_steps(s);
+    if (s->abandoned)
+        return;
+    if (exchange->arrived == NULL) {
+        if (s->item_at < s->item_count)
+            s->items[s->item_at].bytes += exchange->answer.len + exchange->body.len;
+        continue_steps(s);
+    } else if (!s->working) {
+        hand_over(s);
+    }
+}
+
+static void on_arrived(eid_exchange *exchange)
+{
+    eid_session *s = session_of(exchange);
+    if (!s->working)
+        hand_over(s);
+}
+
+/* The steps go on without the rest of the answer. */
+static void abandon(eid_session *s)
+{
+    s->abandoned = true;
+    if (s->transport != NULL)
+        s->transport->functions->cancel(s->transport, &s->exchange);
+    s->abandoned = false;
 }
 
 static void on_progress(eid_exchange *exchange, uint64_t received, uint64_t total)
@@ -119,7 +162,12 @@ static void start_exchange(eid_session *s)
     exchange->peer = s->sync->device_text;
     /* The engine goes where strangers' records send it; a caller names the place. */
     exchange->outside_only = s->outside_only;
-    exchange->progress = s->call != NULL ? on_progress : NULL;
+    if (s->in_pieces)
+        s->progress.bytes_received = s->progress.bytes_total = 0;
+    exchange->progress = !s->in_pieces && s->call != NULL ? on_progress : NULL;
+    exchange->arrived = s->in_pieces ? on_arrived : NULL;
+    exchange->peer_streams = false;
+    eid_buf_reset(&s->piece);
     exchange->done = on_exchanged;
     exchange->state = NULL;
     s->in_exchange = true;
@@ -135,6 +183,14 @@ static void start_exchange(eid_session *s)
 static void on_steps_run(eid_work *work)
 {
     eid_session *s = (eid_session *)(void *)work;
+    s->working = false;
+    if (s->reading) {
+        if (!s->in_exchange || s->exchange.answer.len > 0)
+            hand_over(s);
+        return;
+    }
+    if (s->in_exchange)
+        abandon(s);
     if (s->sending)
         start_exchange(s);
     else

@@ -13,11 +13,11 @@
 #include "codec/cid.h"
 #include "codec/fields.h"
 #include "sync/engine_int.h"
+#include "sync/stream.h"
 
 #define OWN_NAME "BackgroundSync"
 
 static eid_status after_handshake(eid_session *s);
-static eid_status next_item(eid_session *s);
 static eid_status after_tree(eid_session *s);
 static eid_status next_push(eid_session *s);
 static eid_status after_push(eid_session *s);
@@ -25,9 +25,11 @@ static eid_status after_push(eid_session *s);
 /* ---- One exchange ---- */
 
 /* Leaves the body to be carried; `step` judges the answer. */
-static eid_status send(eid_session *s, size_t answer_max, uint64_t total_ms, eid_status (*step)(eid_session *s))
+eid_status eid_session_send(eid_session *s, size_t answer_max, uint64_t total_ms, eid_status (*step)(eid_session *s))
 {
     EID_TRY(eid_buf_status(&s->body));
+    s->in_pieces = false;
+    s->exchange.stream = false;
     s->exchange.answer_max = answer_max;
     s->exchange.connect_ms = EID_LIMIT_HTTP_CONNECT_MS;
     s->exchange.silence_ms = UINT64_C(1000) * EID_LIMIT_HTTP_STALL_S;
@@ -42,7 +44,7 @@ static eid_status send_request(eid_session *s, const eid_sync_request *request, 
 {
     eid_buf_reset(&s->body);
     eid_request_write(&s->body, request);
-    return send(s, answer_max, total_ms, step);
+    return eid_session_send(s, answer_max, total_ms, step);
 }
 
 static eid_status read_answer(eid_session *s, eid_sync_response *out)
@@ -171,6 +173,7 @@ static void note_proven(eid_session *s)
         neighbour->unsaved |= before == NULL || !eid_address_equal(before, copy);
         neighbour->good = copy;
         copy = before;
+        neighbour->streams = s->streams;
         neighbour->proven_until_ms = engine->host->functions->now_ms(engine->host) + EID_LIMIT_SYNC_PROVEN_MS;
     }
     pthread_mutex_unlock(&engine->mutex);
@@ -188,6 +191,7 @@ static eid_status after_handshake(eid_session *s)
                                &s->addresses[s->address_at], 1);
     if (status == EID_OK) {
         s->peer = handshake->public_key;
+        s->streams = s->exchange.peer_streams;
         s->result.peer = s->peer;
         note_proven(s);
         if (s->want_trees || s->all_databases)
@@ -196,7 +200,7 @@ static eid_status after_handshake(eid_session *s)
     eid_response_free(&response);
     if (status == EID_OK)
         status = choose_databases(s);
-    s->step = next_item;
+    s->step = eid_step_next_item;
     return status;
 }
 
@@ -204,7 +208,7 @@ static eid_status after_handshake(eid_session *s)
 
 /* Drops the IDs whose entries are not held, with all their ancestors: nothing may be claimed that is not
  * here. *all tells whether none was dropped. */
-static eid_status keep_held(eid_sync *sync, eid_id_array *list, bool *all)
+eid_status eid_session_keep_held(eid_sync *sync, eid_id_array *list, bool *all)
 {
     eid_storage *storage = eid_core_storage(sync->core);
     size_t kept = 0;
@@ -234,7 +238,7 @@ static eid_status tips_to_send(eid_session *s, const eid_id *database, eid_id_ar
     EID_TRY(eid_core_tips(s->sync->core, database, &tips, &count));
     eid_status status = eid_engine_known(s->engine, &s->peer, database, out);
     if (status == EID_OK)
-        status = keep_held(s->sync, out, NULL);
+        status = eid_session_keep_held(s->sync, out, NULL);
     if (status == EID_OK)
         status = eid_id_array_add(out, tips, count);
     eid_free(tips);
@@ -249,19 +253,21 @@ static eid_status tips_to_send(eid_session *s, const eid_id *database, eid_id_ar
 
 /* ---- Asking ---- */
 
-static eid_item *item_of(eid_session *s)
+eid_item *eid_session_item(eid_session *s)
 {
     return &s->items[s->item_at];
 }
 
-/* True when the settings held here grant the key this much already, so that an ordinary sync is enough. */
-static bool has_access(eid_session *s, const eid_id *database)
+/* False when the settings held here grant the key this much already, so that an ordinary sync is enough. */
+bool eid_session_lacks_access(eid_session *s, const eid_id *database)
 {
     eid_permission held;
     eid_pubkey key;
+    if (!s->asking.wanted)
+        return false;
     eid_keypair_public(s->key, &key);
-    return eid_core_permission_of(s->sync->core, database, &key, &held) == EID_OK &&
-           eid_permission_compare(held, s->asking.permission) >= 0;
+    return eid_core_permission_of(s->sync->core, database, &key, &held) != EID_OK ||
+           eid_permission_compare(held, s->asking.permission) < 0;
 }
 
 static eid_status fill_access(const eid_session *s, eid_tree_request *tree)
@@ -277,7 +283,7 @@ static eid_status fill_access(const eid_session *s, eid_tree_request *tree)
     return s->asking.metadata == NULL ? EID_OK : eid_doc_copy(s->asking.metadata, &tree->metadata);
 }
 
-static eid_status ask(eid_session *s, eid_item *item)
+eid_status eid_session_ask(eid_session *s, eid_item *item)
 {
     eid_sync_request request = {.kind = EID_REQUEST_SYNC_TREE};
     eid_tree_request *tree = &request.as.tree;
@@ -285,7 +291,7 @@ static eid_status ask(eid_session *s, eid_item *item)
     eid_status status;
 
     /* A request for access carries no tips: that is what makes it one. */
-    if (s->asking.wanted && !has_access(s, &item->database))
+    if (eid_session_lacks_access(s, &item->database))
         status = fill_access(s, tree);
     else
         status = tips_to_send(s, &item->database, &tips);
@@ -351,30 +357,38 @@ static void add_receipt(eid_session *s, const eid_receipt *receipt, size_t count
     s->result.admitted += receipt->admitted;
     s->result.waiting += receipt->waiting;
     s->result.refused += receipt->refused;
-    item_of(s)->entries += receipt->admitted;
+    eid_session_item(s)->entries += receipt->admitted;
     s->progress.entries_received += count;
     eid_call_progress(s);
+}
+
+eid_status eid_session_take(eid_session *s, eid_entry **entries, size_t count, eid_receipt *receipt)
+{
+    eid_item *item = eid_session_item(s);
+    if (atomic_load(&s->cancelled))
+        return fail_cancelled();
+    EID_TRY(check_belonging(item, entries, count));
+    EID_TRY(eid_core_receive(s->sync->core, &item->database, entries, count, receipt, NULL));
+    if (count > 0)
+        item->last = *eid_entry_id(entries[count - 1]);
+    add_receipt(s, receipt, count);
+    /* What just came will be passed on; not back to where it came from. */
+    eid_engine_heard(s->engine, &s->peer, &item->database, entries, count);
+    return EID_OK;
 }
 
 /* Parents come first, so that a slice needs nothing of the next one. */
 static eid_status receive(eid_session *s, eid_entry **entries, size_t count)
 {
-    eid_item *item = item_of(s);
-    EID_TRY(check_belonging(item, entries, count));
+    EID_TRY(check_belonging(eid_session_item(s), entries, count));
     if (count == 0)
         return EID_OK;
     qsort(entries, count, sizeof *entries, by_height);
-    item->last = *eid_entry_id(entries[count - 1]);
     s->progress.entries_total += count;
     for (size_t from = 0; from < count; from += EID_LIMIT_SYNC_SLICE) {
         size_t slice = count - from < EID_LIMIT_SYNC_SLICE ? count - from : EID_LIMIT_SYNC_SLICE;
         eid_receipt receipt;
-        if (atomic_load(&s->cancelled))
-            return fail_cancelled();
-        EID_TRY(eid_core_receive(s->sync->core, &item->database, entries + from, slice, &receipt, NULL));
-        add_receipt(s, &receipt, slice);
-        /* What just came will be passed on; not back to where it came from. */
-        eid_engine_heard(s->engine, &s->peer, &item->database, entries + from, slice);
+        EID_TRY(eid_session_take(s, entries + from, slice, &receipt));
     }
     return EID_OK;
 }
@@ -391,7 +405,7 @@ static eid_status take_bootstrap(eid_session *s, eid_bootstrap_response *bootstr
 {
     char computed[EID_ID_TEXT_SIZE], declared[EID_ID_TEXT_SIZE];
     eid_entry_list *list = &bootstrap->entries;
-    eid_item *item = item_of(s);
+    eid_item *item = eid_session_item(s);
 
     EID_TRY(check_database(item, &bootstrap->tree));
     if (!eid_id_equal(eid_entry_id(bootstrap->root), &item->database)) {
@@ -418,15 +432,15 @@ static eid_status take_bootstrap(eid_session *s, eid_bootstrap_response *bootstr
 static eid_status take_incremental(eid_session *s, eid_incremental_response *incremental)
 {
     bool all;
-    EID_TRY(check_database(item_of(s), &incremental->tree));
+    EID_TRY(check_database(eid_session_item(s), &incremental->tree));
     EID_TRY(receive(s, incremental->entries.items, incremental->entries.count));
     EID_TRY(eid_id_array_add(&s->peer_has, incremental->tips, incremental->tip_count));
-    EID_TRY(keep_held(s->sync, &s->peer_has, &all));
+    EID_TRY(eid_session_keep_held(s->sync, &s->peer_has, &all));
     if (all)
         return EID_OK;
     /* Of some of its tips nothing is known here: what it held before it still holds. */
     EID_TRY(note_sent_by_peer(s, &incremental->entries));
-    return eid_engine_known(s->engine, &s->peer, &item_of(s)->database, &s->peer_has);
+    return eid_engine_known(s->engine, &s->peer, &eid_session_item(s)->database, &s->peer_has);
 }
 
 static eid_status fail_answer(const eid_sync_response *response)
@@ -446,13 +460,13 @@ static eid_status fail_answer(const eid_sync_response *response)
 
 /* Works out what the peer lacks, by what it has: peer_has; nothing when all came from it just now (`complete`). One of which
  * nothing is known that we hold too is sent nothing: it asks for a bootstrap. */
-static eid_status begin_push(eid_session *s, bool complete)
+eid_status eid_session_begin_push(eid_session *s, bool complete)
 {
     eid_core *core = s->sync->core;
-    eid_item *item = item_of(s);
+    eid_item *item = eid_session_item(s);
 
     s->step = next_push;
-    EID_TRY(keep_held(s->sync, &s->peer_has, NULL));
+    EID_TRY(eid_session_keep_held(s->sync, &s->peer_has, NULL));
     EID_TRY(eid_core_tips(core, &item->database, &s->own_tips, &s->own_tip_count));
     s->short_count = !complete && s->peer_has.count == 0;
     if (complete || s->peer_has.count == 0)
@@ -465,7 +479,7 @@ static eid_status begin_push(eid_session *s, bool complete)
 
 static eid_status next_to_push(eid_session *s, eid_entry **out)
 {
-    eid_item *item = item_of(s);
+    eid_item *item = eid_session_item(s);
     *out = s->held_back;
     s->held_back = NULL;
     if (*out != NULL)
@@ -491,7 +505,10 @@ static eid_status put_entry(eid_session *s, const eid_entry *entry, bool *full)
     bool alone = true;
     *full = false;
     eid_buf_reset(&s->item_text);
-    eid_message_write_item(&s->item_text, entry, &alone);
+    if (s->streams)
+        eid_frame_write(&s->item_text, eid_slice_of(entry->cbor, entry->cbor_len));
+    else
+        eid_message_write_item(&s->item_text, entry, &alone);
     EID_TRY(eid_buf_status(&s->item_text));
     /* No peer would take the request it needs: it can only be fetched. What builds on it waits over there
      * until then. */
@@ -502,13 +519,15 @@ static eid_status put_entry(eid_session *s, const eid_entry *entry, bool *full)
     *full = s->in_body != 0 && s->body.len + s->item_text.len + 64 > EID_LIMIT_PUSH_BYTES;
     if (*full)
         return EID_OK;
-    if (s->in_body == 0)
+    if (s->in_body == 0 && s->streams)
+        eid_stream_push_head(s);
+    else if (s->in_body == 0)
         eid_request_write_entries_begin(&s->body);
-    else
+    else if (!s->streams)
         eid_buf_append_byte(&s->body, ',');
     eid_buf_append_slice(&s->body, eid_buf_slice(&s->item_text));
     s->in_body++;
-    item_of(s)->last = *eid_entry_id(entry);
+    eid_session_item(s)->last = *eid_entry_id(entry);
     return eid_buf_status(&s->body);
 }
 
@@ -534,7 +553,7 @@ static eid_status fill_body(eid_session *s)
 
 static eid_status finish_item(eid_session *s)
 {
-    eid_item *item = item_of(s);
+    eid_item *item = eid_session_item(s);
     if (item->mode != EID_ITEM_EXTRA && !s->short_count && s->own_tip_count != 0)
         eid_engine_learn(s->engine, &s->peer, &item->database, s->own_tips, s->own_tip_count);
     if (s->short_count)
@@ -542,7 +561,7 @@ static eid_status finish_item(eid_session *s)
     item->over = true;
     s->result.databases += item->mode == EID_ITEM_FULL;
     eid_session_forget_item(s);
-    s->step = next_item;
+    s->step = eid_step_next_item;
     return EID_OK;
 }
 
@@ -553,26 +572,38 @@ static eid_status next_push(eid_session *s)
     EID_TRY(fill_body(s));
     if (s->in_body == 0)
         return finish_item(s);
-    eid_request_write_entries_end(&s->body);
-    return send(s, EID_LIMIT_ACK_ANSWER_BYTES, EID_LIMIT_SYNC_PUSH_MS, after_push);
+    if (!s->streams)
+        eid_request_write_entries_end(&s->body);
+    EID_TRY(eid_session_send(s, EID_LIMIT_ACK_ANSWER_BYTES, EID_LIMIT_SYNC_PUSH_MS, after_push));
+    s->exchange.stream = s->streams;
+    return EID_OK;
 }
 
-static eid_status after_push(eid_session *s)
+/* How many of those in the body were taken, as far as it is told. */
+static eid_status read_pushed(eid_session *s, uint64_t *taken)
 {
     eid_sync_response response;
     EID_TRY(read_answer(s, &response));
     eid_status status = EID_OK;
+    *taken = s->in_body;
     if (response.kind == EID_RESPONSE_ERROR)
         status =
             eid_fail(EID_ERR_NETWORK, "Network error: Server error receiving entries: %s", response.as.error);
-    else if (response.kind != EID_RESPONSE_ACK && response.kind != EID_RESPONSE_COUNT)
+    else if (response.kind == EID_RESPONSE_COUNT)
+        *taken = response.as.count;
+    else if (response.kind != EID_RESPONSE_ACK)
         status = fail_unexpected("Ack or Count", response.kind);
-    else if (response.kind == EID_RESPONSE_COUNT && response.as.count < s->in_body)
-        s->short_count = true;
     eid_response_free(&response);
-    EID_TRY(status);
+    return status;
+}
+
+static eid_status after_push(eid_session *s)
+{
+    uint64_t taken;
+    EID_TRY(s->streams ? eid_stream_read_pushed(s, &taken) : read_pushed(s, &taken));
+    s->short_count |= taken < s->in_body;
     s->result.sent += s->in_body;
-    item_of(s)->entries += s->in_body;
+    eid_session_item(s)->entries += s->in_body;
     s->progress.entries_sent += s->in_body;
     eid_call_progress(s);
     s->step = next_push;
@@ -595,9 +626,9 @@ static eid_status after_tree(eid_session *s)
         status = fail_answer(&response);
     eid_response_free(&response);
     if (status == EID_OK)
-        status = eid_relation_note(s->sync, &item_of(s)->database, &s->peer);
+        status = eid_relation_note(s->sync, &eid_session_item(s)->database, &s->peer);
     EID_TRY(status);
-    return begin_push(s, complete);
+    return eid_session_begin_push(s, complete);
 }
 
 /* The engine's own sessions look again whether the database is still shared: the wish may have changed. */
@@ -606,10 +637,10 @@ static bool is_wanted(eid_session *s, const eid_item *item)
     return s->call != NULL || eid_sync_is_shared(s->sync, &item->database);
 }
 
-static eid_status next_item(eid_session *s)
+eid_status eid_step_next_item(eid_session *s)
 {
     for (; s->item_at < s->item_count; s->item_at++) {
-        eid_item *item = item_of(s);
+        eid_item *item = eid_session_item(s);
         if (item->over)
             continue;
         if (!is_wanted(s, item)) {
@@ -620,10 +651,10 @@ static eid_status next_item(eid_session *s)
             item->started_at_ms = eid_clock_now_ms(s->sync->clock);
         eid_session_forget_item(s);
         if (item->mode == EID_ITEM_FULL)
-            return ask(s, item);
+            return s->streams ? eid_stream_ask(s) : eid_session_ask(s, item);
         if (item->mode == EID_ITEM_PUSH) {
             EID_TRY(eid_engine_known(s->engine, &s->peer, &item->database, &s->peer_has));
-            return begin_push(s, false);
+            return eid_session_begin_push(s, false);
         }
         item->extra_at = 0;
         s->step = next_push;
@@ -649,7 +680,7 @@ static eid_status look_ahead(eid_session *s)
         }
         eid_session_forget_item(s);
         EID_TRY(eid_engine_known(s->engine, &s->peer, &item->database, &s->peer_has));
-        EID_TRY(keep_held(s->sync, &s->peer_has, NULL));
+        EID_TRY(eid_session_keep_held(s->sync, &s->peer_has, NULL));
         if (s->peer_has.count != 0)
             EID_TRY(eid_difference_open(s->sync->core, &item->database, s->peer_has.items, s->peer_has.count,
                                         UINT64_MAX, &difference));
@@ -684,7 +715,7 @@ eid_status eid_step_begin(eid_session *s)
         return eid_fail(EID_ERR_NETWORK, "Network error: No addresses found for peer");
     if (!s->proven)
         return send_handshake(s);
-    s->step = next_item;
+    s->step = eid_step_next_item;
     return EID_OK;
 }
 
@@ -708,67 +739,6 @@ void eid_session_forget_item(eid_session *s)
     s->difference = NULL;
     eid_entry_unref(s->held_back);
     s->held_back = NULL;
-}
-
-/* ---- Failures ---- */
-
-eid_status eid_session_take_exchange(eid_session *s)
-{
-    if (s->exchange_status == EID_OK)
-        return EID_OK;
-    return eid_fail(s->exchange_status, "%s", s->exchange_sentence);
-}
-
-static bool is_final(eid_status status)
-{
-    return status == EID_ERR_NO_MEMORY || status == EID_ERR_CANCELLED || status == EID_ERR_BOOTSTRAP_PENDING ||
-           status == EID_ERR_BOOTSTRAP_REJECTED || status == EID_ERR_NO_TRANSPORT_ENABLED;
-}
-
-/* Of the way to the peer, not of what it was asked. */
-static bool is_of_the_way(eid_status status)
-{
-    return status == EID_ERR_CONNECTION_FAILED || status == EID_ERR_TIMEOUT || status == EID_ERR_NETWORK ||
-           status == EID_ERR_HANDSHAKE_FAILED || status == EID_ERR_PROTOCOL_MISMATCH ||
-           status == EID_ERR_NO_TRANSPORT_FOR_ADDRESS || status == EID_ERR_INVALID_ADDRESS;
-}
-
-static void go_to_address(eid_session *s, size_t at)
-{
-    s->address_at = at;
-    s->proven = false;
-    s->step = eid_step_begin;
-    eid_session_forget_item(s);
-}
-
-eid_status eid_session_recover(eid_session *s, eid_status status)
-{
-    bool way = is_of_the_way(status);
-    s->lost_way = way;
-    eid_buf_free(&s->exchange.answer);
-    if (is_final(status) || atomic_load(&s->cancelled))
-        return status;
-    /* One database of several: the others are not to blame. */
-    if ((s->call == NULL || s->all_databases) && s->proven && !way && s->item_at < s->item_count) {
-        eid_item *item = item_of(s);
-        item->over = true;
-        item->status = status;
-        item->error = eid_strdup(eid_last_error());
-        eid_session_forget_item(s);
-        s->step = next_item;
-        return EID_OK;
-    }
-    if (s->call == NULL && !way)
-        return status;
-    s->impatience |= !s->patient && !s->proven && way;
-    if (s->address_at + 1 < s->address_count) {
-        go_to_address(s, s->address_at + 1);
-        return EID_OK;
-    }
-    if (s->impatience && !s->patient && s->address_count > 1) {
-        s->patient = true;
-        go_to_address(s, 0);
-        return EID_OK;
-    }
-    return status;
+    eid_taking_free(s->taking);
+    s->taking = NULL;
 }

@@ -36,6 +36,7 @@ struct manual_host {
     eid_exchange *waiting[MOST]; /* for silent places */
     size_t waiting_count;
     size_t exchanges, bytes;
+    bool streams;
     node *own;
 };
 
@@ -161,6 +162,66 @@ static place *find_place(manual_host *h, const char *address)
     return NULL;
 }
 
+/* An answer in pieces, as fast as it is taken. */
+typedef struct pouring {
+    manual_host *h;
+    eid_source *rest; /* NULL: nothing is left */
+    eid_status status; /* at the end */
+    bool busy;
+} pouring;
+
+static void end_pouring(eid_exchange *exchange, eid_status status)
+{
+    pouring *p = exchange->state;
+    if (p->rest != NULL)
+        p->rest->close(p->rest);
+    free(p);
+    exchange->state = NULL;
+    exchange->done(exchange, status);
+}
+
+static void pour(eid_exchange *exchange)
+{
+    pouring *p = exchange->state;
+    bool over = false;
+    if (p->busy)
+        return;
+    p->busy = true;
+    while (!over && exchange->answer.len < EID_LIMIT_STREAM_HELD) {
+        eid_buf piece;
+        eid_buf_init(&piece, 4u << 20);
+        if (p->rest != NULL && p->rest->read(p->rest, &piece) != EID_OK)
+            p->status = eid_fail(EID_ERR_NETWORK, "Network error: the answer broke off");
+        over = piece.len == 0;
+        p->h->bytes += piece.len;
+        if (!over) {
+            eid_buf_append_slice(&exchange->answer, eid_buf_slice(&piece));
+            exchange->arrived(exchange);
+        }
+        eid_buf_free(&piece);
+    }
+    p->busy = false;
+    if (over)
+        end_pouring(exchange, p->status == EID_OK ? EID_OK : eid_fail(p->status, "Network error: the answer broke off"));
+}
+
+static void begin_pouring(manual_host *h, eid_exchange *exchange, eid_source *rest, eid_status status)
+{
+    pouring *p = calloc(1, sizeof *p);
+    *p = (pouring){.h = h, .rest = rest, .status = status, .busy = true};
+    exchange->state = p;
+    exchange->arrived(exchange); /* the beginning */
+    p->busy = false;
+    pour(exchange);
+}
+
+static void direct_resume(eid_transport *transport, eid_exchange *exchange)
+{
+    (void)transport;
+    if (exchange->state != NULL)
+        pour(exchange);
+}
+
 static void direct_send(eid_transport *transport, eid_exchange *exchange)
 {
     manual_host *h = ((manual_transport *)(void *)transport)->host;
@@ -177,20 +238,30 @@ static void direct_send(eid_transport *transport, eid_exchange *exchange)
                                           exchange->address));
         return;
     }
-    eid_request_origin origin = {transport->type, "here:1", exchange->peer, false};
+    eid_request_origin origin = {transport->type, "here:1", exchange->peer, exchange->stream};
     eid_source *rest = NULL;
     eid_status status = EID_OK;
-    if (eid_sync_handle(exchange->body, &origin, &exchange->answer, &rest, at->to->sync) != EID_HANDLED)
+    exchange->peer_streams = h->streams;
+    if (exchange->stream && !h->streams)
+        status = eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: 415 Unsupported Media Type");
+    else if (eid_sync_handle(exchange->body, &origin, &exchange->answer, &rest, at->to->sync) != EID_HANDLED)
         status = eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: 500 Internal Server Error");
     else if (h->twist != NULL)
         status = h->twist(exchange->address, exchange->body, &exchange->answer, h->twist_ctx);
     h->bytes += exchange->answer.len;
-    exchange->done(exchange, status);
+    if (rest != NULL || (exchange->arrived != NULL && exchange->answer.len != 0))
+        begin_pouring(h, exchange, rest, status);
+    else
+        exchange->done(exchange, status);
 }
 
 static void direct_cancel(eid_transport *transport, eid_exchange *exchange)
 {
     manual_host *h = ((manual_transport *)(void *)transport)->host;
+    if (exchange->state != NULL) {
+        end_pouring(exchange, eid_fail(EID_ERR_CANCELLED, "The request was broken off"));
+        return;
+    }
     for (size_t i = 0; i < h->waiting_count; i++) {
         if (h->waiting[i] != exchange)
             continue;
@@ -227,7 +298,7 @@ static void direct_close(eid_transport *transport)
     free(transport);
 }
 
-static const eid_transport_functions direct_functions = {direct_send, direct_cancel, NULL, direct_start,
+static const eid_transport_functions direct_functions = {direct_send, direct_cancel, direct_resume, direct_start,
                                                          direct_stop, direct_address, direct_close};
 
 /* ---- For tests ---- */
@@ -300,6 +371,11 @@ void manual_set_twist(manual_host *h, manual_twist twist, void *ctx)
 {
     h->twist = twist;
     h->twist_ctx = ctx;
+}
+
+void manual_set_streams(manual_host *h, bool streams)
+{
+    h->streams = streams;
 }
 
 size_t manual_exchanges(const manual_host *h)

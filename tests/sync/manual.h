@@ -18,6 +18,8 @@ void manual_set_clock(manual_host *host, const manual_host *like); /* for hosts 
 void manual_add(manual_host *host, const char *address, node *to);
 void manual_remove(manual_host *host, const char *address); /* exchanges with it fail from now on */
 void manual_set_twist(manual_host *host, manual_twist twist, void *ctx);
+/* Whoever this host asks speaks the streamed form. */
+void manual_set_streams(manual_host *host, bool streams);
 /* The address answers nothing until told otherwise; then what waits for it fails as after a deadline. */
 void manual_set_silent(manual_host *host, const char *address, bool silent);
 size_t manual_exchanges(const manual_host *host); /* started so far */
