@@ -18,6 +18,7 @@ typedef struct level {
 
 typedef struct taking {
     const eid_cells *cells;
+    eid_cells quiet;         /* the same, but what was there is not kept: nothing was below what was not there itself */
     eid_seat spot;           /* of what is taken */
     bool odd;                /* two forms of one position met */
     eid_buf name;
@@ -145,7 +146,8 @@ static eid_status put_twig(taking *t, const level *in, eid_twig *twig, const eid
     if (status == EID_OK)
         status = eid_buf_status(&t->record);
     if (status == EID_OK)
-        status = t->cells->calls->put_twig(t->cells, in->hash, eid_buf_slice(&t->name), eid_buf_slice(&t->record));
+        status = t->cells->calls->put_twig(in->fresh ? &t->quiet : t->cells, in->hash, eid_buf_slice(&t->name),
+                                           eid_buf_slice(&t->record));
     eid_buf_free_secret(&text);
     return status;
 }
@@ -287,12 +289,12 @@ static eid_status merge_cell(const eid_cells *cells, cell *c, const eid_seat *sp
         cut_at(&c->root, spot, value);
         return write_cell(cells, c->key, &c->root, c->inner, newest);
     }
-    eid_cells quiet = *cells;
     taking *t = eid_alloc_zero(1, sizeof *t);
     if (t == NULL)
         return eid_fail_memory();
-    quiet.entry = 0; /* there were no twigs that could be kept */
-    t->cells = c->inner != NULL ? &quiet : cells;
+    t->quiet = *cells;
+    t->quiet.entry = 0;
+    t->cells = c->inner != NULL ? &t->quiet : cells;
     eid_buf_init(&t->name, SIZE_MAX / 2);
     eid_buf_init(&t->record, SIZE_MAX / 2);
     eid_status status = EID_OK;
