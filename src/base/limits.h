@@ -152,7 +152,8 @@
 #define EID_LIMIT_ENDPOINT_RELAYS 8    /* of one endpoint: it has one home relay, two while it moves */
 #define EID_LIMIT_ENDPOINT_DIRECT 64   /* socket addresses of one endpoint: a machine with many interfaces */
 #define EID_LIMIT_IROH_BODY (1u << 20)           /* of a request: the Rust responder's limit */
-#define EID_LIMIT_IROH_ANSWER_BYTES (1u << 30)   /* as over HTTP, never without an end */
+#define EID_LIMIT_IROH_ANSWER_BYTES (1u << 30)   /* as over HTTP, never without an end: one entry may be large */
+#define EID_LIMIT_IROH_PART_BYTES (1u << 20)     /* of an answer: a Rust client takes no more */
 #define EID_LIMIT_IROH_IN_BYTES (64u << 20)      /* of all requests that are arriving at an endpoint */
 #define EID_LIMIT_IROH_OPEN_REQUESTS 1024        /* of peers, with the handler or being answered */
 #define EID_LIMIT_IROH_CONNECTIONS 1024          /* of peers with an endpoint: some 50 KB each */

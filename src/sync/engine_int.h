@@ -133,6 +133,7 @@ struct eid_session {
     /* What is to be done; set before the session starts. */
     eid_address **addresses;
     size_t address_count;
+    bool in_parts;                /* the answer was a part: what is asked for is the next one, not access */
     bool outside_only;            /* of the exchanges */
     bool doubtful;                /* counted as such */
     bool has_peer;                /* `peer` is who it must be, or, later, who it is */

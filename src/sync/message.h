@@ -150,6 +150,7 @@ typedef struct eid_bootstrap_response {
     bool key_approved;
     bool has_permission;
     eid_permission permission;
+    bool more; /* a part: the rest is for the asking, see below */
 } eid_bootstrap_response;
 
 typedef struct eid_incremental_response {
@@ -157,6 +158,7 @@ typedef struct eid_incremental_response {
     eid_id *tips; /* in the order received */
     size_t tip_count;
     eid_entry_list entries;
+    bool more; /* likewise */
 } eid_incremental_response;
 
 typedef struct eid_pending_response {
@@ -183,10 +185,12 @@ void eid_response_write(eid_buf *buf, const eid_sync_response *response);
 /* Pieces of answers, for a responder that writes entries as it finds them: begin, then eid_message_write_item
  * for each entry (the root of a bootstrap goes to begin), then end. */
 void eid_response_write_bootstrap_begin(eid_buf *buf, const eid_id *tree, const eid_entry *root);
-void eid_response_write_bootstrap_end(eid_buf *buf, bool key_approved, const eid_permission *granted_or_null);
+/* `more`: the answer is a part, which holds all parents of what it holds. Who asks again with the tips it has then gets the next
+ * part. A field of this library, "more":true, which others pass over: they ask again because they lack tips. */
+void eid_response_write_bootstrap_end(eid_buf *buf, bool key_approved, const eid_permission *granted_or_null, bool more);
 void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, const eid_id *tips,
                                           size_t tip_count);
-void eid_response_write_incremental_end(eid_buf *buf);
+void eid_response_write_incremental_end(eid_buf *buf, bool more);
 void eid_response_write_error(eid_buf *buf, const char *text);
 void eid_response_write_pending(eid_buf *buf, const char *request_id, const char *message);
 void eid_response_write_ack(eid_buf *buf);

@@ -466,9 +466,9 @@ static eid_status read_granted(eid_json *reader, eid_bootstrap_response *out)
 
 static eid_status read_bootstrap(eid_json *reader, eid_bootstrap_response *out)
 {
-    enum { ID, ROOT, ENTRIES, APPROVED, GRANTED };
+    enum { ID, ROOT, ENTRIES, APPROVED, GRANTED, MORE };
     static const char *const names[] = {"tree_id", "root_entry", "all_entries", "key_approved",
-                                        "granted_permission"};
+                                        "granted_permission", "more"};
     EID_OBJECT(object, names, EID_FIELD(ID) | EID_FIELD(ROOT) | EID_FIELD(ENTRIES) | EID_FIELD(APPROVED));
     size_t field;
     bool more;
@@ -491,6 +491,9 @@ static eid_status read_bootstrap(eid_json *reader, eid_bootstrap_response *out)
         case APPROVED:
             EID_TRY(eid_json_read_bool(reader, names[field], &out->key_approved));
             break;
+        case MORE:
+            EID_TRY(eid_json_read_bool(reader, names[field], &out->more));
+            break;
         default:
             EID_TRY(read_granted(reader, out));
             break;
@@ -500,8 +503,8 @@ static eid_status read_bootstrap(eid_json *reader, eid_bootstrap_response *out)
 
 static eid_status read_incremental(eid_json *reader, eid_incremental_response *out)
 {
-    enum { ID, TIPS, ENTRIES };
-    static const char *const names[] = {"tree_id", "their_tips", "missing_entries"};
+    enum { ID, TIPS, ENTRIES, MORE };
+    static const char *const names[] = {"tree_id", "their_tips", "missing_entries", "more"};
     EID_OBJECT(object, names, EID_FIELD(ID) | EID_FIELD(TIPS) | EID_FIELD(ENTRIES));
     size_t field;
     bool more;
@@ -515,6 +518,8 @@ static eid_status read_incremental(eid_json *reader, eid_incremental_response *o
             EID_TRY(eid_field_id(reader, names[field], &out->tree));
         else if (field == TIPS)
             EID_TRY(read_ids(reader, names[field], &out->tips, &out->tip_count));
+        else if (field == MORE)
+            EID_TRY(eid_json_read_bool(reader, names[field], &out->more));
         else
             EID_TRY(read_entries(reader, names[field], &out->entries));
     }

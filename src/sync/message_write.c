@@ -198,13 +198,18 @@ void eid_response_write_bootstrap_begin(eid_buf *buf, const eid_id *tree, const 
     eid_buf_append_text(buf, ",\"all_entries\":[");
 }
 
-void eid_response_write_bootstrap_end(eid_buf *buf, bool key_approved, const eid_permission *granted_or_null)
+static void write_answer_end(eid_buf *buf, bool more)
+{
+    eid_buf_append_text(buf, more ? ",\"more\":true}}" : "}}");
+}
+
+void eid_response_write_bootstrap_end(eid_buf *buf, bool key_approved, const eid_permission *granted_or_null, bool more)
 {
     eid_buf_append_text(buf, "],\"key_approved\":");
     eid_buf_append_text(buf, key_approved ? "true" : "false");
     eid_buf_append_text(buf, ",\"granted_permission\":");
     write_permission_or_null(buf, granted_or_null);
-    eid_buf_append_text(buf, "}}");
+    write_answer_end(buf, more);
 }
 
 void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, const eid_id *tips,
@@ -217,9 +222,10 @@ void eid_response_write_incremental_begin(eid_buf *buf, const eid_id *tree, cons
     eid_buf_append_text(buf, ",\"missing_entries\":[");
 }
 
-void eid_response_write_incremental_end(eid_buf *buf)
+void eid_response_write_incremental_end(eid_buf *buf, bool more)
 {
-    eid_buf_append_text(buf, "]}}");
+    eid_buf_append_byte(buf, ']');
+    write_answer_end(buf, more);
 }
 
 void eid_response_write_error(eid_buf *buf, const char *text)
@@ -263,13 +269,13 @@ void eid_response_write(eid_buf *buf, const eid_sync_response *response)
         eid_response_write_bootstrap_begin(buf, &bootstrap->tree, bootstrap->root);
         write_entries(buf, &bootstrap->entries);
         eid_response_write_bootstrap_end(buf, bootstrap->key_approved,
-                                         bootstrap->has_permission ? &bootstrap->permission : NULL);
+                                         bootstrap->has_permission ? &bootstrap->permission : NULL, bootstrap->more);
         break;
     case EID_RESPONSE_INCREMENTAL:
         eid_response_write_incremental_begin(buf, &incremental->tree, incremental->tips,
                                              incremental->tip_count);
         write_entries(buf, &incremental->entries);
-        eid_response_write_incremental_end(buf);
+        eid_response_write_incremental_end(buf, incremental->more);
         break;
     case EID_RESPONSE_PENDING:
         eid_response_write_pending(buf, response->as.pending.request_id, response->as.pending.message);

@@ -293,7 +293,24 @@ typedef struct pouring {
     const eid_id *tree;
     bool begun; /* the root was written, others follow */
     bool first;
+    size_t max; /* bytes, 0: any number */
+    bool more;  /* not all had room */
 } pouring;
+
+/* What stands around the entries of an answer, at most; tips are written before them. */
+#define ANSWER_ROOM 256
+
+/* Parents come first, so that what has room is closed under them. One entry goes along always: else there were no end. */
+static bool pour_item(pouring *p, const eid_entry *entry)
+{
+    size_t before = p->answer->len;
+    bool alone = p->first;
+    eid_message_write_item(p->answer, entry, &p->first);
+    p->more = p->max != 0 && !alone && p->answer->len + ANSWER_ROOM > p->max;
+    if (p->more)
+        p->answer->len = before;
+    return !p->more && p->answer->status == EID_OK;
+}
 
 static bool pour_bootstrap(eid_entry *entry, void *ctx)
 {
@@ -301,17 +318,14 @@ static bool pour_bootstrap(eid_entry *entry, void *ctx)
     if (!p->begun) {
         eid_response_write_bootstrap_begin(p->answer, p->tree, entry);
         p->begun = true;
-    } else {
-        eid_message_write_item(p->answer, entry, &p->first);
+        return p->answer->status == EID_OK;
     }
-    return p->answer->status == EID_OK;
+    return pour_item(p, entry);
 }
 
 static bool pour_incremental(eid_entry *entry, void *ctx)
 {
-    pouring *p = ctx;
-    eid_message_write_item(p->answer, entry, &p->first);
-    return p->answer->status == EID_OK;
+    return pour_item(ctx, entry);
 }
 
 void eid_serving_note_relation(serving *s, const eid_tree_request *request)
@@ -329,7 +343,7 @@ static void serve_bootstrap(serving *s, const eid_tree_request *request, const e
     judge_bootstrap(s, request, auth, &granted);
     if (granted.answered)
         return;
-    pouring p = {s->answer, &request->tree, false, true};
+    pouring p = {s->answer, &request->tree, false, true, s->origin->answer_max, false};
     eid_status status = eid_core_difference(s->sync->core, &request->tree, NULL, 0, pour_bootstrap, &p);
     if (status == EID_OK)
         status = eid_buf_status(s->answer);
@@ -338,7 +352,7 @@ static void serve_bootstrap(serving *s, const eid_tree_request *request, const e
         return;
     }
     eid_response_write_bootstrap_end(s->answer, granted.approved,
-                                     granted.has_permission ? &granted.permission : NULL);
+                                     granted.has_permission ? &granted.permission : NULL, p.more);
     eid_serving_note_relation(s, request);
 }
 
@@ -373,12 +387,12 @@ static void serve_incremental(serving *s, const eid_tree_request *request, const
         refuse(s, "Failed to get tips: %s", eid_last_error());
         return;
     }
-    pouring p = {s->answer, &request->tree, true, true};
+    pouring p = {s->answer, &request->tree, true, true, s->origin->answer_max, false};
     eid_response_write_incremental_begin(s->answer, &request->tree, tips, count);
     eid_status status = eid_core_difference(s->sync->core, &request->tree, request->tips, request->tip_count,
                                             pour_incremental, &p);
     eid_free(tips);
-    eid_response_write_incremental_end(s->answer);
+    eid_response_write_incremental_end(s->answer, p.more);
     if (status == EID_OK)
         status = eid_buf_status(s->answer);
     if (status != EID_OK) {

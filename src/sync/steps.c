@@ -291,7 +291,7 @@ eid_status eid_session_ask(eid_session *s, eid_item *item)
     eid_status status;
 
     /* A request for access carries no tips: that is what makes it one. */
-    if (eid_session_lacks_access(s, &item->database))
+    if (!s->in_parts && eid_session_lacks_access(s, &item->database))
         status = fill_access(s, tree);
     else
         status = tips_to_send(s, &item->database, &tips);
@@ -615,19 +615,28 @@ static eid_status after_push(eid_session *s)
 static eid_status after_tree(eid_session *s)
 {
     eid_sync_response response;
-    bool complete = false;
+    bool complete = false, more = false;
+    uint64_t before = s->result.admitted;
     EID_TRY(read_answer(s, &response));
     eid_status status;
-    if (response.kind == EID_RESPONSE_INCREMENTAL)
+    if (response.kind == EID_RESPONSE_INCREMENTAL) {
+        more = response.as.incremental.more;
         status = take_incremental(s, &response.as.incremental);
-    else if (response.kind == EID_RESPONSE_BOOTSTRAP)
+    } else if (response.kind == EID_RESPONSE_BOOTSTRAP) {
+        more = response.as.bootstrap.more;
         status = take_bootstrap(s, &response.as.bootstrap, &complete);
-    else
+    } else
         status = fail_answer(&response);
     eid_response_free(&response);
     if (status == EID_OK)
         status = eid_relation_note(s->sync, &eid_session_item(s)->database, &s->peer);
     EID_TRY(status);
+    /* The next part, as long as each brings something. */
+    s->in_parts = more && s->result.admitted > before;
+    if (s->in_parts) {
+        eid_session_forget_item(s);
+        return eid_session_ask(s, eid_session_item(s));
+    }
     return eid_session_begin_push(s, complete);
 }
 

@@ -22,6 +22,7 @@ typedef struct eid_request_origin {
     const char *peer;      /* device key the sender claims, as text, unproven: good for saving work, never for rights;
                             * NULL when it claims none */
     bool stream;           /* the body is of the streamed form, and the answer has to be */
+    size_t answer_max;     /* bytes of an answer the sender takes: more entries come in parts, see message.h; 0: any number */
 } eid_request_origin;
 
 /* What follows the beginning of an answer: made while it is sent, as fast as the receiver takes it. One thread at a time. */

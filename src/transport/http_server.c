@@ -233,7 +233,8 @@ static enum MHD_Result serve(eid_http_server *server, struct MHD_Connection *con
     if (info != NULL && info->client_addr != NULL)
         format_address(info->client_addr, remote);
     eid_request_origin origin = {
-        "http", remote, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, EID_HTTP_PEER_HEADER), exchange->stream};
+        "http", remote, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, EID_HTTP_PEER_HEADER), exchange->stream,
+        0};
     eid_source *rest = NULL;
     eid_buf answer;
     eid_buf_init(&answer, EID_LIMIT_HTTP_RESPONSE_BYTES);

@@ -480,7 +480,7 @@ static void answer(flight *f)
 {
     world *w = f->w;
     eid_request_origin origin = {"sim", w->peers[f->from].name, f->claimed[0] == '\0' ? NULL : f->claimed,
-                                 f->stream};
+                                 f->stream, 0};
     if (f->stream && !w->peers[f->to].streams) /* it can not read that */
         f->status = EID_ERR_NETWORK;
     else if (eid_sync_handle(eid_slice_of(f->body, f->len), &origin, &f->answer, &f->rest,

@@ -238,7 +238,7 @@ static void direct_send(eid_transport *transport, eid_exchange *exchange)
                                           exchange->address));
         return;
     }
-    eid_request_origin origin = {transport->type, "here:1", exchange->peer, exchange->stream};
+    eid_request_origin origin = {transport->type, "here:1", exchange->peer, exchange->stream, 0};
     eid_source *rest = NULL;
     eid_status status = EID_OK;
     exchange->peer_streams = h->streams;

@@ -179,7 +179,7 @@ eid_status node_join(node *n, eid_ticket *ticket, eid_permission permission, eid
 
 eid_handle_result node_ask(const node *n, const char *body, size_t len, eid_buf *answer)
 {
-    eid_request_origin origin = {"http", "127.0.0.1:1", NULL, false};
+    eid_request_origin origin = {"http", "127.0.0.1:1", NULL, false, 0};
     eid_source *rest = NULL;
     eid_buf_reset(answer);
     return eid_sync_handle(eid_slice_of(body, len), &origin, answer, &rest, n->sync);

@@ -378,7 +378,7 @@ static void offered_addresses_are_chosen(void **state)
         {"chat.example.com:80", "198.51.100.1:4711", "chat.example.com:80"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        eid_request_origin origin = {"http", cases[i].from, NULL, false};
+        eid_request_origin origin = {"http", cases[i].from, NULL, false, 0};
         eid_address *offered, **kept;
         size_t count;
         tu_assert_ok(eid_address_http(cases[i].offered, &offered));

@@ -221,6 +221,101 @@ static void beside_http(void **state)
     node_close(&alice);
 }
 
+/* ---- Answers in parts: no Rust client takes more than 1 MiB ---- */
+
+static void assert_parts(const node *n, const eid_id *id, size_t max)
+{
+    eid_request_origin origin = {.transport = "iroh", .address = "here", .answer_max = max};
+    eid_source *rest = NULL;
+    char id_text[EID_ID_TEXT_SIZE], body[400];
+    eid_buf answer;
+    eid_id_format(id, id_text);
+    int len = snprintf(
+        body, sizeof body,
+        "{\"SyncTree\":{\"tree_id\":\"%s\",\"our_tips\":[],\"peer_pubkey\":null,\"requesting_key\":null,"
+        "\"requesting_key_name\":null,\"requested_permission\":null}}",
+        id_text);
+    eid_buf_init(&answer, 64u << 20);
+    assert_int_equal(eid_sync_handle(eid_slice_of(body, (size_t)len), &origin, &answer, &rest, n->sync),
+                     EID_HANDLED);
+    bool part = memmem(answer.data, answer.len, "\"more\":true", 11) != NULL;
+    assert_int_equal(part, max != 0);
+    if (max != 0)
+        assert_true(answer.len <= max);
+    eid_buf_free(&answer);
+}
+
+static void large_databases_come_in_parts(void **state)
+{
+    enum { ENTRIES = 60, BYTES = 30000 };
+    node alice, bob;
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    char *text = calloc(1, BYTES + 1), key[16];
+    (void)state;
+    memset(text, 'x', BYTES);
+    node_open_bare(&alice, "alice");
+    node_open_bare(&bob, "bob");
+    enable(&alice, EID_IROH_RELAY_DISABLED);
+    enable(&bob, EID_IROH_RELAY_DISABLED);
+    node_serve(&alice);
+    eid_database *notes = node_create(&alice, "notes", true);
+    eid_id id = *eid_database_root_id(notes);
+    node_set_global(notes, node_write_10);
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        node_write(notes, key, text);
+    }
+    assert_parts(&alice, &id, 200000);
+    assert_parts(&alice, &id, 0);
+    /* A bootstrap of some seven parts, in one call. */
+    tu_assert_ok(eid_sync_with_peer(bob.sync, alice.address, &id, &result));
+    assert_true(result.bootstrapped);
+    assert_int_equal(result.admitted, node_count(&alice, &id));
+    node_assert_same(&alice, &bob, &id);
+    /* And what came since. */
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(key, sizeof key, "l%d", i);
+        node_write(notes, key, text);
+    }
+    tu_assert_ok(eid_sync_with_peer(bob.sync, alice.address, &id, &result));
+    assert_int_equal(result.admitted, ENTRIES);
+    assert_int_equal(result.sent, 0);
+    node_assert_same(&alice, &bob, &id);
+    eid_database_close(notes);
+    free(text);
+    node_close(&bob);
+    node_close(&alice);
+}
+
+/* Who joins asks for access with the first part; the others come by the tips, also when the key stands in
+ * none of them yet. */
+static void joining_in_parts(void **state)
+{
+    enum { ENTRIES = 60, BYTES = 30000 };
+    node alice, bob;
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    char *text = calloc(1, BYTES + 1);
+    (void)state;
+    memset(text, 'y', BYTES);
+    node_open_bare(&alice, "alice");
+    node_open_bare(&bob, "bob");
+    enable(&alice, EID_IROH_RELAY_DISABLED);
+    enable(&bob, EID_IROH_RELAY_DISABLED);
+    node_serve(&alice);
+    eid_database *notes = node_create(&alice, "notes", true);
+    eid_id id = *eid_database_root_id(notes);
+    for (int i = 0; i < ENTRIES; i++)
+        node_write(notes, "k", text);
+    node_list_key(notes, &bob, node_write_10);
+    tu_assert_ok(node_join(&bob, node_ticket(&alice, &id), node_write_10, &result));
+    assert_true(result.key_approved);
+    node_assert_same(&alice, &bob, &id);
+    eid_database_close(notes);
+    free(text);
+    node_close(&bob);
+    node_close(&alice);
+}
+
 static void addresses_that_are_none(void **state)
 {
     node n;
@@ -243,9 +338,14 @@ static void addresses_that_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(remembered),       cmocka_unit_test(its_key_is_protected),
-        cmocka_unit_test(modes_and_relays), cmocka_unit_test(servers),
-        cmocka_unit_test(beside_http),      cmocka_unit_test(addresses_that_are_none),
+        cmocka_unit_test(remembered),
+        cmocka_unit_test(its_key_is_protected),
+        cmocka_unit_test(modes_and_relays),
+        cmocka_unit_test(servers),
+        cmocka_unit_test(beside_http),
+        cmocka_unit_test(addresses_that_are_none),
+        cmocka_unit_test(large_databases_come_in_parts),
+        cmocka_unit_test(joining_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

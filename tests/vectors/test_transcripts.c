@@ -434,7 +434,7 @@ static const eid_id *database_of(const eid_sync_request *request)
 
 static void answer_of(stage_set *set, eid_slice body, eid_buf *out)
 {
-    eid_request_origin origin = {"http", "127.0.0.1:40000", NULL, false};
+    eid_request_origin origin = {"http", "127.0.0.1:40000", NULL, false, 0};
     eid_source *rest = NULL;
     assert_int_equal(eid_sync_handle(body, &origin, out, &rest, set->sync), EID_HANDLED);
 }

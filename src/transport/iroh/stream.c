@@ -129,7 +129,7 @@ void eid_iroh_stream_closed(eid_iroh_stream *stream, eid_status status)
 static void handle(eid_work *work)
 {
     eid_iroh_stream *stream = EID_LINK_OF(eid_iroh_stream, work, work);
-    eid_request_origin origin = {"iroh", stream->remote, NULL, false};
+    eid_request_origin origin = {"iroh", stream->remote, NULL, false, EID_LIMIT_IROH_PART_BYTES};
     eid_source *rest = NULL; /* never given: it is for the streamed form */
     if (stream->handler(eid_buf_slice(&stream->in), &origin, &stream->answer, &rest, stream->handler_ctx) !=
         EID_HANDLED)
