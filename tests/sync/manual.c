@@ -241,13 +241,13 @@ static void direct_send(eid_transport *transport, eid_exchange *exchange)
     eid_request_origin origin = {transport->type, "here:1", exchange->peer, exchange->stream, 0};
     eid_source *rest = NULL;
     eid_status status = EID_OK;
-    exchange->peer_streams = h->streams;
     if (exchange->stream && !h->streams)
         status = eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: 415 Unsupported Media Type");
     else if (eid_sync_handle(exchange->body, &origin, &exchange->answer, &rest, at->to->sync) != EID_HANDLED)
         status = eid_fail(EID_ERR_NETWORK, "Network error: Server returned error: 500 Internal Server Error");
     else if (h->twist != NULL)
         status = h->twist(exchange->address, exchange->body, &exchange->answer, h->twist_ctx);
+    exchange->peer_streams = h->streams;
     h->bytes += exchange->answer.len;
     if (rest != NULL || (exchange->arrived != NULL && exchange->answer.len != 0))
         begin_pouring(h, exchange, rest, status);
