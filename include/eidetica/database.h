@@ -130,7 +130,8 @@ EID_API void eid_callback_remove(eid_callback *registration);
 /* ---- Transactions ---- */
 
 /* Starts a transaction at the current frontier. It sees the database as it was at that moment, plus its own staged
- * changes. End it with eid_txn_commit or eid_txn_free. */
+ * changes. One thing shows through: entries that a change of rights makes void meanwhile (eidetica/verify.h) are no longer
+ * seen, so that nothing more is built on them. End it with eid_txn_commit or eid_txn_free. */
 EID_API eid_status eid_database_new_transaction(eid_database *database, eid_txn **out);
 /* The same at chosen tips of the database. EID_ERR_INVALID_TIP. */
 EID_API eid_status eid_database_new_transaction_at(eid_database *database, const eid_id *tips, size_t count, eid_txn **out);

@@ -442,6 +442,29 @@ static void commits_beyond_ones_right_are_refused(void **state)
     end(&w);
 }
 
+/* What is void is not built on, whenever the transaction began. */
+static void an_open_transaction_sees_it_go(void **state)
+{
+    (void)state;
+    world w;
+    int64_t value;
+    eid_txn *txn;
+    eid_entry *root = begin(&w, 1, (right[]){ADMIN(1, 0), WRITE(2), {0}});
+    write_by(&w, 2, NAMED(root), NAMED(root)); /* k1 := 1 */
+    eid_core *core = receive_all(&w, false, true);
+    eid_database *database = open_as(core, &w, 1);
+    tu_assert_ok(eid_database_new_transaction(database, &txn));
+    tu_assert_ok(eid_docstore_get_int(txn, "data", "k1", &value));
+    eid_entry *revocation = rule(&w, 1, NAMED(root), NAMED(root), (right[]){REVOKED(2), {0}});
+    assert_int_equal(rv_receive_one(core, root, revocation), EID_VERDICT_ADMITTED);
+    tu_assert_fails(eid_docstore_get_int(txn, "data", "k1", &value), EID_ERR_KEY_NOT_FOUND);
+    tu_assert_ok(eid_docstore_set_int(txn, "data", "mine", 2));
+    tu_assert_ok(eid_txn_commit_free(txn, NULL));
+    eid_database_close(database);
+    eid_core_close(core);
+    end(&w);
+}
+
 static void the_last_admin_stays(void **state)
 {
     (void)state;
@@ -692,6 +715,7 @@ int main(void)
         cmocka_unit_test(void_by_turns),
         cmocka_unit_test(the_global_permission_ends),
         cmocka_unit_test(commits_beyond_ones_right_are_refused),
+        cmocka_unit_test(an_open_transaction_sees_it_go),
         cmocka_unit_test(the_last_admin_stays),
         cmocka_unit_test(commits_pin_what_counts),
         cmocka_unit_test(nobody_is_told_of_what_is_void),
