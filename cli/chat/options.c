@@ -30,7 +30,7 @@ static const char usage_text[] =
     "      --room-name NAME    name of the new room\n"
     "      --connect ADDRESS   the same as TICKET\n"
     "      --create-only       print the address and serve until a signal comes\n"
-    "      --transport NAME    http (the default; iroh is not available yet)\n"
+    "      --transport NAME    http (the default) or iroh\n"
     "      --listen HOST:PORT  where to serve (default: 127.0.0.1, a free port)\n"
     "      --data FILE         keep everything in FILE (default: in memory)\n"
     "      --refresh SECONDS   time between two syncs (default: 2)\n"
@@ -75,14 +75,11 @@ static int hint(void)
     return EXIT_USAGE;
 }
 
-static int check_transport(const char *name)
+static int take_transport(const char *name, struct options *out)
 {
-    if (strcasecmp(name, "http") == 0)
+    out->wish.iroh = strcasecmp(name, "iroh") == 0;
+    if (out->wish.iroh || strcasecmp(name, "http") == 0)
         return RUN;
-    if (strcasecmp(name, "iroh") == 0) {
-        cli_complain("the transport iroh is not available in this build yet, use http");
-        return EXIT_FAILURE;
-    }
     char *shown = text_clean(name, strlen(name), TEXT_ERROR_MAX);
     fprintf(stderr, "❌ Invalid transport '%s'. Use 'http' or 'iroh'\n", shown);
     free(shown);
@@ -129,7 +126,7 @@ static int take_option(int option, const char *value, struct options *out)
         printf("eidetica-chat %s\n", eid_version());
         return EXIT_SUCCESS;
     case OPT_TRANSPORT:
-        return check_transport(value);
+        return take_transport(value, out);
     case OPT_CREATE_ONLY:
         out->create_only = true;
         return RUN;

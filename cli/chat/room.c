@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <eidetica/iroh.h>
 #include <eidetica/memory.h>
 
 #include "notebook.h"
@@ -66,7 +67,7 @@ char *room_problem(eid_status status, const eid_ticket *peers)
         break;
     case EID_ERR_NO_TRANSPORT_FOR_ADDRESS:
     case EID_ERR_NO_TRANSPORT_ENABLED:
-        sentence = cli_format("no address of the ticket can be used with the transport http: %s", where);
+        sentence = cli_format("no address of the ticket can be used with this transport: %s", where);
         break;
     case EID_ERR_BOOTSTRAP_PENDING:
         sentence = cli_format("%s has not decided about access yet", where);
@@ -111,16 +112,20 @@ static bool open_instance(const struct room_wish *wish, struct room *room)
     room->author = cli_copy(wish->username);
     if (eid_instance_enable_sync(room->instance) != EID_OK ||
         eid_instance_sync(room->instance, &room->sync) != EID_OK ||
-        eid_sync_enable_http_transport(room->sync) != EID_OK)
+        (wish->iroh ? eid_sync_enable_iroh_transport : eid_sync_enable_http_transport)(room->sync) != EID_OK)
         return fail("cannot start the network part");
     return true;
 }
 
 /* Starts the server on the address wished for; without a wish on the one remembered, when that is still free.
  */
-static bool start_server(struct room *room, const char *wished, const char *remembered)
+static bool start_server(struct room *room, const struct room_wish *wish, const char *remembered)
 {
     eid_status status = EID_ERR_SERVER_BIND;
+    const char *wished = wish->listen;
+    /* Over Iroh peers are found by key: any address will do, so every one is taken. */
+    if (wished == NULL && wish->iroh)
+        wished = "every address";
     if (wished != NULL)
         status = eid_sync_start_server(room->sync, wished);
     else if (remembered != NULL)
@@ -331,7 +336,7 @@ static bool open_parts(const struct room_wish *wish, struct room *room, eid_data
         return false;
     if (wish->data != NULL && notebook_open(room->user, true, notebook) != EID_OK)
         return fail("cannot read what the data file remembers");
-    if (!choose_room(wish, *notebook, room, note, &known) || !start_server(room, wish->listen, note->listen))
+    if (!choose_room(wish, *notebook, room, note, &known) || !start_server(room, wish, note->listen))
         return false;
     if (room->database == NULL && !(known ? join_room(wish, room) : create_room(wish->room_name, room)))
         return false;

@@ -11,6 +11,7 @@
 struct room_wish {
     const char *username;  /* the author of what is written here */
     const char *data;      /* file of the instance; NULL: in memory */
+    bool iroh;             /* the transport, in place of HTTP */
     const char *listen;    /* NULL: the address of the last time, or a free port of the loopback */
     const char *room_name; /* NULL: none given */
     const char *ticket;    /* ticket or "room_id@host:port" to join; NULL: open or create */

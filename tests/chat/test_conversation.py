@@ -40,6 +40,28 @@ def test_two_peers_talk(stage):
     alice.quit()
 
 
+# Features 152, 159
+def test_two_peers_talk_over_iroh(stage):
+    iroh = ("--transport", "Iroh", "--listen", "127.0.0.1:0")
+    alice = stage.start("alice", *iroh)
+    address, ticket, _ = alice.ready()
+    assert re.fullmatch(r"bafyr4i[a-z2-7]{52}@endpoint[a-z2-7]+", address), address
+    assert "&pr=iroh:endpoint" in ticket, ticket
+    bob = stage.start("bob", *iroh, ticket)
+    bob.ready()
+    alice.send("hello")
+    bob.wait_for("alice: hello")
+    bob.send("hi there")
+    alice.wait_for("bob: hi there")
+    driver.converged((alice, bob))
+    carol = stage.start("carol", *iroh, "--connect", address)
+    carol.ready()
+    carol.wait_for("bob: hi there")
+    carol.quit()
+    bob.quit()
+    alice.quit()
+
+
 # Feature 162
 def test_joining_by_the_older_address(stage):
     alice = stage.start("alice")

@@ -58,8 +58,6 @@ def test_documents_name_every_option(stage):
 
 # Features 152, 159
 def test_transport(stage):
-    refused(stage, 1, "not available in this build yet, use http", "--transport", "iroh")
-    refused(stage, 1, "not available in this build yet, use http", "--transport", "Iroh")
     refused(stage, 1, "^❌ Invalid transport 'carrier pigeon'. Use 'http' or 'iroh'$", "--transport", "carrier pigeon")
     refused(stage, 1, r"Invalid transport '\\x1b\[2J'", "--transport", "\x1b[2J")
     result = run(stage, "--transport", "HTTP", given="/quit\n")
