@@ -431,7 +431,7 @@ static void orphans_without_end_are_broken_off(void **state)
 
 static eid_handle_result ask_raw(scene *s, eid_slice body, eid_buf *answer)
 {
-    eid_request_origin origin = {"http", "127.0.0.1:1", NULL, true};
+    eid_request_origin origin = {"http", "127.0.0.1:1", NULL, true, 0};
     eid_source *rest = NULL;
     eid_buf_reset(answer);
     eid_handle_result result = eid_sync_handle(body, &origin, answer, &rest, s->nodes[0].sync);
