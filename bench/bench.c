@@ -33,6 +33,7 @@ typedef struct wishes {
     bool only_commits;
     bool only_received;
     bool only_peers;
+    bool only_joins;
 } wishes;
 
 static bool read_arguments(int argc, char **argv, wishes *out)
@@ -48,6 +49,8 @@ static bool read_arguments(int argc, char **argv, wishes *out)
             out->only_received = true;
         else if (strcmp(argv[i], "--only-peers") == 0)
             out->only_peers = true;
+        else if (strcmp(argv[i], "--only-joins") == 0)
+            out->only_joins = true;
         else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
             out->json = argv[++i];
         else
@@ -61,7 +64,7 @@ int main(int argc, char **argv)
     static const long sizes[] = {1000, 10000, 100000, 1000000};
     wishes w = {.sizes = {sizes, sizeof sizes / sizeof *sizes}};
     if (!read_arguments(argc, argv, &w)) {
-        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--only-peers] [--cpu] [--json FILE]\n");
+        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--only-peers] [--only-joins] [--cpu] [--json FILE]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -71,8 +74,8 @@ int main(int argc, char **argv)
         return 1;
     }
     print_heading();
-    bool all = !w.only_commits && !w.only_received && !w.only_peers;
-    if (!w.only_peers)
+    bool all = !w.only_commits && !w.only_received && !w.only_peers && !w.only_joins;
+    if (!w.only_peers && !w.only_joins)
         bench_bounds(dir);
     if (all || w.only_commits)
         bench_commits(dir, w.sizes);
@@ -80,12 +83,10 @@ int main(int argc, char **argv)
         bench_receptions(w.sizes.count < 4);
     if (all || w.only_peers)
         bench_peers(dir);
-    if (all) {
-        /* A network is slower than any of this: what shows there shows at smaller sizes. */
-        bench_sizes joined = {sizes, w.sizes.count < 3 ? w.sizes.count : 3};
-        bench_joins(dir, joined);
+    if (all || w.only_joins)
+        bench_joins(dir, w.sizes);
+    if (all)
         bench_tables(dir, w.sizes);
-    }
     if (w.json != NULL)
         write_json(w.json);
     remove_dir(dir);
