@@ -238,7 +238,8 @@ EID_API eid_status eid_sync_bootstrap_with_ticket_async(eid_sync *sync, const ei
                                                         const eid_doc *metadata_or_null, eid_sync_done done, void *ctx,
                                                         eid_sync_call **call);
 
-/* Asks for access with the user's default key and, when it is granted, fetches the database and tracks it.
+/* Asks for access with the user's default key and, when it is granted, fetches the database and tracks it; with it, where only they
+ * tell what the key may do, the databases it delegates to, as far as the peer gives them. They have to be kept in step too.
  * EID_ERR_BOOTSTRAP_PENDING when an admin of the peer has to approve first: ask again later, or use the next one. */
 EID_API eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ticket, eid_permission permission,
                                                     eid_sync_result *result);

@@ -350,6 +350,11 @@ eid_status eid_call_start(eid_sync *sync, const eid_sync_order *order, unsigned 
                           eid_sync_call **out);
 /* EID_ERR_CONFLICT on a thread whose waiting would stop what is waited for; `called_back`: the call has callbacks. */
 eid_status eid_call_may_wait(eid_engine *engine, bool called_back);
+/* delegated.c: fetches databases the ticket's database delegates to, over several steps, that are not here and that the peer gives
+ * to this key; appends those that came. Waits. */
+eid_status eid_sync_fetch_delegated(eid_sync *sync, const eid_ticket *ticket, const eid_keypair *key, eid_id_array *out);
+/* ticket.c: a copy; eid_ticket_free. */
+eid_status eid_ticket_copy(const eid_ticket *ticket, eid_ticket **out);
 /* forms.c: the reference of the start goes to the program, or is given back when it does not want it (NULL). */
 void eid_call_hand_out(eid_sync_call *made, eid_sync_call **call);
 /* forms.c: the order for a ticket; `room` holds EID_LIMIT_TICKET_ADDRESSES and lives as long as the order. */

@@ -39,6 +39,21 @@ void eid_ticket_free(eid_ticket *ticket)
     eid_free(ticket);
 }
 
+eid_status eid_ticket_copy(const eid_ticket *ticket, eid_ticket **out)
+{
+    eid_ticket *copy;
+    EID_TRY(eid_ticket_new(&ticket->database, &copy));
+    eid_status status = EID_OK;
+    for (size_t i = 0; i < ticket->count && status == EID_OK; i++)
+        status = eid_ticket_add_address(copy, ticket->addresses[i]);
+    if (status != EID_OK) {
+        eid_ticket_free(copy);
+        return status;
+    }
+    *out = copy;
+    return EID_OK;
+}
+
 /* Takes the address on success. */
 static eid_status append_address(eid_ticket *ticket, eid_address *address)
 {

@@ -46,6 +46,31 @@ static eid_status track(eid_user *user, const eid_id *database)
     return status;
 }
 
+static eid_status track_all(eid_user *user, const eid_id_array *databases)
+{
+    for (size_t i = 0; i < databases->count; i++) {
+        eid_status status = track(user, &databases->items[i]);
+        if (status != EID_OK && status != EID_ERR_NO_KEY_FOR_DATABASE)
+            return status;
+    }
+    return EID_OK;
+}
+
+/* A database that came is tracked; when no key of the user is known in it, with those that may tell of one. */
+static eid_status take_over(eid_user *user, eid_sync *sync, const eid_ticket *ticket)
+{
+    const eid_id *database = eid_ticket_database_id(ticket);
+    eid_id_array fetched = {NULL, 0, 0};
+    eid_status status = track(user, database);
+    if (status != EID_ERR_NO_KEY_FOR_DATABASE)
+        return status;
+    status = eid_sync_fetch_delegated(sync, ticket, eid_user_default_keypair(user), &fetched);
+    if (status == EID_OK)
+        status = track_all(user, &fetched);
+    eid_id_array_free(&fetched);
+    return status == EID_OK ? track(user, database) : status;
+}
+
 /* What the order needs of the user. */
 static eid_status order_access(eid_user *user, const eid_ticket *ticket, eid_permission permission, eid_sync_order *order,
                                const eid_address **room)
@@ -60,10 +85,12 @@ static eid_status order_access(eid_user *user, const eid_ticket *ticket, eid_per
 }
 
 /* What follows for the user from how asking ended. */
-static eid_status record_outcome(eid_user *user, const eid_id *database, eid_status outcome, const char *sentence)
+static eid_status record_outcome(eid_user *user, eid_sync *sync, const eid_ticket *ticket, eid_status outcome,
+                                 const char *sentence)
 {
+    const eid_id *database = eid_ticket_database_id(ticket);
     if (outcome == EID_OK)
-        return track(user, database);
+        return take_over(user, sync, ticket);
     if (outcome == EID_ERR_BOOTSTRAP_PENDING)
         return eid_user_record_pending_access(user, database);
     return outcome == EID_ERR_BOOTSTRAP_REJECTED ? eid_user_record_refused_access(user, database, sentence) : EID_OK;
@@ -74,7 +101,6 @@ eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ti
 {
     EID_NEED(user && ticket);
     const eid_address *room[EID_LIMIT_TICKET_ADDRESSES];
-    const eid_id *database = eid_ticket_database_id(ticket);
     char sentence[EID_LIMIT_ERROR_TEXT];
     eid_sync_order order;
     eid_sync *sync;
@@ -84,7 +110,7 @@ eid_status eid_user_request_database_access(eid_user *user, const eid_ticket *ti
     eid_status status = eid_sync_order_wait(sync, &order, result);
     if (status != EID_OK)
         eid_text_copy(sentence, sizeof sentence, eid_last_error());
-    EID_TRY(record_outcome(user, database, status, sentence));
+    EID_TRY(record_outcome(user, sync, ticket, status, sentence));
     return status == EID_OK ? EID_OK : eid_fail(status, "%s", sentence);
 }
 
@@ -119,28 +145,31 @@ eid_status eid_user_sync_with_ticket_async(eid_user *user, const eid_ticket *tic
 
 typedef struct asking {
     eid_user *user;
-    eid_id database;
+    eid_ticket *ticket;
     eid_sync_settings settings;
     bool has_settings;
 } asking;
 
 static void free_asking(asking *a)
 {
-    if (a != NULL)
-        eid_sync_settings_clear(&a->settings);
+    if (a == NULL)
+        return;
+    eid_ticket_free(a->ticket);
+    eid_sync_settings_clear(&a->settings);
     eid_free(a);
 }
 
-static eid_status new_asking(eid_user *user, const eid_id *database, const eid_sync_settings *settings, asking **out)
+static eid_status new_asking(eid_user *user, const eid_ticket *ticket, const eid_sync_settings *settings, asking **out)
 {
     asking *a = eid_alloc_zero(1, sizeof *a);
     if (a == NULL)
         return eid_fail_memory();
     a->user = user;
-    a->database = *database;
     a->has_settings = settings != NULL;
     eid_sync_settings_init(&a->settings);
-    eid_status status = settings != NULL ? eid_sync_settings_copy(settings, &a->settings) : EID_OK;
+    eid_status status = eid_ticket_copy(ticket, &a->ticket);
+    if (status == EID_OK && settings != NULL)
+        status = eid_sync_settings_copy(settings, &a->settings);
     if (status != EID_OK) {
         free_asking(a);
         return status;
@@ -165,9 +194,10 @@ static eid_status change_settings(eid_user *user, const eid_id *database, const 
 static void after_asking(eid_sync_call *call)
 {
     asking *a = call->hooks.after_ctx;
-    eid_status status = record_outcome(a->user, &a->database, call->status, call->sentence != NULL ? call->sentence : "");
+    eid_status status = record_outcome(a->user, call->engine->sync, a->ticket, call->status,
+                                       call->sentence != NULL ? call->sentence : "");
     if (status == EID_OK && call->status == EID_OK && a->has_settings)
-        status = change_settings(a->user, &a->database, &a->settings);
+        status = change_settings(a->user, eid_ticket_database_id(a->ticket), &a->settings);
     if (status != EID_OK) {
         eid_free(call->sentence);
         call->status = status;
@@ -188,7 +218,7 @@ eid_status eid_user_request_database_access_async(eid_user *user, const eid_tick
 
     EID_TRY(sync_of(user, &sync));
     EID_TRY(order_access(user, ticket, permission, &order, room));
-    EID_TRY(new_asking(user, order.database, NULL, &a));
+    EID_TRY(new_asking(user, ticket, NULL, &a));
     eid_status status = eid_call_start(sync, &order, 0, &(eid_call_hooks){done, ctx, after_asking, a}, &made);
     if (status != EID_OK) {
         free_asking(a);
@@ -213,7 +243,7 @@ eid_status eid_user_await_database_access(eid_user *user, const eid_ticket *tick
     EID_TRY(eid_sync_need_transport(sync));
     if (eid_ticket_address_count(ticket) == 0)
         return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: Ticket has no address hints");
-    EID_TRY(new_asking(user, database, settings, &a));
+    EID_TRY(new_asking(user, ticket, settings, &a));
     eid_status status = eid_call_new(sync->engine, &(eid_call_hooks){done, ctx, after_asking, a}, &made);
     if (status == EID_OK)
         status = eid_user_database_access(user, database, &before);

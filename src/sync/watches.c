@@ -78,14 +78,10 @@ eid_status eid_watch_start(eid_sync *sync, const eid_ticket *ticket, const eid_k
                            bool asked_before, eid_sync_call *call)
 {
     eid_engine *engine = sync->engine;
-    char *text = NULL;
     eid_watch *watch = eid_alloc_zero(1, sizeof *watch);
     if (watch == NULL)
         return eid_fail_memory();
-    eid_status status = eid_ticket_format(ticket, &text);
-    if (status == EID_OK)
-        status = eid_ticket_parse(text, &watch->ticket);
-    eid_free(text);
+    eid_status status = eid_ticket_copy(ticket, &watch->ticket);
     if (status == EID_OK)
         status = eid_keypair_copy(key, &watch->key);
     if (status != EID_OK) {

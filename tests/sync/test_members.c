@@ -92,9 +92,82 @@ static void a_member_joins_writes_and_leaves(void **state)
     node_close(&alice);
 }
 
+/* Who joins the project alone is brought the team too, over two steps, whichever form is used; and writes at once. */
+/* Features 68, 91 */
+static void delegated_databases_come_along(void **state)
+{
+    (void)state;
+    for (int waiting = 0; waiting < 2; waiting++) {
+        node alice, bob;
+        node_open(&alice, "alice");
+        node_open(&bob, "bob");
+        node_serve(&alice);
+        eid_database *company = node_create(&alice, "company", true), *team = node_create(&alice, "team", true),
+                     *project = node_create(&alice, "project", true), *copy;
+        eid_id company_id = *eid_database_root_id(company), project_id = *eid_database_root_id(project);
+        node_list_key(company, &bob, node_admin_0);
+        delegate(team, company);
+        delegate(project, team);
+        node_write(project, "plan", "alice's");
+        eid_ticket *ticket = node_ticket(&alice, &project_id);
+        if (waiting) {
+            tu_assert_ok(eid_user_request_database_access(bob.user, ticket, node_write_10, NULL));
+        } else {
+            eid_sync_call *call;
+            tu_assert_ok(eid_user_request_database_access_async(bob.user, ticket, node_write_10, NULL, NULL, &call));
+            tu_assert_ok(eid_sync_call_wait(call, UINT64_MAX, NULL));
+            eid_sync_call_free(call);
+        }
+        tu_assert_ok(eid_user_open_database(bob.user, &project_id, &copy));
+        assert_string_equal(node_read(copy, "plan"), "alice's");
+        node_write(copy, "roof", "bob's");
+        tu_assert_ok(eid_user_sync_with_ticket(bob.user, ticket, NULL));
+        assert_string_equal(node_read(project, "roof"), "bob's");
+        node_assert_same(&alice, &bob, &company_id);
+        node_assert_same(&alice, &bob, eid_database_root_id(team));
+        eid_ticket_free(ticket);
+        eid_database_close(copy);
+        eid_database_close(company);
+        eid_database_close(team);
+        eid_database_close(project);
+        node_close(&bob);
+        node_close(&alice);
+    }
+}
+
+/* What the peer does not share does not come, and nothing is asked of an admin. */
+static void delegated_databases_that_stay_away(void **state)
+{
+    node alice, bob;
+    size_t count;
+    eid_bootstrap_request *requests;
+    (void)state;
+    node_open(&alice, "alice");
+    node_open(&bob, "bob");
+    node_serve(&alice);
+    eid_database *team = node_create(&alice, "team", false), *project = node_create(&alice, "project", true);
+    eid_id project_id = *eid_database_root_id(project);
+    node_list_key(team, &bob, node_admin_0);
+    delegate(project, team);
+    tu_assert_fails(node_join(&bob, node_ticket(&alice, &project_id), node_write_10, NULL), EID_ERR_NO_KEY_FOR_DATABASE);
+    assert_true(node_count(&bob, &project_id) > 0);
+    assert_int_equal(node_count(&bob, eid_database_root_id(team)), 0);
+    tu_assert_ok(eid_sync_list_bootstrap_requests(alice.sync, NULL, &requests, &count));
+    assert_int_equal(count, 0);
+    eid_bootstrap_requests_free(requests, count);
+    eid_database_close(team);
+    eid_database_close(project);
+    node_close(&bob);
+    node_close(&alice);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_member_joins_writes_and_leaves)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_member_joins_writes_and_leaves),
+        cmocka_unit_test(delegated_databases_come_along),
+        cmocka_unit_test(delegated_databases_that_stay_away),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
