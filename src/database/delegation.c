@@ -116,8 +116,8 @@ static eid_status find_claims(eid_storage *storage, const eid_tree *tree, const 
 }
 
 /* Whether the claims contain every floor there was. */
-static eid_status check_history(eid_storage *storage, const stand *at, const eid_id *delegation, eid_tree *tree, const int64_t *claims,
-                                size_t count, bool *above)
+static eid_status check_history(eid_storage *storage, const stand *at, const eid_id *delegation, eid_tree *tree,
+                                const int64_t *claims, size_t count, bool *above)
 {
     eid_buf ids;
     eid_buf_init(&ids, SIZE_MAX / 2);
@@ -170,7 +170,8 @@ static eid_status take_step(eid_storage *storage, const eid_delegation_step *ste
 
 /* ---- The path ---- */
 
-static eid_status follow(eid_storage *storage, const eid_sigkey *sigkey, eid_delegation_rule rule, stand *at, eid_delegation_end *end)
+static eid_status follow(eid_storage *storage, const eid_sigkey *sigkey, eid_delegation_rule rule, stand *at,
+                         eid_delegation_end *end)
 {
     for (size_t i = 0; i < sigkey->path_count && is_open(end); i++)
         EID_TRY(take_step(storage, &sigkey->path[i], rule, at, end));

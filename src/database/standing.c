@@ -321,11 +321,18 @@ static void append_reason(eid_buf *sentence, const eid_standing_verdict *verdict
         eid_buf_append_text(sentence, " the right does not count");
     } else if (verdict->reason == EID_VOID_DELEGATION) {
         append_name(sentence, verdict->author);
-        eid_buf_append_text(sentence, " does not give the right: what it claims is below a floor there was, or grants that do not count");
+        eid_buf_append_text(sentence, " does not give the right: what is claimed is below a floor it had, or grants that do not count");
     } else if (verdict->reason == EID_VOID_NOT_ENTITLED) {
         eid_buf_append_text(sentence, "it changes rights that are stronger than those of ");
         append_name(sentence, verdict->author);
     }
+}
+
+static eid_status explain(const eid_standing_verdict *verdict, eid_standing_reason *reason, eid_buf *sentence)
+{
+    *reason = verdict->reason;
+    append_reason(sentence, verdict);
+    return eid_buf_status(sentence);
 }
 
 static eid_status explain_data(eid_storage *storage, eid_tree *tree, eid_charter *charter, const eid_entry *entry, int64_t n,
@@ -333,19 +340,17 @@ static eid_status explain_data(eid_storage *storage, eid_tree *tree, eid_charter
 {
     eid_standing_verdict verdict;
     EID_TRY(eid_data_judge(storage, tree, charter, entry, n, &verdict));
-    *reason = verdict.reason;
-    append_reason(sentence, &verdict);
-    return eid_buf_status(sentence);
+    return explain(&verdict, reason, sentence);
 }
 
-static eid_status explain_act(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, eid_standing_reason *reason,
-                              eid_buf *sentence)
+/* `entry` NULL: it is loaded when it is needed. */
+static eid_status explain_act(eid_storage *storage, eid_tree *tree, eid_charter *charter, eid_act *act, const eid_entry *entry,
+                              eid_standing_reason *reason, eid_buf *sentence)
 {
     eid_standing_verdict verdict;
+    EID_TRY(eid_act_follow_path(storage, tree, act, entry));
     EID_TRY(eid_act_judge(storage, tree, charter, act, &verdict));
-    *reason = verdict.reason;
-    append_reason(sentence, &verdict);
-    return eid_buf_status(sentence);
+    return explain(&verdict, reason, sentence);
 }
 
 eid_status eid_standing_explain(eid_storage *storage, eid_tree *tree, int64_t n, eid_standing_reason *reason, eid_buf *sentence)
@@ -354,10 +359,8 @@ eid_status eid_standing_explain(eid_storage *storage, eid_tree *tree, int64_t n,
     eid_entry *entry;
     EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
     eid_act *act = eid_charter_act(charter, n);
-    if (act != NULL) {
-        EID_TRY(eid_act_follow_path(storage, tree, act, NULL));
-        return explain_act(storage, tree, charter, act, reason, sentence);
-    }
+    if (act != NULL)
+        return explain_act(storage, tree, charter, act, NULL, reason, sentence);
     EID_TRY(eid_storage_load(storage, n, &entry));
     eid_status status = explain_data(storage, tree, charter, entry, n, reason, sentence);
     eid_entry_unref(entry);
@@ -395,7 +398,7 @@ static eid_status weakens_admin(eid_powers *powers, const eid_act *act, bool *ou
     return EID_OK;
 }
 
-/* Whether somebody is there who could use the Admin a delegation allows; not when the other database is not held, for nobody can tell. */
+/* Whether somebody is there who could use the Admin a delegation allows. When the other database is not held nobody can tell. */
 static eid_status has_admin(const eid_powers *powers, const eid_holder *delegation, bool *out)
 {
     eid_storage *storage = powers->storage;
@@ -462,9 +465,7 @@ static eid_status check_act(eid_storage *storage, eid_tree *tree, eid_charter *c
 {
     eid_act *act;
     EID_TRY(eid_act_new(storage, charter, entry, INT64_MAX, &act));
-    eid_status status = eid_act_follow_path(storage, tree, act, entry);
-    if (status == EID_OK)
-        status = explain_act(storage, tree, charter, act, reason, sentence);
+    eid_status status = explain_act(storage, tree, charter, act, entry, reason, sentence);
     if (status == EID_OK && *reason == EID_STANDS && act->change_count > 0)
         status = check_admin_remains(storage, charter, act);
     eid_act_free(act);

@@ -166,7 +166,8 @@ bool eid_powers_closed(const eid_powers *powers, unsigned swept)
 static eid_status read_fold(eid_powers *powers, const eid_holder *holder, uint64_t *out)
 {
     if (powers->folded == NULL)
-        EID_TRY(eid_charter_fold(powers->storage, powers->charter, powers->knowledge, powers->filter, powers->ctx, &powers->folded));
+        EID_TRY(eid_charter_fold(powers->storage, powers->charter, powers->knowledge, powers->filter, powers->ctx,
+                                 &powers->folded));
     return eid_power_in(powers->folded, holder->name, out);
 }
 

@@ -217,9 +217,11 @@ eid_status eid_runs_unite(eid_runs *runs, const eid_runs *other);
  * the set is not needed any more. */
 
 /* Indices of these acts and all they build on. */
-eid_status eid_acts_closure(const eid_charter *charter, eid_act *const *acts, size_t count, eid_runs *scratch, const eid_runs **out);
+eid_status eid_acts_closure(const eid_charter *charter, eid_act *const *acts, size_t count, eid_runs *scratch,
+                            const eid_runs **out);
 /* The same for acts with these arrival numbers, in any order; numbers of none are passed over. */
-eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *scratch, const eid_runs **out);
+eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *scratch,
+                                 const eid_runs **out);
 eid_status eid_act_known(const eid_charter *charter, const eid_act *act, eid_runs *scratch, const eid_runs **out);
 /* For a new act, whose `named` is filled. */
 eid_status eid_act_keep_sets(const eid_charter *charter, eid_act *act);

@@ -274,8 +274,8 @@ static eid_status check_path(subject *s, const eid_buf *pins, const eid_entry *e
     bool counts;
     if (!is_open(s) || !entry->sigkey.is_delegation || entry->is_root)
         return EID_OK;
-    EID_TRY(follow_path(s->storage, s->tree, (eid_act *const *)(const void *)pins->data, pins->len / sizeof(eid_act *), entry, &claims,
-                        &counts));
+    eid_act *const *acts = (eid_act *const *)(const void *)pins->data;
+    EID_TRY(follow_path(s->storage, s->tree, acts, pins->len / sizeof *acts, entry, &claims, &counts));
     if (!counts)
         s->verdict.reason = EID_VOID_DELEGATION;
     return is_open(s) ? check_floors(s, &claims, eid_act_stands) : EID_OK;
@@ -347,7 +347,8 @@ eid_status eid_data_judge(eid_storage *storage, eid_tree *tree, eid_charter *cha
     eid_buf_init(&name, SIZE_MAX / 2);
     eid_status status = eid_charter_pins(storage, charter, entry, &pins);
     if (status == EID_OK)
-        status = eid_acts_closure(charter, (eid_act *const *)(const void *)pins.data, pins.len / sizeof(eid_act *), &scratch, &s.known);
+        status = eid_acts_closure(charter, (eid_act *const *)(const void *)pins.data, pins.len / sizeof(eid_act *), &scratch,
+                                  &s.known);
     if (status == EID_OK)
         status = judge_data(&s, entry, &name);
     if (status == EID_OK)

@@ -141,7 +141,8 @@ eid_status eid_acts_closure(const eid_charter *charter, eid_act *const *acts, si
     return EID_OK;
 }
 
-eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *scratch, const eid_runs **out)
+eid_status eid_charter_knowledge(const eid_charter *charter, const int64_t *pins, size_t count, eid_runs *scratch,
+                                 const eid_runs **out)
 {
     eid_act *one = NULL, **acts = &one;
     size_t found = 0;

@@ -203,8 +203,9 @@ static void a_backdated_grant_makes_a_member_of_those_who_do_not_know_better(voi
     assert_void(f->parent, &ignorant, false);
     assert_same_elsewhere(f);
     dl_raise(f->parent, &f->members_id, NULL);
-    dt_assert_refused(f->core, &f->parent_id, dl_make_one(f->parent, GUEST, &f->members_id, &f->with_member, "late"),
-                      EID_ERR_PERMISSION_DENIED);
+    eid_entry *late = dl_make_one(f->parent, GUEST, &f->members_id, &grant, "late");
+    dt_assert_refused(f->core, &f->parent_id, late, EID_ERR_PERMISSION_DENIED);
+    eid_entry_unref(late);
 }
 
 /* ---- Floors ---- */
