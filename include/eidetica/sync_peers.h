@@ -80,8 +80,8 @@ EID_API eid_status eid_sync_get_peer_trees(eid_sync *sync, const eid_pubkey *pee
 EID_API eid_status eid_sync_get_tree_peers(eid_sync *sync, const eid_id *database, eid_pubkey **out, size_t *count);
 EID_API bool eid_sync_is_tree_synced_with_peer(eid_sync *sync, const eid_pubkey *peer, const eid_id *database);
 
-/* Peer, addresses and relation in one step; what is there already stays. The engine syncs the database at once, with
- * `key` NULL: signed by the device key. */
+/* Peer, addresses and relation in one step; what is there already stays. The engine syncs the database at once. Its
+ * requests are signed by the device key or, where that has no right, by the key of a user who is logged in and has one. */
 EID_API eid_status eid_sync_register_sync_peer(eid_sync *sync, const eid_pubkey *peer, const char *display_name,
                                                const eid_id *database, const eid_address *const *addresses,
                                                size_t address_count);

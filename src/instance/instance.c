@@ -122,6 +122,7 @@ static eid_status open_once(const char *path, const eid_instance_options *option
     pthread_mutex_init(&instance->mutex, NULL);
     pthread_mutex_init(&instance->change_mutex, NULL);
     pthread_mutex_init(&instance->login_mutex, NULL);
+    pthread_mutex_init(&instance->sessions_mutex, NULL);
     eid_status status = open_instance(instance, path, options);
     if (status != EID_OK) {
         *again = instance->core != NULL && eid_storage_index_is_damaged(eid_core_storage(instance->core));
@@ -168,6 +169,7 @@ void eid_instance_close(eid_instance *instance)
     eid_keypair_free(instance->device);
     eid_secrets_free(instance);
     eid_directory_free(instance);
+    pthread_mutex_destroy(&instance->sessions_mutex);
     pthread_mutex_destroy(&instance->login_mutex);
     pthread_mutex_destroy(&instance->change_mutex);
     pthread_mutex_destroy(&instance->mutex);

@@ -55,6 +55,9 @@ eid_status eid_user_record_pending_access(eid_user *user, const eid_id *id);
 eid_status eid_user_record_refused_access(eid_user *user, const eid_id *id, const char *sentence);
 /* The keypair the user has for a tracked database; lent. EID_ERR_NO_KEY_FOR_DATABASE. */
 eid_status eid_user_key_for_database(eid_user *user, const eid_id *id, const eid_keypair **out);
+/* A copy of the key with which somebody who is logged in works in the database and has a right there now.
+ * EID_ERR_NO_KEY_FOR_DATABASE. No lock may be held. */
+eid_status eid_instance_key_for_database(eid_instance *instance, const eid_id *id, eid_keypair **out);
 
 /* What a user wishes, read from the private database without the user; sync combines it. `active` false: the user is
  * disabled or gone, which is wishing nothing. */

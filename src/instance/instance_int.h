@@ -63,6 +63,10 @@ struct eid_instance {
     unsigned wrong_passwords;
     uint64_t last_wrong_ns;
 
+    /* Guards the list of those who are logged in, and keeps their keys; taken before any other lock here. */
+    pthread_mutex_t sessions_mutex;
+    eid_user *sessions;
+
     /* Guards what follows; never held during a commit. */
     pthread_mutex_t mutex;
     eid_instance_metadata metadata;
@@ -94,6 +98,7 @@ typedef struct eid_mapped {
 
 struct eid_user {
     eid_instance *instance;
+    eid_user *next, *previous; /* of those who are logged in */
     char uuid[EID_UUID_TEXT_SIZE];
     char *name;
     eid_database *private_database; /* signs with the root key */

@@ -89,6 +89,30 @@ eid_status eid_user_key_for_database(eid_user *user, const eid_id *id, const eid
     return EID_OK;
 }
 
+/* The same for a user whose key has a right there now. */
+static eid_status copy_entitled_key(eid_user *user, const eid_id *id, eid_keypair **out)
+{
+    const eid_keypair *pair;
+    eid_permission held;
+    eid_pubkey key;
+    EID_TRY(eid_user_key_for_database(user, id, &pair));
+    eid_keypair_public(pair, &key);
+    EID_TRY(eid_core_permission_of(user->instance->core, id, &key, &held));
+    return eid_keypair_copy(pair, out);
+}
+
+eid_status eid_instance_key_for_database(eid_instance *instance, const eid_id *id, eid_keypair **out)
+{
+    eid_status status = EID_ERR_NO_KEY_FOR_DATABASE;
+    pthread_mutex_lock(&instance->sessions_mutex);
+    for (eid_user *user = instance->sessions; user != NULL && status != EID_OK && status != EID_ERR_NO_MEMORY; user = user->next)
+        status = copy_entitled_key(user, id, out);
+    pthread_mutex_unlock(&instance->sessions_mutex);
+    if (status == EID_OK || status == EID_ERR_NO_MEMORY)
+        return status;
+    return eid_fail(EID_ERR_NO_KEY_FOR_DATABASE, "nobody who is logged in has a key with a right in the database");
+}
+
 /* One database of the list, when it opens and has the name; *out stays as it is otherwise. */
 static eid_status open_named(eid_user *user, const eid_id *id, const char *name, eid_database **out)
 {

@@ -311,6 +311,32 @@ static eid_status open_session(eid_user *user, eid_opened *opened)
     return EID_OK;
 }
 
+/* Who is logged in is found by the engine, which may need a key of theirs. */
+static void enlist(eid_user *user)
+{
+    eid_instance *instance = user->instance;
+    pthread_mutex_lock(&instance->sessions_mutex);
+    user->next = instance->sessions;
+    if (user->next != NULL)
+        user->next->previous = user;
+    instance->sessions = user;
+    pthread_mutex_unlock(&instance->sessions_mutex);
+}
+
+/* Nothing when the login failed before. */
+static void strike_off(eid_user *user)
+{
+    eid_instance *instance = user->instance;
+    pthread_mutex_lock(&instance->sessions_mutex);
+    if (user->next != NULL)
+        user->next->previous = user->previous;
+    if (user->previous != NULL)
+        user->previous->next = user->next;
+    else if (instance->sessions == user)
+        instance->sessions = user->next;
+    pthread_mutex_unlock(&instance->sessions_mutex);
+}
+
 eid_status eid_instance_login_user(eid_instance *instance, const char *username, const char *password,
                                    eid_user **out)
 {
@@ -334,6 +360,7 @@ eid_status eid_instance_login_user(eid_instance *instance, const char *username,
         eid_user_logout(user);
         return status;
     }
+    enlist(user);
     *out = user;
     return EID_OK;
 }
@@ -365,6 +392,7 @@ void eid_user_logout(eid_user *user)
 {
     if (user == NULL)
         return;
+    strike_off(user);
     eid_database_close(user->private_database);
     eid_mappings_free(user);
     eid_session_free_keys(user);

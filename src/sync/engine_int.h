@@ -317,6 +317,9 @@ eid_item *eid_session_item(eid_session *session); /* the present one */
 eid_status eid_session_send(eid_session *session, size_t answer_max, uint64_t total_ms, eid_status (*step)(eid_session *s));
 /* Asks for the item in the form all peers speak. */
 eid_status eid_session_ask(eid_session *session, eid_item *item);
+/* Signs the request, whose database and tips or question are set, with the session's key: the one that was given, the device's, or
+ * that of somebody who works in the database. */
+eid_status eid_session_sign(eid_session *session, eid_tree_request *tree);
 /* The access the session asks for is not there yet. */
 bool eid_session_lacks_access(eid_session *session, const eid_id *database);
 /* What may be said to be held: see steps.c. */

@@ -283,6 +283,29 @@ static eid_status fill_access(const eid_session *s, eid_tree_request *tree)
     return s->asking.metadata == NULL ? EID_OK : eid_doc_copy(s->asking.metadata, &tree->metadata);
 }
 
+/* With what the engine asks where the device key has no right: the key of somebody who works in the database here. *out NULL:
+ * the session's key, or the device's. */
+static eid_status stand_in(eid_session *s, const eid_id *database, eid_keypair **out)
+{
+    eid_permission held;
+    *out = NULL;
+    if (s->call != NULL || !eid_core_holds(s->sync->core, database) ||
+        eid_core_permission_of(s->sync->core, database, &s->sync->device, &held) == EID_OK)
+        return EID_OK;
+    eid_status status = eid_instance_key_for_database(s->sync->instance, database, out);
+    return status == EID_ERR_NO_MEMORY ? status : EID_OK;
+}
+
+eid_status eid_session_sign(eid_session *s, eid_tree_request *tree)
+{
+    eid_keypair *own;
+    EID_TRY(stand_in(s, &tree->tree, &own));
+    const eid_keypair *key = own != NULL ? own : s->key != NULL ? s->key : s->sync->device_key;
+    eid_status status = eid_request_auth_sign(tree, &s->peer, key, eid_clock_now_ms(s->sync->clock));
+    eid_keypair_free(own);
+    return status;
+}
+
 eid_status eid_session_ask(eid_session *s, eid_item *item)
 {
     eid_sync_request request = {.kind = EID_REQUEST_SYNC_TREE};
@@ -301,8 +324,7 @@ eid_status eid_session_ask(eid_session *s, eid_item *item)
     tree->has_peer_key = true;
     tree->peer_key = s->sync->device;
     if (status == EID_OK)
-        status = eid_request_auth_sign(tree, &s->peer, s->key != NULL ? s->key : s->sync->device_key,
-                                       eid_clock_now_ms(s->sync->clock));
+        status = eid_session_sign(s, tree);
     if (status == EID_OK)
         status =
             send_request(s, &request, EID_LIMIT_HTTP_RESPONSE_BYTES, EID_LIMIT_SYNC_ANSWER_MS, after_tree);

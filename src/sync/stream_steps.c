@@ -63,8 +63,7 @@ static eid_status sign(eid_session *s, eid_stream_request *request)
 {
     eid_tree_request signed_request = {
         .tree = request->database, .question_kind = request->kind, .question = request->question_bytes};
-    EID_TRY(eid_request_auth_sign(&signed_request, &s->peer, s->key != NULL ? s->key : s->sync->device_key,
-                                  eid_clock_now_ms(s->sync->clock)));
+    EID_TRY(eid_session_sign(s, &signed_request));
     request->has_proof = true;
     request->proof = signed_request.proof;
     return EID_OK;

@@ -160,8 +160,8 @@ static void list_keys(play *p, shared *s, eid_txn *txn)
         if (i != s->owner)
             tu_assert_ok(eid_settings_set_auth_key(
                 txn, &at->user, at->name, s->writes[i] ? node_write_10 : node_read_only, EID_KEY_ACTIVE));
-        /* The engine's rounds ask with it. */
-        tu_assert_ok(eid_settings_set_auth_key(txn, &at->device, NULL, node_read_only, EID_KEY_ACTIVE));
+        if (s->devices)
+            tu_assert_ok(eid_settings_set_auth_key(txn, &at->device, NULL, node_read_only, EID_KEY_ACTIVE));
     }
 }
 
@@ -181,6 +181,7 @@ static void create(play *p, shared *s, const char *name)
         list_keys(p, s, txn);
     if (s->hostile_writes)
         foe_list(p->foe, txn);
+    tu_assert_ok(eid_docstore_set_text(txn, "notes", "last", "made"));
     tu_assert_ok(eid_txn_commit_free(txn, &id));
     *play_note(s, &id) = (made){.acknowledged = true, .by = s->owner};
 }
@@ -221,6 +222,7 @@ static void choose(play *p, shared *s)
     tu_assert_ok(eid_map_new(&s->made));
     s->owner = below(w, w->peer_count);
     s->open = chance(w, 40);
+    s->devices = chance(w, 50);
     s->hostile_writes = !s->open && p->foe != NULL && chance(w, 30);
     for (size_t i = 0; i < w->peer_count; i++) {
         s->member[i] = i == s->owner || chance(w, 80);

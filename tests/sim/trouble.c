@@ -183,8 +183,9 @@ static void revoke(play *p, shared *s)
     txn = begin(p->w.peers[s->owner].handles[s - p->databases]);
     tu_assert_ok(eid_settings_revoke_auth_key(txn, &at->user));
     s->writes[whom] = false;
-    if (chance(&p->w, 50)) {
-        tu_assert_ok(eid_settings_revoke_auth_key(txn, &at->device));
+    if (!s->devices || chance(&p->w, 50)) {
+        if (s->devices)
+            tu_assert_ok(eid_settings_revoke_auth_key(txn, &at->device));
         s->shut_out[whom] = true;
     }
     finish(p, s->owner, s, txn);

@@ -317,6 +317,46 @@ static void silent_peers_delay_nobody(void **state)
     net_close(n); /* and closing does not wait for them */
 }
 
+/* ---- With whose key ---- */
+
+/* Only the user of 1 is listed, not its device, and 0 can not reach 1: what 1 gets it fetches in its rounds. */
+static void rounds_ask_with_the_key_of_who_works_here(void **state)
+{
+    (void)state;
+    net *n = net_open(2);
+    eid_database *room = node_create(&n->nodes[0], "room", true);
+    const eid_id *id = eid_database_root_id(room);
+    node *member = &n->nodes[1];
+    eid_address *address;
+    node_list_key(room, member, node_write_10);
+    tu_assert_ok(eid_address_new("direct", "0", &address));
+    eid_sync_order order = EID_SYNC_ORDER_INIT;
+    order.addresses = (const eid_address *const *)&address;
+    order.address_count = 1;
+    order.database = id;
+    order.key = eid_user_default_keypair(member->user);
+    order.ask_access = true;
+    order.permission = node_write_10;
+    tu_assert_ok(eid_sync_order_wait(member->sync, &order, NULL));
+    eid_address_free(address);
+    node_set_sync(member, id, true);
+
+    node_write(room, "a", "for members");
+    net_pass(n, 310000);
+    assert_int_equal(node_count(member, id), node_count(&n->nodes[0], id));
+
+    /* Logged out, the key is gone, and the device has no right. */
+    eid_user_logout(member->user);
+    node_write(room, "b", "for later");
+    net_pass(n, 400000);
+    assert_int_equal(node_count(member, id), node_count(&n->nodes[0], id) - 1);
+    tu_assert_ok(eid_instance_login_user(member->instance, "1", NULL, &member->user));
+    net_pass(n, 400000);
+    assert_int_equal(node_count(member, id), node_count(&n->nodes[0], id));
+    eid_database_close(room);
+    net_close(n);
+}
+
 /* ---- Who is spoken with ---- */
 
 /* Features 58, 145, A5 */
@@ -556,6 +596,7 @@ int main(void)
         cmocka_unit_test(refusals_are_retried_too_but_hold_nothing_up),
         cmocka_unit_test(looks_every_60_s),
         cmocka_unit_test(silent_peers_delay_nobody),
+        cmocka_unit_test(rounds_ask_with_the_key_of_who_works_here),
         cmocka_unit_test(only_active_peers_are_contacted),
         cmocka_unit_test(pushes_go_to_proven_keys_only),
         cmocka_unit_test(a_claimed_address_gets_nothing),
