@@ -489,6 +489,8 @@ eid_status eid_session_begin_push(eid_session *s, bool complete)
 
     s->step = next_push;
     EID_TRY(eid_session_keep_held(s->sync, &s->peer_has, NULL));
+    eid_free(s->own_tips); /* the streamed form has looked before */
+    s->own_tips = NULL;
     EID_TRY(eid_core_tips(core, &item->database, &s->own_tips, &s->own_tip_count));
     s->short_count = !complete && s->peer_has.count == 0;
     if (complete || s->peer_has.count == 0)
