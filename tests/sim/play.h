@@ -20,7 +20,7 @@ typedef struct shared {
     eid_id id;
     size_t owner;
     bool open;           /* everybody may write; else those with listed keys */
-    bool devices;         /* device keys are listed too, as readers; else the engine needs the users' */
+    bool devices;        /* device keys are listed too, as readers; else the engine needs the users' */
     bool delegated;      /* what a member of the first database may do there it may here */
     bool hostile_writes; /* the hostile peer's key is listed */
     bool member[PEERS];
