@@ -134,27 +134,46 @@ eid_status eid_settings_resolve(eid_storage *storage, eid_tree *tree, const int6
     return EID_OK;
 }
 
+/* Whether some settings entry after this one says anything of rights: most other settings have nothing to do with them. */
+static eid_status rules_changed(eid_storage *storage, eid_tree *tree, int64_t since, bool *out)
+{
+    eid_charter *charter;
+    EID_TRY(eid_charter_of(storage, tree, INT64_MAX, &charter));
+    *out = false;
+    for (size_t i = charter->count; i > 0 && charter->acts[i - 1]->node.n > since && !*out; i--)
+        *out = charter->acts[i - 1]->rules;
+    return EID_OK;
+}
+
+static eid_status read_current(eid_storage *storage, eid_tree_store *store, eid_auth_settings **out)
+{
+    eid_view view = EID_VIEW_CURRENT;
+    eid_doc *doc;
+    EID_TRY(store == NULL ? eid_doc_new(&doc) : eid_state_doc(storage, store, &view, &doc));
+    eid_status status = eid_auth_settings_parse(doc, out);
+    eid_doc_free(doc);
+    return status;
+}
+
 eid_status eid_settings_current(eid_storage *storage, eid_tree *tree, eid_auth_settings **out)
 {
     tree_cache *cache = NULL;
     eid_tree_store *store;
-    eid_doc *doc;
     EID_TRY(cache_of(tree, &cache));
     EID_TRY(eid_storage_store(storage, tree, eid_slice_text(EID_SETTINGS), &store));
     int64_t newest = store == NULL ? 0 : store->newest;
     uint64_t marks = eid_storage_marks(storage);
-    if (cache->current == NULL || cache->current_newest != newest || cache->current_marks != marks) {
-        eid_view view = EID_VIEW_CURRENT;
+    bool stale = cache->current == NULL || cache->current_marks != marks;
+    if (!stale && cache->current_newest != newest)
+        EID_TRY(rules_changed(storage, tree, cache->current_newest, &stale));
+    if (stale) {
         eid_auth_settings *settings = NULL;
-        EID_TRY(store == NULL ? eid_doc_new(&doc) : eid_state_doc(storage, store, &view, &doc));
-        eid_status status = eid_auth_settings_parse(doc, &settings);
-        eid_doc_free(doc);
-        EID_TRY(status);
+        EID_TRY(read_current(storage, store, &settings));
         eid_auth_settings_unref(cache->current);
         cache->current = settings;
-        cache->current_newest = newest;
-        cache->current_marks = marks;
     }
+    cache->current_newest = newest;
+    cache->current_marks = marks;
     *out = eid_auth_settings_ref(cache->current);
     return EID_OK;
 }

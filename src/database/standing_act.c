@@ -228,6 +228,7 @@ static eid_status read_changes(making *m, const eid_doc *payload)
 {
     overview o = {0, false};
     EID_TRY(eid_records_of(payload, look_at, &o, &m->act->swept));
+    m->act->rules = eid_doc_is_atomic(payload) || eid_doc_child(payload, eid_slice_text("auth")) != NULL;
     m->act->filled = o.filled;
     if (o.filled == 0 && m->act->swept == 0)
         return EID_OK;

@@ -89,6 +89,7 @@ struct eid_act {
     eid_node node;           /* number, height in `_settings`, ID */
     int64_t index;           /* among the acts */
     bool is_root;
+    bool rules;              /* its payload says something of "auth" */
     unsigned filled;         /* groups it names a record of, … */
     unsigned swept;          /* … documents above the records that it replaces; if any, it changes every holder it knows, and
                                 takes the right of every other */

@@ -314,6 +314,34 @@ static void replaced_groups_need_no_fold(void **state)
     end(&c);
 }
 
+/* The effective rights are read again after a change of rights, and of nothing else. */
+static void other_settings_leave_the_rights_alone(void **state)
+{
+    (void)state;
+    chains c;
+    eid_core *core = rv_core();
+    eid_auth_settings *before, *same, *after;
+    begin(&c, 8);
+    rv_receive_one(core, c.entries[0], c.entries[0]);
+    tu_assert_ok(eid_core_auth(core, &c.entries[0]->id, &before));
+    then(&c, core, "{\"children\":{\"name\":{\"Text\":\"other\"}}}");
+    tu_assert_ok(eid_core_auth(core, &c.entries[0]->id, &same));
+    assert_ptr_equal(before, same);
+    then(&c, core, KEYS("", "\"a\":{\"Doc\":{\"_a\":true,\"children\":{" ACTIVE("Write") "}}}"));
+    then(&c, core, "{\"children\":{\"name\":{\"Text\":\"third\"}}}");
+    tu_assert_ok(eid_core_auth(core, &c.entries[0]->id, &after));
+    assert_ptr_not_equal(before, after);
+    then(&c, core, "{\"children\":{\"auth\":\"Deleted\"}}");
+    eid_auth_settings_unref(same);
+    tu_assert_ok(eid_core_auth(core, &c.entries[0]->id, &same));
+    assert_int_equal(eid_auth_settings_key_count(same), 0);
+    eid_auth_settings_unref(before);
+    eid_auth_settings_unref(same);
+    eid_auth_settings_unref(after);
+    eid_core_close(core);
+    end(&c);
+}
+
 int main(void)
 {
     tu_alloc_install();
@@ -323,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_long_past_is_right),
         cmocka_unit_test(a_strange_record_comes_to_an_end),
         cmocka_unit_test(replaced_groups_need_no_fold),
+        cmocka_unit_test(other_settings_leave_the_rights_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
