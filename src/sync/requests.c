@@ -201,7 +201,7 @@ eid_status eid_request_record_read(eid_slice row, eid_request_record *out)
 
 /* A request, as far as two of them are the same; or a database; or a key in a database. */
 typedef struct index_place {
-    uint32_t pending;            /* requests of the database that are pending */
+    uint32_t pending;            /* requests of the database, or of the key in it, that are pending */
     uint32_t filed;              /* how often the request was filed */
     char id[EID_UUID_TEXT_SIZE]; /* of the row that is pending, "" when none is; of the key, the latest row */
     bool has_peer;               /* who asked, by its own account, while this process ran */
@@ -332,8 +332,10 @@ static void index_filed(const places *at, const char *id, const char *filed_at, 
     }
     if (decision != EID_DECISION_PENDING)
         return;
-    if (at->request->id[0] == '\0')
+    if (at->request->id[0] == '\0') {
         at->database->pending++;
+        at->key->pending++;
+    }
     memcpy(at->request->id, id, strlen(id) + 1);
 }
 
@@ -480,7 +482,7 @@ bool eid_request_was_rejected(eid_sync *sync, const eid_id *tree, const eid_pubk
     index_place *place;
     pthread_mutex_lock(&sync->write_mutex);
     (void)find_place(sync, tree, key, NULL, false, &place);
-    bool rejected = place != NULL && place->rejected;
+    bool rejected = place != NULL && place->rejected && place->pending == 0;
     if (rejected)
         memcpy(id, place->id, EID_UUID_TEXT_SIZE);
     pthread_mutex_unlock(&sync->write_mutex);
@@ -552,6 +554,7 @@ bool eid_request_settled(eid_sync *sync, const char *id, const eid_request_recor
     *peer = at.request->peer;
     at.request->id[0] = '\0';
     at.database->pending--;
+    at.key->pending--;
     if (strcmp(at.key->id, id) == 0)
         at.key->rejected = record->decision == EID_DECISION_REJECTED;
     (void)count_askers(sync, &record->key, address_of(record), false);

@@ -228,7 +228,8 @@ static eid_transport *take_out(eid_sync *sync, const char *name)
     if (place != NULL) {
         found = place->transport;
         eid_free(place->name);
-        *place = sync->transports[--sync->transport_count];
+        size_t behind = --sync->transport_count - (size_t)(place - sync->transports);
+        memmove(place, place + 1, behind * sizeof *place); /* the first one is the one programs start by default */
     }
     pthread_rwlock_unlock(&sync->transports_lock);
     return found;

@@ -135,7 +135,7 @@ const char *eid_decision_name(eid_decision decision); /* "Pending", "Approved", 
 /* How a refusal by an admin begins in an Error answer, by which requesters know it; ID, ")" and more follow. */
 #define EID_REJECTED_BEGINNING "Bootstrap request rejected (request_id: "
 
-/* Whether the latest request of the key was rejected; its ID. For who has proven the key. */
+/* Whether the latest request of the key was rejected, and none is pending; its ID. For who has proven the key. */
 bool eid_request_was_rejected(eid_sync *sync, const eid_id *tree, const eid_pubkey *key, char id[EID_UUID_TEXT_SIZE]);
 
 /* A record of `bootstrap_requests`, sync-behaviour.md section 6. */

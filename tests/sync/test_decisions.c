@@ -222,6 +222,35 @@ static void a_rejection_is_told_to_its_key_only(void **state)
     scene_close(s);
 }
 
+/* Somebody who asked for two things and was refused one still waits for the other. */
+static void one_of_two_requests_is_rejected(void **state)
+{
+    (void)state;
+    scene *s = scene_open(2, false);
+    char first[37];
+    await_access(s);
+    pending_id(s, first);
+    eid_ticket *ticket = ticket_to_0(s);
+    tu_assert_fails(eid_sync_bootstrap_with_ticket(s->n->nodes[1].sync, ticket, eid_user_default_keypair(s->n->nodes[1].user),
+                                                   "more", node_admin_0, NULL, NULL),
+                    EID_ERR_BOOTSTRAP_PENDING);
+    eid_ticket_free(ticket);
+    eid_bootstrap_request *requests;
+    size_t count;
+    tu_assert_ok(eid_sync_pending_bootstrap_requests(s->n->nodes[0].sync, &requests, &count));
+    assert_int_equal(count, 2);
+    const char *second = strcmp(requests[0].id, first) == 0 ? requests[1].id : requests[0].id;
+    tu_assert_ok(eid_user_reject_bootstrap_request(s->n->nodes[0].user, second));
+    eid_bootstrap_requests_free(requests, count);
+    net_pass(s->n, 200000);
+    assert_int_equal(s->h.times, 0);
+    tu_assert_ok(eid_user_approve_bootstrap_request(s->n->nodes[0].user, first));
+    net_pass(s->n, 65000);
+    assert_int_equal(s->h.status, EID_OK);
+    assert_int_equal(s->h.times, 1);
+    scene_close(s);
+}
+
 /* ---- Restarts ---- */
 
 static void restart_asker(scene *s)
@@ -457,6 +486,7 @@ int main(void)
         cmocka_unit_test(the_rejecting_side_tells_a_peer_it_can_reach),
         cmocka_unit_test(asking_again_after_a_rejection),
         cmocka_unit_test(a_rejection_is_told_to_its_key_only),
+        cmocka_unit_test(one_of_two_requests_is_rejected),
         cmocka_unit_test(decisions_made_while_the_asker_was_away),
         cmocka_unit_test(waiting_goes_on_after_a_restart),
         cmocka_unit_test(the_deciding_side_remembers_after_a_restart),

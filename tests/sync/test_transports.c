@@ -82,7 +82,13 @@ static void servers_come_back_after_a_restart(void **state)
     eid_free(address);
     assert_int_equal(records(&n), kept);
 
+    /* The first that is left is the one that is started by default. */
+    serve_at(&n, "a third", NULL, NULL);
+    serve_at(&n, "a fourth", NULL, NULL);
     tu_assert_ok(eid_sync_remove_transport(n.sync, "outside"));
+    assert_string_equal(n.sync->transports[1].name, "a third");
+    tu_assert_ok(eid_sync_remove_transport(n.sync, "a third"));
+    tu_assert_ok(eid_sync_remove_transport(n.sync, "a fourth"));
     tu_assert_fails(eid_sync_remove_transport(n.sync, "outside"), EID_ERR_NOT_FOUND);
     assert_string_equal(eid_last_error(), "Transport not found: outside");
     tu_assert_fails(eid_sync_get_server_address_for(n.sync, "outside", &address), EID_ERR_NOT_FOUND);
