@@ -155,7 +155,7 @@ static void obey(peer *p, char *line)
 int main(int count, char **words)
 {
     static char line[65536];
-    peer p = {NULL};
+    peer p = {.database = NULL};
     if (count != 3)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
