@@ -34,6 +34,7 @@ typedef struct wishes {
     bool only_received;
     bool only_peers;
     bool only_joins;
+    bool only_iroh;
 } wishes;
 
 static bool read_arguments(int argc, char **argv, wishes *out)
@@ -51,6 +52,8 @@ static bool read_arguments(int argc, char **argv, wishes *out)
             out->only_peers = true;
         else if (strcmp(argv[i], "--only-joins") == 0)
             out->only_joins = true;
+        else if (strcmp(argv[i], "--only-iroh") == 0)
+            out->only_iroh = true;
         else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
             out->json = argv[++i];
         else
@@ -64,7 +67,8 @@ int main(int argc, char **argv)
     static const long sizes[] = {1000, 10000, 100000, 1000000};
     wishes w = {.sizes = {sizes, sizeof sizes / sizeof *sizes}};
     if (!read_arguments(argc, argv, &w)) {
-        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--only-peers] [--only-joins] [--cpu] [--json FILE]\n");
+        fprintf(stderr, "usage: bench [--quick] [--only-commits] [--only-received] [--only-peers] [--only-joins]\n"
+                        "             [--only-iroh] [--cpu] [--json FILE]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -74,8 +78,8 @@ int main(int argc, char **argv)
         return 1;
     }
     print_heading();
-    bool all = !w.only_commits && !w.only_received && !w.only_peers && !w.only_joins;
-    if (!w.only_peers && !w.only_joins)
+    bool all = !w.only_commits && !w.only_received && !w.only_peers && !w.only_joins && !w.only_iroh;
+    if (!w.only_peers && !w.only_joins && !w.only_iroh)
         bench_bounds(dir);
     if (all || w.only_commits)
         bench_commits(dir, w.sizes);
@@ -83,6 +87,8 @@ int main(int argc, char **argv)
         bench_receptions(w.sizes.count < 4);
     if (all || w.only_peers)
         bench_peers(dir);
+    if (all || w.only_iroh)
+        bench_iroh();
     if (all || w.only_joins)
         bench_joins(dir, w.sizes);
     if (all)

@@ -55,6 +55,8 @@ void bench_bounds(const char *dir);
 void bench_commits(const char *dir, bench_sizes sizes);
 /* Of the wall clock, whatever seconds() counts. */
 void bench_peers(const char *dir);
+/* Of the wall clock, too. */
+void bench_iroh(void);
 void bench_joins(const char *dir, bench_sizes sizes);
 void bench_receptions(bool quick);
 void bench_tables(const char *dir, bench_sizes sizes);

@@ -179,6 +179,7 @@
 #define EID_LIMIT_IROH_IDLE_MS 30000             /* a connection without a packet is gone */
 #define EID_LIMIT_IROH_KEEP_ALIVE_MS 10000       /* those of ours send one before that, … */
 #define EID_LIMIT_IROH_UNUSED_MS 300000          /* … until nothing was asked for so long */
+#define EID_LIMIT_IROH_REQUEST_MS 300000         /* for a request to come, and for its answer to be taken: 1 MiB at 3.5 kB/s */
 #define EID_LIMIT_IROH_LINGER_MS 1000            /* late packets of a closed connection are answered */
 #define EID_LIMIT_IROH_PACED_RTT_MS 4            /* packets are spread over time when a round trip takes longer */
 #define EID_LIMIT_IROH_TICK_MS 100               /* deadlines are looked at so often */

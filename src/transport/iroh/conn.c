@@ -57,6 +57,15 @@ static int on_remove_cid(ngtcp2_conn *quic, const ngtcp2_cid *cid, void *user)
     return 0;
 }
 
+/* After the handshake TLS has nothing more to say but session tickets, which are not used. */
+static int on_crypto_data(ngtcp2_conn *quic, ngtcp2_crypto_level level, uint64_t offset, const uint8_t *data,
+                          size_t len, void *user)
+{
+    const eid_iroh_conn *conn = user;
+    return conn->session == NULL ? 0
+                                 : ngtcp2_crypto_recv_crypto_data_cb(quic, level, offset, data, len, user);
+}
+
 static int on_completed(ngtcp2_conn *quic, void *user)
 {
     eid_iroh_conn *conn = user;
@@ -152,7 +161,7 @@ static int on_more_room(ngtcp2_conn *quic, int64_t id, uint64_t max, void *user,
 static const ngtcp2_callbacks callbacks = {
     .client_initial = ngtcp2_crypto_client_initial_cb,
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
-    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+    .recv_crypto_data = on_crypto_data,
     .handshake_completed = on_completed,
     .encrypt = ngtcp2_crypto_encrypt_cb,
     .decrypt = ngtcp2_crypto_decrypt_cb,
@@ -341,14 +350,19 @@ static void free_memory(uv_handle_t *timer)
     eid_iroh_let_go(endpoint);
 }
 
+static void drop_session(eid_iroh_conn *conn)
+{
+    if (conn->session != NULL)
+        gnutls_deinit(conn->session);
+    conn->session = NULL;
+}
+
 static void drop_quic(eid_iroh_conn *conn)
 {
     if (conn->quic != NULL)
         ngtcp2_conn_del(conn->quic);
     conn->quic = NULL;
-    if (conn->session != NULL)
-        gnutls_deinit(conn->session);
-    conn->session = NULL;
+    drop_session(conn);
 }
 
 void eid_iroh_conn_free(eid_iroh_conn *conn)
@@ -507,6 +521,9 @@ static void after_handshake(eid_iroh_conn *conn)
 {
     conn->ready = false;
     conn->state = EID_CONN_OPEN;
+    /* The keys are ngtcp2's now: an idle connection need not keep a session. */
+    ngtcp2_conn_set_tls_native_handle(conn->quic, NULL);
+    drop_session(conn);
     conn->endpoint->counts.connections++;
     if (conn->tls.server)
         conn->endpoint->counts.half_open--;

@@ -135,7 +135,8 @@ static void on_tick(uv_timer_t *tick)
     for (eid_link *at = endpoint->conns.next, *next; at != &endpoint->conns; at = next) {
         eid_iroh_conn *conn = EID_LINK_OF(eid_iroh_conn, at, of_endpoint);
         next = at->next;
-        if (conn->state == EID_CONN_OPEN && !conn->tls.server && eid_link_is_empty(&conn->streams) &&
+        eid_iroh_streams_check(conn, now);
+        if (conn->state == EID_CONN_OPEN && eid_link_is_empty(&conn->streams) &&
             now - conn->used_ms >= EID_LIMIT_IROH_UNUSED_MS)
             eid_iroh_conn_close(conn, 0);
     }

@@ -51,7 +51,8 @@ struct eid_iroh_stream {
     eid_exchange *exchange; /* ours, until it was told; its answer takes the bytes in place of `in` */
     eid_status status;
     char *sentence; /* of a failure; NULL: memory ran out for it */
-    uint64_t started_ms, heard_ms;
+    uint64_t started_ms;     /* a peer's: or when its answer was ready */
+    uint64_t heard_ms;
     eid_link of_owner; /* conn's streams, or the peer's queue */
     eid_link to_write; /* conn's streams with something to send */
     eid_link to_tell;  /* endpoint's */
@@ -75,7 +76,7 @@ struct eid_iroh_conn {
     eid_iroh_tls_end tls; /* first: the session's pointer */
     eid_iroh_endpoint *endpoint;
     ngtcp2_conn *quic; /* NULL once it has ended */
-    gnutls_session_t session;
+    gnutls_session_t session; /* NULL after the handshake */
     eid_iroh_conn_state state;
     eid_iroh_carrier *carrier;
     eid_sockaddr remote_address;
@@ -173,6 +174,8 @@ void eid_iroh_stream_closed(eid_iroh_stream *stream, eid_status status);
 void eid_iroh_stream_abort(eid_iroh_stream *stream, eid_status status);
 /* Tells what ended: to the exchange, or to the handler. */
 void eid_iroh_stream_tell(eid_iroh_stream *stream);
+/* Requests of peers that take too long to come, or whose answer is not taken. */
+void eid_iroh_streams_check(eid_iroh_conn *conn, uint64_t now);
 /* Deadlines of those that are ours. */
 void eid_iroh_calls_check(eid_iroh_endpoint *endpoint);
 

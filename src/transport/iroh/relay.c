@@ -225,8 +225,8 @@ static void end(client *c)
     *(c->prev != NULL ? &c->prev->next : &c->relay->clients) = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
-    /* Freed by the loop's next turn, behind flush_dirty: it may still be among the dirty ones. The descriptor may be another
-     * connection's as soon as it is given back, so the loop lets go of it first. */
+    /* Freed by the loop's next turn, behind flush_dirty: it may still be among the dirty ones. The descriptor
+     * may be another connection's as soon as it is given back, so the loop lets go of it first. */
     uv_close((uv_handle_t *)&c->poll, free_client);
     eid_relay_http_end(c->handle);
 }

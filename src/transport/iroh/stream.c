@@ -141,6 +141,7 @@ static void handled(eid_work *work)
     eid_iroh_stream *stream = EID_LINK_OF(eid_iroh_stream, work, work);
     eid_iroh_endpoint *endpoint = stream->endpoint;
     stream->handling = false;
+    stream->started_ms = eid_iroh_now_ms(endpoint);
     drop_input(stream);
     if (stream->conn == NULL)
         forget_request(stream);
@@ -214,6 +215,19 @@ void eid_iroh_endpoint_cancel(eid_iroh_endpoint *endpoint, eid_exchange *exchang
         return;
     eid_iroh_stream_abort(stream, eid_fail(EID_ERR_CANCELLED, "The request was broken off"));
     eid_iroh_stream_tell(stream);
+}
+
+/* Whoever drips, or lets answers lie, holds memory of ours. */
+void eid_iroh_streams_check(eid_iroh_conn *conn, uint64_t now)
+{
+    for (eid_link *at = conn->streams.next; at != &conn->streams; at = at->next) {
+        eid_iroh_stream *stream = EID_LINK_OF(eid_iroh_stream, at, of_owner);
+        if (!stream->incoming || stream->handling || now - stream->started_ms < EID_LIMIT_IROH_REQUEST_MS)
+            continue;
+        stream->started_ms = now;
+        shut(stream);
+        eid_iroh_stream_end(stream, eid_fail(EID_ERR_TIMEOUT, "the peer took too long"));
+    }
 }
 
 static eid_status judge_time(const eid_iroh_stream *stream, uint64_t now)
