@@ -329,6 +329,9 @@ eid_status eid_session_take(eid_session *session, eid_entry **entries, size_t co
 /* The item goes on with what the peer lacks, by what it has: peer_has; nothing when all came from it just now. */
 eid_status eid_session_begin_push(eid_session *session, bool complete);
 
+/* The peer holds exactly what is below own_tips. */
+void eid_session_skip_push(eid_session *session);
+
 /* stream_steps.c: the same in the streamed form */
 eid_status eid_stream_ask(eid_session *session);
 void eid_taking_free(struct eid_taking *taking); /* NULL is allowed */

@@ -37,7 +37,8 @@ eid_status eid_session_recover(eid_session *s, eid_status status)
 {
     bool way = is_of_the_way(status);
     s->lost_way = way;
-    eid_buf_free(&s->exchange.answer);
+    if (!s->in_pieces) /* else the transport may still be filling it */
+        eid_buf_free(&s->exchange.answer);
     if (is_final(status) || atomic_load(&s->cancelled))
         return status;
     /* One database of several: the others are not to blame. */

@@ -501,6 +501,12 @@ eid_status eid_session_begin_push(eid_session *s, bool complete)
     return EID_OK;
 }
 
+void eid_session_skip_push(eid_session *s)
+{
+    s->short_count = false;
+    s->step = next_push;
+}
+
 static eid_status next_to_push(eid_session *s, eid_entry **out)
 {
     eid_item *item = eid_session_item(s);

@@ -344,11 +344,13 @@ static eid_status after_pull(eid_session *s)
 {
     eid_taking *t = s->taking;
     bool all;
+    if (!eid_core_holds(s->sync->core, &eid_session_item(s)->database))
+        return fail_stream("brings nothing of the database");
     s->result.key_approved |= t->wants_access;
     if (t->verdict == EID_STREAM_SAME) {
-        /* What it holds is what was held here when it was asked. */
-        EID_TRY(eid_id_array_add(&t->tips, s->own_tips, s->own_tip_count));
-        return begin_push(s);
+        EID_TRY(eid_relation_note(s->sync, &eid_session_item(s)->database, &s->peer));
+        eid_session_skip_push(s);
+        return EID_OK;
     }
     if (t->verdict == EID_STREAM_FOLLOWS)
         return begin_push(s);

@@ -397,6 +397,27 @@ static void lies_are_not_believed(void **state)
     node_assert_same(&s->nodes[0], &s->nodes[1], &s->id);
 }
 
+static eid_status bring_nothing(scene *s, const eid_stream_request *request, eid_buf *answer)
+{
+    (void)request;
+    eid_buf_reset(answer);
+    eid_stream_write_state(answer, (eid_stream_verdict)s->number, 0);
+    eid_stream_write_end(answer, 0);
+    return EID_OK;
+}
+
+/* Who holds nothing can not be told that nothing is missing. */
+static void nothing_is_no_bootstrap(void **state)
+{
+    scene *s = *state;
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    s->twist = bring_nothing;
+    for (s->number = EID_STREAM_SAME; s->number <= EID_STREAM_UNSURE; s->number++) {
+        tu_assert_fails(sync_with(s, 1, "0", &result), EID_ERR_PROTOCOL);
+        assert_false(result.bootstrapped);
+    }
+}
+
 /* Children before their parents, more than can be an accident. */
 static eid_status backwards(scene *s, const eid_stream_request *request, eid_buf *answer)
 {
@@ -566,6 +587,7 @@ int main(void)
         TEST(push_goes_through_in_either_form),
         TEST(what_broke_off_goes_on),
         TEST(lies_are_not_believed),
+        TEST(nothing_is_no_bootstrap),
         TEST(orphans_without_end_are_broken_off),
         TEST(strangers_learn_the_same_nothing),
         TEST(questions_can_not_be_played_again),
