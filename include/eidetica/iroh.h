@@ -9,8 +9,9 @@
 extern "C" {
 #endif
 
-/* Which relays are used where no direct way leads to a peer. Relays are not there yet: until then every mode behaves as
- * EID_IROH_RELAY_DISABLED, peers have to reach each other directly. */
+/* At which relays (eidetica/relay.h) a server can be found by who has no direct way to it; its tickets name them. Those that other
+ * peers' tickets name are used in every mode. The public relays of the default and staging modes are not used yet: these two behave
+ * as EID_IROH_RELAY_DISABLED. */
 typedef enum eid_iroh_relay_mode {
     EID_IROH_RELAY_DEFAULT = 0,
     EID_IROH_RELAY_STAGING = 1,

@@ -147,6 +147,11 @@
 /* Iroh */
 #define EID_LIMIT_RELAY_URL 512        /* bytes */
 #define EID_LIMIT_RELAY_QUEUE_BYTES (768u << 10) /* of a relay, for each client: 512 datagrams; beyond, they are dropped */
+#define EID_LIMIT_IROH_RELAYS 16         /* an endpoint is connected to: a thread each while that is tried */
+#define EID_LIMIT_IROH_HEAD_START_MS 100 /* of direct ways before relays */
+#define EID_LIMIT_RELAY_CONNECT_MS 10000 /* to a relay, TLS included; as much again for its answer */
+#define EID_LIMIT_RELAY_RETRY_MS 16000   /* longest pause between two attempts */
+#define EID_LIMIT_RELAY_ENDS 4096        /* endpoints behind one relay that have an address here; the oldest lose theirs */
 #define EID_LIMIT_RELAY_TOLD 64        /* peers of a relay's client that hear when it goes: a hint, QUIC finds out anyhow */
 #define EID_LIMIT_RELAY_CLIENTS 4096   /* unless the operator says otherwise */
 #define EID_LIMIT_ENDPOINT_RELAYS 8    /* of one endpoint: it has one home relay, two while it moves */

@@ -54,6 +54,14 @@ static void ready_curl(void)
     curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+eid_status eid_curl_init(void)
+{
+    pthread_once(&curl_once, ready_curl);
+    if (curl_ready != CURLE_OK)
+        return eid_fail(EID_ERR_INTERNAL, "libcurl could not be started: %s", curl_easy_strerror(curl_ready));
+    return EID_OK;
+}
+
 static uint64_t now_ms(const eid_http_client *client)
 {
     return client->host->functions->now_ms(client->host);
@@ -512,9 +520,7 @@ static void take_down(void *ctx)
 
 eid_status eid_http_client_new(eid_host *host, const char *trusted_file, eid_http_client **out)
 {
-    pthread_once(&curl_once, ready_curl);
-    if (curl_ready != CURLE_OK)
-        return eid_fail(EID_ERR_INTERNAL, "libcurl could not be started: %s", curl_easy_strerror(curl_ready));
+    EID_TRY(eid_curl_init());
     eid_http_client *client = eid_alloc_zero(1, sizeof *client);
     if (client == NULL)
         return eid_fail_memory();

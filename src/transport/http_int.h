@@ -19,6 +19,9 @@
 #define EID_HTTP_STREAM_VERSION "1"
 #define EID_HTTP_HEALTH_PATH "/health"
 
+/* Readies libcurl, once for the process. */
+eid_status eid_curl_init(void);
+
 /* ---- Server ---- */
 
 typedef struct eid_http_server eid_http_server;

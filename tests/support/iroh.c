@@ -197,8 +197,8 @@ static void start_call(void *ctx)
     eid_iroh_endpoint_send(call->node->endpoint, call->to, &call->exchange);
 }
 
-ti_call *ti_ask_within(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len,
-                       uint64_t connect_ms, uint64_t silence_ms, uint64_t total_ms)
+static ti_call *ask(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len, uint64_t connect_ms,
+                    uint64_t silence_ms, uint64_t total_ms, bool outside_only)
 {
     ti_call *call = calloc(1, sizeof *call);
     assert_non_null(call);
@@ -209,15 +209,27 @@ ti_call *ti_ask_within(ti_node *node, const eid_iroh_addr *to, const void *body,
     call->exchange.connect_ms = connect_ms;
     call->exchange.silence_ms = silence_ms;
     call->exchange.total_ms = total_ms;
+    call->exchange.outside_only = outside_only;
     call->exchange.done = on_done;
     eid_buf_init(&call->exchange.answer, node->answer_max);
     ti_run(node, start_call, call);
     return call;
 }
 
+ti_call *ti_ask_within(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len,
+                       uint64_t connect_ms, uint64_t silence_ms, uint64_t total_ms)
+{
+    return ask(node, to, body, len, connect_ms, silence_ms, total_ms, false);
+}
+
 ti_call *ti_ask(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len)
 {
-    return ti_ask_within(node, to, body, len, 60000, 60000, 60000);
+    return ask(node, to, body, len, 60000, 60000, 60000, false);
+}
+
+ti_call *ti_ask_outside(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len)
+{
+    return ask(node, to, body, len, 60000, 60000, 60000, true);
 }
 
 static void cancel(void *ctx)

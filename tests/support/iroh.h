@@ -36,6 +36,8 @@ ti_call *ti_ask(ti_node *node, const eid_iroh_addr *to, const void *body, size_t
 /* The same with its own patience. */
 ti_call *ti_ask_within(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len,
                        uint64_t connect_ms, uint64_t silence_ms, uint64_t total_ms);
+/* To an address a stranger named. */
+ti_call *ti_ask_outside(ti_node *node, const eid_iroh_addr *to, const void *body, size_t len);
 void ti_cancel(ti_call *call);
 /* Waits; the status and its sentence in eid_last_error(). The answer is lent until ti_forget. */
 eid_status ti_wait(ti_call *call, eid_slice *answer);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <eidetica/relay.h>
+
 #include "node.h"
 #include "transport/iroh/config_int.h"
 
@@ -101,7 +103,7 @@ static void its_key_is_protected(void **state)
     tu_temp_dir_remove(dir);
 }
 
-/* Features 34, 37 */
+/* Feature 37 */
 static void modes_and_relays(void **state)
 {
     eid_iroh_config *config, *read;
@@ -221,6 +223,71 @@ static void beside_http(void **state)
     node_close(&alice);
 }
 
+/* ---- By a relay ---- */
+
+static void enable_with_relay(node *n, const char *url)
+{
+    eid_iroh_config *config;
+    tu_assert_ok(eid_iroh_config_new(&config));
+    tu_assert_ok(eid_iroh_config_add_relay(config, url));
+    tu_assert_ok(eid_sync_enable_iroh_transport_with_config(n->sync, config));
+    eid_iroh_config_free(config);
+}
+
+/* The node's address without the direct ways: what is left when a wall stands between. Free with eid_free. */
+static char *without_direct_ways(const node *n)
+{
+    eid_iroh_addr addr;
+    char *text;
+    tu_assert_ok(eid_iroh_addr_parse(eid_slice_text(n->address), &addr));
+    assert_true(addr.direct_count > 0);
+    assert_int_equal(addr.relay_count, 1);
+    addr.direct_count = 0;
+    tu_assert_ok(eid_iroh_addr_format(&addr, &text));
+    eid_iroh_addr_clear(&addr);
+    return text;
+}
+
+/* A bootstrap and changes both ways between two that see nothing but a relay. */
+/* Features 32, 34 */
+static void behind_a_relay(void **state)
+{
+    node alice, bob;
+    eid_relay_options options = EID_RELAY_OPTIONS_INIT;
+    eid_relay_stats stats = {.struct_size = sizeof stats};
+    eid_sync_result result = EID_SYNC_RESULT_INIT;
+    eid_relay *relay;
+    char url[100];
+    (void)state;
+    options.bind_address = "127.0.0.1:0";
+    tu_assert_ok(eid_relay_start(&options, &relay));
+    snprintf(url, sizeof url, "http://%s/", eid_relay_address(relay));
+    node_open_bare(&alice, "alice");
+    node_open_bare(&bob, "bob");
+    enable_with_relay(&alice, url);
+    enable(&bob, EID_IROH_RELAY_DISABLED); /* who calls needs none of its own */
+    node_serve(&alice);
+    char *address = without_direct_ways(&alice);
+    eid_database *notes = node_create(&alice, "notes", true);
+    eid_id id = *eid_database_root_id(notes);
+    node_set_global(notes, node_write_10);
+    node_write(notes, "a", "by a detour");
+    tu_assert_ok(eid_sync_with_peer(bob.sync, address, &id, &result));
+    assert_true(result.bootstrapped);
+    node_assert_same(&alice, &bob, &id);
+    node_write(notes, "b", "once more");
+    tu_assert_ok(eid_sync_with_peer(bob.sync, address, &id, &result));
+    assert_int_equal(result.admitted, 1);
+    node_assert_same(&alice, &bob, &id);
+    eid_relay_get_stats(relay, &stats);
+    assert_true(stats.forwarded > 0);
+    eid_free(address);
+    eid_database_close(notes);
+    node_close(&bob);
+    node_close(&alice);
+    eid_relay_stop(relay);
+}
+
 /* ---- Answers in parts: no Rust client takes more than 1 MiB ---- */
 
 static void assert_parts(const node *n, const eid_id *id, size_t max)
@@ -330,7 +397,7 @@ static void addresses_that_are_none(void **state)
     tu_assert_ok(
         eid_address_iroh("ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c", &address));
     tu_assert_fails(eid_sync_with_address(n.sync, address, NULL, NULL, NULL), EID_ERR_CONNECTION_FAILED);
-    assert_non_null(strstr(eid_last_error(), "No direct address"));
+    assert_non_null(strstr(eid_last_error(), "No way to the Iroh endpoint"));
     eid_address_free(address);
     node_close(&n);
 }
@@ -343,6 +410,7 @@ int main(void)
         cmocka_unit_test(modes_and_relays),
         cmocka_unit_test(servers),
         cmocka_unit_test(beside_http),
+        cmocka_unit_test(behind_a_relay),
         cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(large_databases_come_in_parts),
         cmocka_unit_test(joining_in_parts),

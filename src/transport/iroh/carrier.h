@@ -35,6 +35,7 @@ struct eid_iroh_carrier {
     const eid_iroh_carrier_functions *functions;
     eid_sockaddr local;
     bool blocked;
+    bool relayed; /* a detour: other ways are better */
     /* Of the endpoint. */
     eid_iroh_endpoint *endpoint;
     eid_iroh_carrier *next;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "crypto/blake3.h"
+#include "crypto/key.h"
 #include "transport/iroh/quic_int.h"
 
 #define RESET_CONTEXT "eidetica iroh stateless reset v1"
@@ -113,6 +114,8 @@ static void settle(uv_check_t *check)
 {
     eid_iroh_endpoint *endpoint = check->data;
     eid_link *link, now;
+    if (endpoint->relays_changed)
+        eid_iroh_relays_tick(endpoint);
     while ((link = take_first(&endpoint->to_tell)) != NULL)
         eid_iroh_stream_tell(EID_LINK_OF(eid_iroh_stream, link, to_tell));
     while ((link = take_first(&endpoint->to_push)) != NULL)
@@ -132,6 +135,7 @@ static void on_tick(uv_timer_t *tick)
     eid_iroh_endpoint *endpoint = tick->data;
     uint64_t now = eid_iroh_now_ms(endpoint);
     eid_iroh_calls_check(endpoint);
+    eid_iroh_relays_tick(endpoint);
     for (eid_link *at = endpoint->conns.next, *next; at != &endpoint->conns; at = next) {
         eid_iroh_conn *conn = EID_LINK_OF(eid_iroh_conn, at, of_endpoint);
         next = at->next;
@@ -362,6 +366,7 @@ static void free_endpoint(eid_iroh_endpoint *endpoint)
     eid_map_free(endpoint->cids, NULL);
     eid_map_free(endpoint->peers, free_peer);
     eid_iroh_tls_free(endpoint->tls);
+    eid_keypair_free(endpoint->key);
     eid_wipe(endpoint->reset_secret, sizeof endpoint->reset_secret);
     eid_free(endpoint);
 }
@@ -427,6 +432,8 @@ eid_status eid_iroh_endpoint_new(eid_host *host, const eid_keypair *key,
     eid_status status = eid_map_new(&endpoint->cids);
     if (status == EID_OK)
         status = eid_map_new(&endpoint->peers);
+    if (status == EID_OK)
+        status = eid_keypair_copy(key, &endpoint->key);
     if (status == EID_OK)
         status = eid_iroh_tls_new(key, options->alpn != NULL ? options->alpn : EID_IROH_ALPN, &endpoint->tls);
     if (status != EID_OK) {

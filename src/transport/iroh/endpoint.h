@@ -22,6 +22,9 @@ typedef struct eid_iroh_endpoint_options {
 /* `host` was made by eid_loop_new; the key is copied. Takes no connections yet. */
 eid_status eid_iroh_endpoint_new(eid_host *host, const eid_keypair *key,
                                  const eid_iroh_endpoint_options *options, eid_iroh_endpoint **out);
+/* A relay at which callers find the endpoint from now on; it stays connected. Relays that peers' addresses name are connected to
+ * when there is no other way. EID_ERR_LIMIT. */
+eid_status eid_iroh_endpoint_add_home(eid_iroh_endpoint *endpoint, const char *url);
 /* Closes every connection (code 0), ends what is under way (EID_ERR_CANCELLED) and frees when the loop and
  * the hands have let go of it; `closed` is called then. */
 void eid_iroh_endpoint_close(eid_iroh_endpoint *endpoint, void (*closed)(void *ctx), void *ctx);

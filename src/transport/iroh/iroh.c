@@ -119,10 +119,21 @@ static eid_status listen_everywhere(iroh_transport *iroh)
     return v4 == EID_OK ? EID_OK : v6;
 }
 
+/* Where callers find us who can not reach us otherwise. */
+static eid_status use_relays(iroh_transport *iroh)
+{
+    const eid_iroh_config *config = iroh->config;
+    for (size_t i = 0; config->mode == EID_IROH_RELAY_CUSTOM && i < config->relay_count; i++)
+        EID_TRY(eid_iroh_endpoint_add_home(iroh->endpoint, config->relays[i]));
+    return EID_OK;
+}
+
 static void start_serving(void *ctx)
 {
     serving *s = ctx;
     s->status = s->bind != NULL ? listen_at(s->iroh, s->bind) : listen_everywhere(s->iroh);
+    if (s->status == EID_OK)
+        s->status = use_relays(s->iroh);
     if (s->status == EID_OK)
         eid_iroh_endpoint_accept(s->iroh->endpoint, s->handler, s->ctx);
     else
@@ -237,6 +248,15 @@ static void gather_addresses(const iroh_transport *iroh, eid_iroh_addr *addr)
     }
 }
 
+/* Whether they are connected at this moment or not: tickets live longer. */
+static eid_status gather_relays(const iroh_transport *iroh, eid_iroh_addr *addr)
+{
+    const eid_iroh_config *config = iroh->config;
+    for (size_t i = 0; config->mode == EID_IROH_RELAY_CUSTOM && i < config->relay_count; i++)
+        EID_TRY(eid_iroh_addr_add_relay(addr, eid_slice_text(config->relays[i])));
+    return EID_OK;
+}
+
 static eid_status iroh_server_address(eid_transport *transport, char **out)
 {
     iroh_transport *iroh = iroh_of(transport);
@@ -246,8 +266,12 @@ static eid_status iroh_server_address(eid_transport *transport, char **out)
     bool running = iroh->serving;
     if (running)
         gather_addresses(iroh, &addr);
+    eid_status status = running ? gather_relays(iroh, &addr) : fail_not_running();
     pthread_mutex_unlock(&iroh->mutex);
-    return running ? eid_iroh_addr_format(&addr, out) : fail_not_running();
+    if (status == EID_OK)
+        status = eid_iroh_addr_format(&addr, out);
+    eid_iroh_addr_clear(&addr);
+    return status;
 }
 
 /* ---- Life ---- */

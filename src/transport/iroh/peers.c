@@ -2,6 +2,8 @@
 /* Which connection a request goes over: the one that stands, else all direct addresses are raced and the
  * first that completes the handshake stays (iroh-wire.md section 8). Each attempt is a connection of its own.
  */
+#include <limits.h>
+
 #include "base/alloc.h"
 #include "transport/iroh/quic_int.h"
 #include "transport/iroh/udp.h"
@@ -39,6 +41,7 @@ eid_status eid_iroh_peer_get(eid_iroh_endpoint *endpoint, const eid_pubkey *id, 
 void eid_iroh_peer_free(eid_iroh_peer *peer)
 {
     eid_link_remove(&peer->to_push);
+    eid_iroh_relays_want(peer, false, 0);
     eid_iroh_addr_clear(&peer->addr);
     eid_free(peer);
 }
@@ -89,31 +92,49 @@ static eid_status dial(eid_iroh_peer *peer)
     eid_status status = EID_OK;
     size_t count =
         peer->addr.direct_count < EID_LIMIT_IROH_RACE ? peer->addr.direct_count : EID_LIMIT_IROH_RACE;
-    if (count == 0)
+    if (count == 0 && peer->addr.relay_count == 0)
         return eid_fail(EID_ERR_CONNECTION_FAILED,
-                        "No direct address of the Iroh endpoint is known; ask its owner for a new ticket");
+                        "No way to the Iroh endpoint is known; ask its owner for a new ticket");
     for (size_t i = 0; i < count; i++) {
         eid_status one = dial_one(peer, &peer->addr.direct[i]);
         if (one != EID_OK)
             status = one;
     }
-    return peer->attempts != 0 ? EID_OK : status;
+    if (peer->addr.relay_count != 0)
+        eid_iroh_relays_want(peer, true, peer->attempts != 0 ? EID_LIMIT_IROH_HEAD_START_MS : 0);
+    return peer->attempts != 0 || peer->by_relay ? EID_OK : status;
 }
 
 /* ---- Requests onto connections ---- */
 
-/* Ours first; one of the peer's own only when there is no way to it: the Rust implementation takes no
- * requests on those. */
+/* The smaller the better. Ours first; one of the peer's own only when there is no way to it: the Rust
+ * implementation takes no requests on those. */
+static int rank_of(const eid_iroh_peer *peer, const eid_iroh_conn *conn)
+{
+    bool others = peer->addr.direct_count + peer->addr.relay_count != 0;
+    if (conn->state != EID_CONN_OPEN || (conn->tls.server && others))
+        return INT_MAX;
+    return conn->tls.server * 2 + conn->carrier->relayed;
+}
+
 static eid_iroh_conn *best_conn(const eid_iroh_peer *peer)
 {
     eid_iroh_conn *best = NULL;
+    int least = INT_MAX;
     for (eid_link *at = peer->conns.next; at != &peer->conns; at = at->next) {
         eid_iroh_conn *conn = EID_LINK_OF(eid_iroh_conn, at, of_peer);
-        if (conn->state == EID_CONN_OPEN &&
-            (!conn->tls.server || (peer->addr.direct_count == 0 && best == NULL)))
+        int rank = rank_of(peer, conn);
+        if (rank < least || (rank == least && rank != INT_MAX && !conn->tls.server)) {
             best = conn;
+            least = rank;
+        }
     }
     return best;
+}
+
+bool eid_iroh_peer_is_reached(const eid_iroh_peer *peer)
+{
+    return best_conn(peer) != NULL;
 }
 
 /* False when the peer gives no credit for streams. */
@@ -130,7 +151,7 @@ static bool open_stream(eid_iroh_conn *conn, eid_iroh_stream *stream)
     return true;
 }
 
-static void fail_waiting(eid_iroh_peer *peer, eid_status status)
+void eid_iroh_peer_give_up(eid_iroh_peer *peer, eid_status status)
 {
     for (eid_link *at = peer->waiting.next; at != &peer->waiting; at = at->next)
         eid_iroh_stream_end(EID_LINK_OF(eid_iroh_stream, at, of_owner), status);
@@ -158,11 +179,11 @@ void eid_iroh_peer_push(eid_iroh_peer *peer)
         else if (!open_stream(conn, stream))
             return;
     }
-    if (conn != NULL || peer->attempts != 0 || eid_link_is_empty(&peer->waiting))
+    if (conn != NULL || peer->attempts != 0 || peer->by_relay || eid_link_is_empty(&peer->waiting))
         return;
     eid_status status = dial(peer);
     if (status != EID_OK)
-        fail_waiting(peer, status);
+        eid_iroh_peer_give_up(peer, status);
 }
 
 void eid_iroh_peer_ready(eid_iroh_conn *conn)
@@ -186,6 +207,12 @@ void eid_iroh_peer_ready(eid_iroh_conn *conn)
         return;
     }
     peer->attempts--;
+    eid_iroh_relays_want(peer, false, 0);
+    if (conn->carrier
+            ->relayed) { /* the direct attempts go on: a direct way is taken when it opens later, too */
+        eid_iroh_peer_touch(peer);
+        return;
+    }
     for (eid_link *at = peer->conns.next, *next; at != &peer->conns; at = next) {
         eid_iroh_conn *other = EID_LINK_OF(eid_iroh_conn, at, of_peer);
         next = at->next;
@@ -199,8 +226,10 @@ void eid_iroh_peer_lost(eid_iroh_conn *conn, bool attempt, eid_status status)
 {
     eid_iroh_peer *peer = conn->peer;
     peer->attempts -= attempt;
-    if (attempt && peer->attempts == 0 && best_conn(peer) == NULL)
-        fail_waiting(peer, status);
+    if (attempt && peer->by_relay)
+        eid_iroh_relays_want(peer, true, 0);
+    else if (attempt && peer->attempts == 0 && best_conn(peer) == NULL)
+        eid_iroh_peer_give_up(peer, status);
     eid_iroh_peer_touch(peer);
 }
 
@@ -236,6 +265,7 @@ static eid_status enqueue(eid_iroh_endpoint *endpoint, const eid_iroh_addr *to, 
         return eid_fail(EID_ERR_INVALID_ADDRESS, "Invalid address: this is our own Iroh endpoint");
     EID_TRY(eid_iroh_peer_get(endpoint, &to->id, &peer));
     EID_TRY(remember_ways(peer, to));
+    peer->outside_only = exchange->outside_only;
     EID_TRY(eid_iroh_stream_new(endpoint, 0, &stream));
     /* QUIC may send it again after the answer came, when the caller's bytes are gone. */
     stream->out = eid_memdup(exchange->body.data, exchange->body.len);

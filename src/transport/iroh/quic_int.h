@@ -104,6 +104,9 @@ struct eid_iroh_peer {
     eid_link conns;     /* with it, all states but ended */
     eid_link waiting;   /* requests without a stream */
     size_t attempts;    /* ours whose handshake goes on */
+    bool by_relay;      /* a relay is to be tried, … */
+    uint64_t relay_at_ms; /* … not before */
+    bool outside_only;  /* a stranger told of it: to no relay at a special address */
     eid_link to_push;   /* endpoint's: waiting requests may go on */
 };
 
@@ -116,6 +119,11 @@ struct eid_iroh_endpoint {
     uint8_t retry_secret[32];
     size_t request_max, half_open_max;
     eid_iroh_carrier *carriers;
+    eid_keypair *key; /* for relays */
+    struct eid_iroh_relay_use *relays[EID_LIMIT_IROH_RELAYS];
+    size_t relay_count;
+    size_t by_relay; /* peers to be called by a relay */
+    bool relays_changed;
     eid_map *cids;  /* connection ID -> connection */
     eid_map *peers; /* endpoint ID -> peer */
     eid_link conns, dirty, to_tell, to_push, calls;
@@ -179,7 +187,16 @@ void eid_iroh_streams_check(eid_iroh_conn *conn, uint64_t now);
 /* Deadlines of those that are ours. */
 void eid_iroh_calls_check(eid_iroh_endpoint *endpoint);
 
+/* ---- relays.c ---- */
+/* Sets whether the peer is to be called by its relays, after so many milliseconds. */
+void eid_iroh_relays_want(eid_iroh_peer *peer, bool wanted, uint64_t after_ms);
+/* Calls those for whom it is time. */
+void eid_iroh_relays_tick(eid_iroh_endpoint *endpoint);
+
 /* ---- peers.c ---- */
+/* No way is left to try: whoever waits hears the sentence in eid_last_error(). */
+void eid_iroh_peer_give_up(eid_iroh_peer *peer, eid_status status);
+bool eid_iroh_peer_is_reached(const eid_iroh_peer *peer);
 eid_status eid_iroh_peer_get(eid_iroh_endpoint *endpoint, const eid_pubkey *id, eid_iroh_peer **out);
 void eid_iroh_peer_free(eid_iroh_peer *peer);
 void eid_iroh_peer_touch(eid_iroh_peer *peer);
