@@ -20,7 +20,8 @@ static bool open_sync(struct tool *tool, bool online, eid_sync **out)
 {
     return tool_open(tool, false) && tool_check(eid_instance_enable_sync(tool->instance), "cannot sync") &&
            tool_check(eid_instance_sync(tool->instance, out), "cannot sync") &&
-           (!online || tool_check(eid_sync_enable_http_transport(*out), "cannot sync"));
+           (!online || (tool_check(eid_sync_enable_http_transport(*out), "cannot sync") &&
+                        tool_check(eid_sync_enable_iroh_transport(*out), "cannot sync")));
 }
 
 static void show_result(struct tool *tool, const eid_id *database, const eid_sync_result *result)
@@ -411,11 +412,13 @@ static const struct option_spec serve_options[] = {
     {"advertise", 0, "HOST:PORT", NULL, "what peers are told, behind NAT or a proxy"},
     {"certificate", 0, "FILE", NULL, "PEM certificate chain: serve https"},
     {"qr", 0, NULL, NULL, "show tickets as QR codes too"},
+    {"relay", 0, "URL", NULL, "an Iroh relay at which peers without a direct way find this node"},
+    {"http-only", 0, NULL, NULL, "do not serve by Iroh"},
     {"private-key", 0, "FILE", NULL, "PEM key of the certificate"},
     {NULL, 0, NULL, NULL, NULL},
 };
 
-static bool start(struct tool *tool, eid_sync *sync, const char *bind)
+static bool add_http(struct tool *tool, eid_sync *sync, const char *bind)
 {
     eid_http_options options = EID_HTTP_OPTIONS_INIT;
     char *certificate = NULL, *key = NULL;
@@ -424,11 +427,35 @@ static bool start(struct tool *tool, eid_sync *sync, const char *bind)
     options.advertise = args_value(&tool->args, "advertise");
     options.certificate_pem = certificate;
     options.private_key_pem = key;
-    good = good && tool_check(eid_sync_add_http_transport(sync, "http", &options), "cannot serve") &&
-           tool_check(eid_sync_accept_connections(sync), "cannot serve");
+    good = good && tool_check(eid_sync_add_http_transport(sync, "http", &options), "cannot serve");
     free(certificate);
     tool_wipe(key);
     return good;
+}
+
+/* At the same address and port as HTTP, over UDP; a free port stands for each. */
+static bool add_iroh(struct tool *tool, eid_sync *sync, const char *bind)
+{
+    const char *relay = args_value(&tool->args, "relay");
+    eid_iroh_config *config;
+    if (!tool_check(eid_iroh_config_new(&config), "cannot serve"))
+        return false;
+    eid_status status = eid_iroh_config_set_relay_mode(config, EID_IROH_RELAY_DISABLED);
+    if (status == EID_OK)
+        status = eid_iroh_config_set_bind_address(config, bind);
+    if (status == EID_OK && relay != NULL)
+        status = eid_iroh_config_add_relay(config, relay);
+    if (status == EID_OK)
+        status = eid_sync_enable_iroh_transport_with_config(sync, config);
+    eid_iroh_config_free(config);
+    return tool_check(status, "cannot serve by Iroh");
+}
+
+static bool start(struct tool *tool, eid_sync *sync, const char *bind)
+{
+    return add_http(tool, sync, bind) &&
+           (args_flag(&tool->args, "http-only") || add_iroh(tool, sync, bind)) &&
+           tool_check(eid_sync_accept_connections(sync), "cannot serve");
 }
 
 /* The tickets of everything the user shares. */
@@ -472,6 +499,8 @@ static int run_serve(struct tool *tool)
         return EXIT_USAGE;
     if ((args_value(&tool->args, "certificate") == NULL) != (args_value(&tool->args, "private-key") == NULL))
         return args_wrong(&tool->args, "--certificate and --private-key belong together");
+    if (args_flag(&tool->args, "http-only") && args_value(&tool->args, "relay") != NULL)
+        return args_wrong(&tool->args, "--relay is for Iroh, which --http-only turns off");
     char *bind = tool_bind_address(host, port);
     bool good =
         tool_login(tool) && open_sync(tool, false, &sync) && tool_catch_signals() && start(tool, sync, bind);

@@ -59,6 +59,15 @@ class Stage:
         return process, match.group(1)
 
 
+def ticket_of(process):
+    """The first ticket a server prints."""
+    for line in process.stdout:
+        match = re.search(r"eidetica:\?\S+", line)
+        if match:
+            return match.group(0)
+    raise AssertionError("the server ended without a ticket")
+
+
 def end(process, how=signal.SIGTERM):
     process.send_signal(how)
     out, err = process.communicate(timeout=WAIT_SECONDS)
@@ -111,6 +120,7 @@ def test_wrong_command_lines(stage):
             ("--limit takes a number from 0 to", ["db", "log", "x", "--limit=1x"]),
             ("--port takes a number from 0 to 65535", ["serve", "--port", "65536"]),
             ("--certificate and --private-key belong together", ["serve", "--certificate", "x"]),
+            ("--relay is for Iroh", ["serve", "--relay", "http://x/", "--http-only"]),
             ("names that begin with _ belong to the instance", ["db", "create", "_users"]),
             ("'maybe' is neither on nor off", ["user", "admin", "alice", "maybe"]),
             ("completion is for bash, zsh or fish", ["completion", "tcsh"])]:
@@ -454,7 +464,7 @@ def test_sync(stage):
     bob = stage.other("bob")
     bob.run("init", "--user", "bob", "--passwordless")
     process, address = stage.serve("--qr")
-    ticket = re.search(r"eidetica:\?\S+", process.stdout.readline()).group(0)
+    ticket = ticket_of(process)
     assert stage.json("health", f"http://{address}") == {"healthy": True, "answer": '{"status":"healthy"}'}
     assert bob.json("sync", "discover", address) == []
     result = bob.refused("no access", "sync", "join", ticket)
@@ -468,7 +478,7 @@ def test_sync(stage):
     assert stage.json("sync", "requests") == [] and stage.json("sync", "requests", "--all")[0]["status"] == "Approved"
 
     process, address = stage.serve()
-    ticket = re.search(r"eidetica:\?\S+", process.stdout.readline()).group(0)
+    ticket = ticket_of(process)
     assert bob.json("sync", "join", ticket)["new_here"] is True
     bob.run("set", "notes", "pages", "b", "2")
     assert bob.json("sync", "with", ticket)[0]["sent"] == 1
@@ -476,9 +486,13 @@ def test_sync(stage):
     assert len(bob.json("sync", "with", address)) == 1
     peer = bob.json("sync", "peers")[0]
     assert f"http:{address}" in peer["addresses"] and peer["entries"] > 0
+    iroh = "&".join(part for part in ticket.split("&") if not part.startswith("pr=http:"))
+    assert "pr=iroh:endpoint" in iroh, ticket
+    bob.run("set", "notes", "pages", "c", "3")
+    assert bob.json("sync", "with", iroh)[0]["sent"] == 1
     assert bob.json("sync", "retries") == []
     end(process, signal.SIGINT)
-    assert stage.json("get", "notes", "pages") == {"a": 1, "b": 2}
+    assert stage.json("get", "notes", "pages") == {"a": 1, "b": 2, "c": 3}
     stage.run("sync", "block", stage.json("sync", "peers")[0]["peer"])
     assert stage.json("sync", "peers") == []
     bob.refused("no sync", "sync", "with", ticket)
@@ -492,7 +506,7 @@ def test_join_waits(stage):
     bob = stage.other("bob")
     bob.run("init", "--user", "bob", "--passwordless")
     process, address = stage.serve()
-    ticket = re.search(r"eidetica:\?\S+", process.stdout.readline()).group(0)
+    ticket = ticket_of(process)
     waiting = subprocess.Popen([bob.program, "sync", "join", "--wait", ticket], cwd=bob.directory, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     assert "Waiting for an answer" in waiting.stdout.readline()
