@@ -340,6 +340,17 @@ static eid_status begin_push(eid_session *s)
     return eid_session_begin_push(s, complete);
 }
 
+static eid_status holds_its_tips(eid_session *s, bool *all)
+{
+    const eid_taking *t = s->taking;
+    eid_id_array its = {NULL, 0, 0};
+    eid_status status = eid_id_array_add(&its, t->tips.items, t->tips.count);
+    if (status == EID_OK)
+        status = eid_session_keep_held(s->sync, &its, all);
+    eid_id_array_free(&its);
+    return status;
+}
+
 static eid_status after_pull(eid_session *s)
 {
     eid_taking *t = s->taking;
@@ -356,13 +367,19 @@ static eid_status after_pull(eid_session *s)
         return begin_push(s);
     if (t->anyway)
         return fail_stream("is not what was asked for");
-    eid_id_array its = {NULL, 0, 0};
-    eid_status status = eid_id_array_add(&its, t->tips.items, t->tips.count);
-    if (status == EID_OK)
-        status = eid_session_keep_held(s->sync, &its, &all);
-    eid_id_array_free(&its);
-    EID_TRY(status);
+    EID_TRY(holds_its_tips(s, &all));
     return all ? begin_push(s) : compare(s);
+}
+
+/* Equal sums do not prove equal sets: who may write could, at great cost, make two sets with one sum. Tips that are missing all the
+ * same tell. */
+static eid_status after_compare(eid_session *s)
+{
+    bool all;
+    if (s->taking->differing_count > 0)
+        return list(s);
+    EID_TRY(holds_its_tips(s, &all));
+    return all ? begin_push(s) : pull(s, true);
 }
 
 static eid_status after_answer(eid_session *s)
@@ -370,8 +387,8 @@ static eid_status after_answer(eid_session *s)
     eid_taking *t = s->taking;
     if (t->kind == EID_STREAM_PULL)
         return after_pull(s);
-    if (t->kind == EID_STREAM_COMPARE && t->differing_count > 0)
-        return list(s);
+    if (t->kind == EID_STREAM_COMPARE)
+        return after_compare(s);
     return begin_push(s);
 }
 
