@@ -397,6 +397,27 @@ static void lies_are_not_believed(void **state)
     node_assert_same(&s->nodes[0], &s->nodes[1], &s->id);
 }
 
+/* As if all sums were equal. */
+static eid_status find_no_difference(scene *s, const eid_stream_request *request, eid_buf *answer)
+{
+    if (request->kind != EID_STREAM_COMPARE)
+        return EID_OK;
+    s->number++;
+    eid_buf_reset(answer);
+    eid_stream_write_state(answer, EID_STREAM_FOLLOWS, 0);
+    eid_stream_write_end(answer, 0);
+    return EID_OK;
+}
+
+/* Two sets of entries with one sum hide nothing: the tips tell that something is missing. */
+static void sums_that_collide(void **state)
+{
+    scene *s = *state;
+    s->twist = find_no_difference;
+    run_strangers(s, 20, 30, 8, SIZE_MAX);
+    assert_int_equal(s->number, 1);
+}
+
 static eid_status bring_nothing(scene *s, const eid_stream_request *request, eid_buf *answer)
 {
     (void)request;
@@ -587,6 +608,7 @@ int main(void)
         TEST(push_goes_through_in_either_form),
         TEST(what_broke_off_goes_on),
         TEST(lies_are_not_believed),
+        TEST(sums_that_collide),
         TEST(nothing_is_no_bootstrap),
         TEST(orphans_without_end_are_broken_off),
         TEST(strangers_learn_the_same_nothing),
