@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of any length over HTTP: made while they are sent, taken while they come, and no faster. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -93,18 +94,14 @@ static int tear_down(void **state)
 
 typedef struct asking {
     eid_exchange exchange;
-    eid_work work;
     scene *s;
+    char address[80]; /* of the server, which may be gone before the end */
     bool takes;  /* what comes is taken at once */
-    size_t taken, most_held;
+    size_t taken;
+    atomic_size_t most_held;
     eid_status status;
     atomic_bool over;
 } asking;
-
-static asking *asking_of(eid_work *work)
-{
-    return (asking *)(void *)((char *)work - offsetof(asking, work));
-}
 
 static void take(asking *a)
 {
@@ -129,28 +126,24 @@ static void on_done(eid_exchange *exchange, eid_status status)
     a->over = true;
 }
 
-static void run_send(eid_work *work)
+static void run_send(void *ctx)
 {
-    eid_http_client_send(asking_of(work)->s->http, &asking_of(work)->exchange);
+    asking *a = ctx;
+    eid_http_client_send(a->s->http, &a->exchange);
 }
 
-static void run_take_all(eid_work *work)
+static void run_take_all(void *ctx)
 {
-    asking *a = asking_of(work);
+    asking *a = ctx;
     a->takes = true;
     take(a);
     eid_http_client_resume(a->s->http, &a->exchange);
 }
 
-static void run_cancel(eid_work *work)
+static void run_cancel(void *ctx)
 {
-    eid_http_client_cancel(asking_of(work)->s->http, &asking_of(work)->exchange);
-}
-
-static void post(asking *a, void (*run)(eid_work *work))
-{
-    a->work = (eid_work){.run = run};
-    a->s->host->functions->post(a->s->host, &a->work);
+    asking *a = ctx;
+    eid_http_client_cancel(a->s->http, &a->exchange);
 }
 
 static void begin(asking *a, scene *s, const char *body, bool stream, bool takes)
@@ -158,7 +151,8 @@ static void begin(asking *a, scene *s, const char *body, bool stream, bool takes
     memset(a, 0, sizeof *a);
     a->s = s;
     a->takes = takes;
-    a->exchange = (eid_exchange){.address = eid_http_server_address(s->server),
+    snprintf(a->address, sizeof a->address, "%s", eid_http_server_address(s->server));
+    a->exchange = (eid_exchange){.address = a->address,
                                  .body = eid_slice_text(body),
                                  .answer_max = SIZE_MAX,
                                  .connect_ms = 20000,
@@ -168,7 +162,7 @@ static void begin(asking *a, scene *s, const char *body, bool stream, bool takes
                                  .arrived = stream ? on_arrived : NULL,
                                  .done = on_done};
     eid_buf_init(&a->exchange.answer, 8u << 20);
-    post(a, run_send);
+    eid_loop_call(s->host, run_send, a);
 }
 
 static void finish(asking *a)
@@ -231,10 +225,10 @@ static void nobody_is_flooded(void **state)
     }
     assert_true(a.most_held >= EID_LIMIT_STREAM_HELD);
     assert_true(a.most_held < EID_LIMIT_STREAM_HELD + (1u << 20));
-    post(&a, run_take_all);
+    eid_loop_call(s->host, run_take_all, &a);
     while (s->pieces < before + 1000)
         sleep_ms(1);
-    post(&a, run_cancel);
+    eid_loop_call(s->host, run_cancel, &a);
     finish(&a);
     assert_int_equal(a.status, EID_ERR_CANCELLED);
     wait_for_closed(s, 1);
