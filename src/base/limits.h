@@ -131,7 +131,7 @@
 #define EID_LIMIT_SYNC_ANSWER_MS 21600000           /* a large bootstrap on a slow line: 6 hours */
 #define EID_LIMIT_SYNC_QUICK_MS 3000                /* for an address while there are others to try */
 #define EID_LIMIT_SYNC_PROVEN_MS 600000             /* how long an address need not prove the peer's key anew */
-#define EID_LIMIT_SYNC_SLICE 2048                   /* received entries judged in one go: what breaking off waits for */
+#define EID_LIMIT_SYNC_SLICE 1024                   /* received entries judged in one go: what breaking off waits for */
 #define EID_LIMIT_SYNC_HISTORY 32                   /* past syncs of each peer that are kept */
 #define EID_LIMIT_SYNC_LINKS 65536                  /* pairs of peer and database in memory: about 1 KiB each */
 #define EID_LIMIT_SYNC_EXTRA 4096                   /* entries queued by hand for each of them */
