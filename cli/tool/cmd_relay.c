@@ -10,7 +10,7 @@ static const struct option_spec relay_options[] = {
     {"host", 0, "ADDRESS", "EIDETICA_HOST", "numeric address to listen on (default: 0.0.0.0)"},
     {"port", 'p', "PORT", NULL,
      "port to listen on; 0: a free one (default: 443 with a certificate, else 3340)"},
-    {"certificate", 0, "FILE", NULL, "PEM certificate chain: clients of others insist on https"},
+    {"certificate", 0, "FILE", NULL, "PEM certificate chain: serve https"},
     {"private-key", 0, "FILE", NULL, "PEM key of the certificate"},
     {"clients", 0, "N", NULL, "connected at a time (default: 4096)"},
     {"clients-per-host", 0, "N", NULL, "of one address (default: 64)"},
