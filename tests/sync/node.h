@@ -12,7 +12,7 @@ typedef struct node {
     eid_user *user;
     eid_sync *sync;
     char *address;   /* of the server; NULL while none was started */
-    uint64_t now_ms; /* the instance's clock */
+    _Atomic uint64_t now_ms; /* the instance's clock, which its engine reads too */
 } node;
 
 /* The clock starts at 1 800 000 000 000 and stands still unless a test moves it. */
